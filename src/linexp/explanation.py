@@ -1,0 +1,224 @@
+"""What comes out: one short weighted sum of concepts per neuron; how it prints, and its table and CSV."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, cast, overload
+
+from linexp._checks import check_at_least, check_choice, listing
+from linexp.explanation_csv import OUTCOMES, Row, read_rows, write_rows
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Outcome = Literal["explained", "empty", "constant"]
+
+
+@dataclass(frozen=True)
+class Term:
+    """One concept and its weight: how much the neuron's activation rises when the concept is fully present."""
+
+    concept: str
+    weight: float
+
+    def __str__(self) -> str:
+        return f"{format_number(self.weight)}·{self.concept}"
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """A neuron as a weighted sum of concepts (E in the paper, Eq. 7): activation ≈ Σ weight·P(concept) + bias.
+
+    Parameters
+    ----------
+    neuron
+        Identifier of the neuron.
+    terms
+        Concepts and weights, largest weight first; weights are in units of the neuron's activation.
+    bias
+        Predicted activation where no concept is present.
+    val_correlation
+        Correlation with the neuron on the validation images; ``None`` if unknown or undefined.
+    outcome
+        "explained"; "empty": no concept predicts the neuron, there is no term and the bias is its mean; "constant":
+        the neuron has the same activation on every training image (it is "dead"), there is nothing to explain.
+    """
+
+    neuron: int
+    terms: tuple[Term, ...]
+    bias: float = 0.0
+    val_correlation: float | None = None
+    outcome: Outcome = "explained"
+
+    def __post_init__(self) -> None:
+        check_choice("outcome", self.outcome, OUTCOMES)
+
+    @property
+    def concepts(self) -> tuple[str, ...]:
+        """Names of the terms, largest weight first."""
+        return tuple(term.concept for term in self.terms)
+
+    @property
+    def formula(self) -> str:
+        """The weighted sum alone, as in "2.41·snow + 1.07·ski slope − 0.30"."""
+        signed = [(term.weight, str(Term(term.concept, abs(term.weight)))) for term in self.terms]
+        if self.bias or not signed:
+            signed.append((self.bias, format_number(abs(self.bias))))
+        first = ("−" if signed[0][0] < 0 else "") + signed[0][1]
+        return first + "".join(f" {'−' if weight < 0 else '+'} {text}" for weight, text in signed[1:])
+
+    def __str__(self) -> str:
+        if self.outcome == "constant":
+            return f"neuron {self.neuron} is {format_number(self.bias)} on every training image: not explained"
+        if self.outcome == "empty":
+            return f"neuron {self.neuron}: no concept predicts it"
+        val = "" if self.val_correlation is None else f"   (val {self.val_correlation:.2f})"
+        return f"neuron {self.neuron} ≈ {self.formula}{val}"
+
+
+@dataclass(frozen=True)
+class Explanations:
+    """The explanations of a layer, one per neuron, in the order of the neurons.
+
+    ``explanations[17]`` is the one of neuron 17; ``explanations[:10]`` are the first ten; iteration gives them all.
+
+    Parameters
+    ----------
+    items
+        One explanation per neuron.
+    layer
+        Name of the layer.
+    dropped_concepts
+        Concepts that took no part because they are too rare or constant on the training images.
+    """
+
+    items: tuple[Explanation, ...]
+    layer: str = ""
+    dropped_concepts: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if len(set(self.neurons)) < len(self.items):
+            repeated = next(neuron for neuron in self.neurons if self.neurons.count(neuron) > 1)
+            raise ValueError(f"Neuron {repeated} is explained twice. Keep one explanation per neuron.")
+
+    @property
+    def neurons(self) -> tuple[int, ...]:
+        """Identifiers of the explained neurons."""
+        return tuple(item.neuron for item in self.items)
+
+    @property
+    def concepts(self) -> tuple[str, ...]:
+        """Every concept that some explanation uses, each once, in order of first use."""
+        return tuple(dict.fromkeys(term.concept for item in self.items for term in item.terms))
+
+    @property
+    def mean_terms(self) -> float:
+        """Mean number of terms over the neurons that have an explanation; 0 if none has."""
+        lengths = [len(item.terms) for item in self.items if item.outcome == "explained"]
+        return sum(lengths) / len(lengths) if lengths else 0.0
+
+    def n_with(self, outcome: Outcome) -> int:
+        """Count the neurons with this outcome."""
+        return sum(item.outcome == outcome for item in self.items)
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+    def __iter__(self) -> Iterator[Explanation]:
+        return iter(self.items)
+
+    @overload
+    def __getitem__(self, neuron: int) -> Explanation: ...
+    @overload
+    def __getitem__(self, neuron: slice) -> Explanations: ...
+    def __getitem__(self, neuron: int | slice) -> Explanation | Explanations:
+        if isinstance(neuron, slice):
+            return self._with(self.items[neuron])
+        for item in self.items:
+            if item.neuron == neuron:
+                return item
+        raise KeyError(f"Neuron {neuron} is not among the {len(self)} explained ones ({listing(self.neurons, 6)}).")
+
+    def best(self, n: int = 10) -> Explanations:
+        """Return the ``n`` explanations of highest validation correlation, best first."""
+        check_at_least("n", n, 0)
+        known = [item for item in self.items if item.val_correlation is not None]
+        known.sort(key=lambda item: -cast(float, item.val_correlation))
+        return self._with(tuple(known[:n]))
+
+    def about(self, text: str) -> Explanations:
+        """Return the explanations one of whose concepts contains ``text``, upper and lower case alike."""
+        wanted = text.casefold()
+        found = (item for item in self.items if any(wanted in name.casefold() for name in item.concepts))
+        return self._with(tuple(found))
+
+    def _with(self, items: tuple[Explanation, ...]) -> Explanations:
+        return Explanations(items, self.layer, self.dropped_concepts)
+
+    def __str__(self) -> str:
+        shown = [str(item) for item in self.items[:20]]
+        if len(self) > len(shown):
+            shown.append(f"… and {len(self) - len(shown)} more")
+        return "\n".join(shown)
+
+    def to_frame(self) -> pd.DataFrame:
+        """Return a table with one row per neuron: layer, outcome, n_terms, val_correlation, bias, explanation."""
+        import pandas as pd
+
+        columns = {
+            "layer": [self.layer] * len(self),
+            "outcome": [item.outcome for item in self.items],
+            "n_terms": [len(item.terms) for item in self.items],
+            "val_correlation": [item.val_correlation for item in self.items],
+            "bias": [item.bias for item in self.items],
+            "explanation": [item.formula if item.terms else "" for item in self.items],
+        }
+        frame = pd.DataFrame(columns, index=pd.Index(self.neurons, name="neuron"))
+        return frame.astype({"val_correlation": float})
+
+    def to_csv(self, path: str | Path) -> None:
+        """Write ``layer, neuron, outcome, n_terms, val_correlation, bias, weight0, concept0, …``, UTF-8.
+
+        Reading it back with ``from_csv`` gives equal explanations, to the last bit.
+        """
+        rows = [
+            Row(
+                self.layer,
+                item.neuron,
+                item.outcome,
+                tuple((term.concept, term.weight) for term in item.terms),
+                item.bias,
+                item.val_correlation,
+            )
+            for item in self.items
+        ]
+        write_rows(Path(path), rows)
+
+    @staticmethod
+    def from_csv(path: str | Path) -> Explanations:
+        """Read explanations from our CSV layout or from either of the paper's published ones.
+
+        Raises
+        ------
+        FileNotFoundError
+            There is no such file.
+        ValueError
+            The file is of no known layout, or a line makes no sense; the message names line, column and value.
+        """
+        rows = read_rows(Path(path))
+        return Explanations(tuple(_from_row(row) for row in rows), rows[0].layer)
+
+
+def _from_row(row: Row) -> Explanation:
+    terms = sorted((Term(concept, weight) for concept, weight in row.terms), key=lambda term: -term.weight)
+    outcome = cast(Outcome, row.outcome)
+    return Explanation(row.neuron, tuple(terms), row.bias, row.val_correlation, outcome)
+
+
+def format_number(value: float) -> str:
+    """Write a number for people: two decimals where that says something, else two digits and an exponent."""
+    if value == 0 or 0.01 <= abs(value) < 10_000:
+        return f"{value:.2f}"
+    return f"{value:.1e}"

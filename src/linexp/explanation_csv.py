@@ -1,0 +1,199 @@
+"""Explanations as rows of a CSV file: our layout, and the two of the paper's published results."""
+
+from __future__ import annotations
+
+import csv
+import math
+import re
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import NamedTuple, NoReturn
+
+from linexp._checks import check_choice, listing
+
+OUTCOMES = ("explained", "empty", "constant")
+
+
+class Row(NamedTuple):
+    """One explanation in plain values; see ``linexp.Explanation`` for their meaning."""
+
+    layer: str
+    neuron: int
+    outcome: str
+    terms: tuple[tuple[str, float], ...]
+    bias: float
+    val_correlation: float | None
+
+
+def write_rows(path: Path, rows: Sequence[Row]) -> None:
+    """Write our layout: ``layer, neuron, outcome, n_terms, val_correlation, bias, weight0, concept0, …``.
+
+    Numbers are written with all their digits, so that reading gives back the same bits.
+    """
+    most = max((len(row.terms) for row in rows), default=0)
+    pairs = [f"{kind}{place}" for place in range(most) for kind in ("weight", "concept")]
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(["layer", "neuron", "outcome", "n_terms", "val_correlation", "bias", *pairs])
+        for row in rows:
+            terms = [cell for concept, weight in row.terms for cell in (repr(weight), concept)]
+            terms += [""] * (2 * most - len(terms))
+            correlation = "" if row.val_correlation is None else repr(row.val_correlation)
+            writer.writerow(
+                [row.layer, row.neuron, row.outcome, len(row.terms), correlation, repr(row.bias), *terms]
+            )
+
+
+def read_rows(path: Path) -> list[Row]:
+    """Read our layout or one of the authors'.
+
+    The authors' explanations have the columns ``unit, val correlation, weight0, concept0, …, bias`` (``layer`` is
+    optional), with weight 0 and the text "0" behind the last concept; their baselines have ``unit, description`` and
+    are read as one term of weight 1. Other columns (scores) are ignored.
+
+    Raises
+    ------
+    FileNotFoundError
+        There is no such file.
+    ValueError
+        The columns are of none of these layouts, or a cell makes no sense; the message names line, column and value.
+    """
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except FileNotFoundError:
+        raise FileNotFoundError(f"There is no file '{path}'. Give the path of an explanations CSV.") from None
+    except UnicodeDecodeError as error:
+        raise ValueError(f"The file '{path}' is not UTF-8 text ({error.reason}). Save it as UTF-8.") from error
+    reader = csv.reader(text.splitlines(keepends=True))
+    header = next(reader, [])
+    parse = _choose_layout(path, header)
+    lines = ((reader.line_num, cells) for cells in reader if cells)
+    return _check_rows(path, [(number, parse(_Line(path, number, header, cells))) for number, cells in lines])
+
+
+class _Line:
+    """One line of the file, which knows how to complain about its cells."""
+
+    def __init__(self, path: Path, number: int, header: Sequence[str], cells: Sequence[str]) -> None:
+        self.path, self.number = path, number
+        if len(cells) != len(header):
+            self.fail(f"there are {len(cells)} cells under {len(header)} column names")
+        self.cells = dict(zip(header, cells, strict=True))
+
+    def fail(self, fact: str) -> NoReturn:
+        raise ValueError(
+            f"Line {self.number} of '{self.path}': {fact}. Correct the line, or write the file anew with to_csv."
+        )
+
+    def number_in(self, column: str) -> float:
+        try:
+            value = float(self.cells[column])
+        except ValueError:
+            self.fail(f"{column} is {self.cells[column]!r}, not a number")
+        if not math.isfinite(value):
+            self.fail(f"{column} is {self.cells[column]!r}, not a finite number")
+        return value
+
+    def whole_number_in(self, column: str) -> int:
+        value = self.number_in(column)
+        if value != int(value) or value < 0:
+            self.fail(f"{column} is {self.cells[column]!r}, not a whole number from 0 on")
+        return int(value)
+
+    def concept_in(self, column: str) -> str:
+        concept = self.cells[column]
+        if not concept.strip():
+            self.fail(f"{column} is empty")
+        return concept
+
+    def correlation_in(self, column: str) -> float | None:
+        if not self.cells[column].strip():
+            return None
+        value = self.number_in(column)
+        if not -1.000001 <= value <= 1.000001:
+            self.fail(f"{column} is {value}, not a correlation from -1 to 1")
+        return value
+
+
+def _choose_layout(path: Path, header: Sequence[str]):  # noqa: ANN202 - one of the three parsers below
+    if {"neuron", "outcome", "n_terms", "val_correlation", "bias"} <= set(header):
+        return _parse_ours
+    if {"unit", "val correlation", "weight0", "concept0", "bias"} <= set(header):
+        return _parse_authors
+    if {"unit", "description"} <= set(header):
+        return _parse_baseline
+    raise ValueError(
+        f"The columns of '{path}' ({listing(header)}) are of no known layout. Expected: neuron, outcome, n_terms, "
+        "val_correlation, bias, weight0, concept0, … (linexp); unit, val correlation, weight0, concept0, …, bias "
+        "or unit, description (the paper's published results)."
+    )
+
+
+def _parse_ours(line: _Line) -> Row:
+    n_terms = line.whole_number_in("n_terms")
+    outcome = line.cells["outcome"]
+    try:
+        check_choice("outcome", outcome, OUTCOMES)
+    except ValueError as error:
+        line.fail(str(error).rstrip("."))
+    if n_terms and f"concept{n_terms - 1}" not in line.cells:
+        line.fail(f"n_terms is {n_terms}, but there is no column concept{n_terms - 1}")
+    if any(line.cells[column] for column in _beyond(line.cells, n_terms)):
+        line.fail(f"n_terms is {n_terms}, but more terms are filled in")
+    if (n_terms > 0) != (outcome == "explained"):
+        line.fail(f"outcome is '{outcome}' with {n_terms} terms")
+    terms = tuple((line.concept_in(f"concept{k}"), line.number_in(f"weight{k}")) for k in range(n_terms))
+    return Row(
+        line.cells.get("layer", ""),
+        line.whole_number_in("neuron"),
+        outcome,
+        terms,
+        line.number_in("bias"),
+        line.correlation_in("val_correlation"),
+    )
+
+
+def _beyond(columns: Iterable[str], n_terms: int) -> list[str]:
+    numbered = ((column, re.fullmatch(r"(?:weight|concept)(\d+)", column)) for column in columns)
+    return [column for column, match in numbered if match and int(match[1]) >= n_terms]
+
+
+def _parse_authors(line: _Line) -> Row:
+    terms: list[tuple[str, float]] = []
+    while f"concept{len(terms)}" in line.cells:
+        weight, concept = line.number_in(f"weight{len(terms)}"), line.cells[f"concept{len(terms)}"]
+        if weight == 0 and concept == "0":
+            break
+        terms.append((line.concept_in(f"concept{len(terms)}"), weight))
+    return Row(
+        line.cells.get("layer", ""),
+        line.whole_number_in("unit"),
+        "explained" if terms else "empty",
+        tuple(terms),
+        line.number_in("bias"),
+        line.correlation_in("val correlation"),
+    )
+
+
+def _parse_baseline(line: _Line) -> Row:
+    terms = ((line.concept_in("description"), 1.0),)
+    return Row(line.cells.get("layer", ""), line.whole_number_in("unit"), "explained", terms, 0.0, None)
+
+
+def _check_rows(path: Path, numbered: Sequence[tuple[int, Row]]) -> list[Row]:
+    if not numbered:
+        raise ValueError(f"The file '{path}' holds column names but no explanation. Write it anew with to_csv.")
+    seen: dict[int, int] = {}
+    for number, row in numbered:
+        if row.neuron in seen:
+            raise ValueError(
+                f"Line {number} of '{path}': neuron {row.neuron} was already explained on line {seen[row.neuron]}. "
+                "Keep one of the two."
+            )
+        seen[row.neuron] = number
+        if row.layer != numbered[0][1].layer:
+            raise ValueError(
+                f"Line {number} of '{path}': the layer is '{row.layer}', but '{numbered[0][1].layer}' above. "
+                "Keep one layer per file."
+            )
+    return [row for _, row in numbered]

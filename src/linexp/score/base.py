@@ -1,0 +1,96 @@
+"""What a scorer is, and what it returns."""
+
+from __future__ import annotations
+
+import csv
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from linexp.matrix import ActivationMatrix
+
+
+@dataclass(frozen=True, eq=False)
+class Scores:
+    """One score per neuron.
+
+    Parameters
+    ----------
+    values
+        Scores [neurons]. NaN means exactly one thing: the score is undefined for this neuron (its recorded or its
+        simulated activation does not vary over the images scored on).
+    neurons
+        Identifiers of the neurons.
+    metric
+        What was measured, such as "correlation".
+    n_images
+        On how many images.
+    """
+
+    values: Float[Tensor, "neurons"]
+    neurons: tuple[int, ...]
+    metric: str
+    n_images: int
+
+    @property
+    def defined(self) -> Float[Tensor, "defined"]:
+        """The scores that are defined."""
+        return self.values[~torch.isnan(self.values)]
+
+    @property
+    def n_undefined(self) -> int:
+        """How many neurons have no score; they enter neither mean nor standard error."""
+        return int(torch.isnan(self.values).sum())
+
+    @property
+    def mean(self) -> float:
+        """Mean of the defined scores; NaN if there is none."""
+        return float(self.defined.mean()) if len(self.defined) else math.nan
+
+    @property
+    def sem(self) -> float:
+        """Standard error of the mean over neurons, with divisor n - 1; NaN below two defined scores."""
+        n_defined = len(self.defined)
+        return float(self.defined.std(correction=1)) / math.sqrt(n_defined) if n_defined > 1 else math.nan
+
+    def of(self, neuron: int) -> float:
+        """Return the score of one neuron; NaN if it is undefined.
+
+        Raises
+        ------
+        KeyError
+            The neuron was not scored.
+        """
+        if neuron not in self.neurons:
+            raise KeyError(f"Neuron {neuron} is not among the {len(self.neurons)} scored ones.")
+        return float(self.values[self.neurons.index(neuron)])
+
+    def __str__(self) -> str:
+        undefined = f", {self.n_undefined} undefined" if self.n_undefined else ""
+        scored = len(self.neurons) - self.n_undefined
+        return (
+            f"{self.metric} {self.mean:.4f} ± {self.sem:.4f} "
+            f"({scored} neurons{undefined}, {self.n_images} images)"
+        )
+
+    def to_csv(self, path: str | Path) -> None:
+        """Write the columns ``neuron`` and the metric's name; undefined scores are left empty."""
+        with Path(path).open("w", newline="", encoding="utf-8") as file:
+            writer = csv.writer(file, lineterminator="\n")
+            writer.writerow(["neuron", self.metric])
+            for neuron, value in zip(self.neurons, self.values.tolist(), strict=True):
+                writer.writerow([neuron, "" if math.isnan(value) else repr(value)])
+
+
+class Scorer(Protocol):
+    """Settings of one score; ``score`` computes it."""
+
+    def score(self, simulated: ActivationMatrix, recorded: ActivationMatrix, rows: Sequence[int]) -> Scores:
+        """Score every simulated neuron against its recorded activations on some images."""
+        ...

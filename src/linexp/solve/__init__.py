@@ -1,0 +1,20 @@
+"""Matrices only: moments, the elastic net on them, and the searches for few terms. Knows no image and no word."""
+
+from linexp.solve.elastic_net import ElasticNetFit, solve_elastic_net
+from linexp.solve.greedy import search_greedy
+from linexp.solve.least_squares import Solution, refit
+from linexp.solve.moments import ColumnRange, Moments, accumulate_moments, measure_columns
+from linexp.solve.top import search_top
+
+__all__ = [
+    "ColumnRange",
+    "ElasticNetFit",
+    "Moments",
+    "Solution",
+    "accumulate_moments",
+    "measure_columns",
+    "refit",
+    "search_greedy",
+    "search_top",
+    "solve_elastic_net",
+]

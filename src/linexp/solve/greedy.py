@@ -1,0 +1,147 @@
+"""The paper's greedy search (Algorithm 1) for all neurons at once, each least-squares fit exact."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from linexp.solve._compiled import compiled, compiled_parallel, parallel_range
+from linexp.solve.least_squares import UNDEFINED, Solution, correlation, grow, solve
+from linexp.solve.moments import Moments
+
+Array = NDArray[np.float64]
+Indices = NDArray[np.int64]
+
+
+def search_greedy(
+    train: Moments,
+    val: Moments,
+    guide: Array,
+    *,
+    max_terms: int = 10,
+    n_candidates: int = 10,
+    min_gain: float = 0.02,
+) -> Solution:
+    """Add, one after the other, the candidate whose fit correlates best with the neuron on the validation images.
+
+    Candidates are the ``n_candidates`` concepts of largest (signed, non-zero) guide weight that are neither chosen nor
+    discarded. The first term needs a positive correlation, each later one a gain of ``min_gain``; a candidate that
+    falls short of it is discarded for good. A neuron none of whose candidates reaches the first threshold gets no
+    term. Each neuron's result is its own: it does not depend on the others.
+
+    Parameters
+    ----------
+    train, val
+        Moments of the same columns over the training and the validation images.
+    guide
+        Weights that rank the candidates [concepts, neurons]: the elastic net's.
+    max_terms
+        Most terms per neuron (v in the paper).
+    n_candidates
+        Candidates tried for each term (r in the paper).
+    min_gain
+        Gain in validation correlation asked of each term after the first (ε in the paper).
+
+    References
+    ----------
+    Paper, Section 3.2.2, Algorithm 1 and Appendix A.3. The first term's threshold is the released code's.
+    """
+    n_neurons = guide.shape[1]
+    most = min(max_terms, guide.shape[0])
+    solution = Solution(
+        np.full((n_neurons, most), -1), np.zeros((n_neurons, most)), np.full(n_neurons, np.nan)
+    )
+    _search_neurons(
+        train.gram.numpy(),
+        np.ascontiguousarray(train.cross.numpy().T),
+        val.gram.numpy(),
+        np.ascontiguousarray(val.cross.numpy().T),
+        val.neuron_variance.numpy(),
+        np.ascontiguousarray(guide.T),
+        n_candidates,
+        min_gain,
+        solution.concepts,
+        solution.weights,
+        solution.val_correlation,
+    )
+    return solution
+
+
+@compiled_parallel
+def _search_neurons(
+    gram: Array,
+    cross: Array,
+    val_gram: Array,
+    val_cross: Array,
+    val_variance: Array,
+    guide: Array,
+    n_candidates: int,
+    min_gain: float,
+    concepts: Indices,
+    weights: Array,
+    val_correlation: Array,
+) -> None:
+    for neuron in parallel_range(len(cross)):
+        val_correlation[neuron] = _search_one(
+            gram,
+            cross[neuron],
+            val_gram,
+            val_cross[neuron],
+            val_variance[neuron],
+            guide[neuron],
+            n_candidates,
+            min_gain,
+            concepts[neuron],
+            weights[neuron],
+        )
+
+
+@compiled
+def _search_one(
+    gram: Array,
+    cross: Array,
+    val_gram: Array,
+    val_cross: Array,
+    val_variance: float,
+    guide: Array,
+    n_candidates: int,
+    min_gain: float,
+    chosen: Indices,
+    weights: Array,
+) -> float:
+    most = len(chosen)
+    factor = np.zeros((most, most))
+    rotated = np.zeros(most)
+    trial = np.zeros(most)
+    ranked = np.argsort(-guide, kind="mergesort")  # stable: equal weights keep the order of the concepts
+    open_ = guide[ranked] != 0.0
+    reached = 0.0
+    for n_terms in range(most):
+        best = -1
+        best_correlation = reached
+        n_tried = 0
+        for rank in range(len(ranked)):
+            if n_tried == n_candidates:
+                break
+            if not open_[rank]:
+                continue
+            n_tried += 1
+            value = UNDEFINED
+            chosen[n_terms] = ranked[rank]
+            if grow(gram, cross, chosen, n_terms, factor, rotated, ranked[rank]):
+                solve(factor, rotated, n_terms + 1, trial)
+                value = correlation(val_gram, val_cross, val_variance, chosen, n_terms + 1, trial)
+            if value > best_correlation:
+                best = rank
+                best_correlation = value
+            if value < reached + min_gain:
+                open_[rank] = False
+        chosen[n_terms] = -1
+        if best < 0 or (n_terms > 0 and best_correlation < reached + min_gain):
+            break
+        open_[best] = False
+        chosen[n_terms] = ranked[best]
+        grow(gram, cross, chosen, n_terms, factor, rotated, ranked[best])
+        solve(factor, rotated, n_terms + 1, weights)
+        reached = best_correlation
+    return reached if chosen[0] >= 0 else np.nan

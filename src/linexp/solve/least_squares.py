@@ -1,0 +1,118 @@
+"""Exact least squares in moments: one more term at a time, and what a fit is worth on other images."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from linexp.solve._compiled import compiled
+
+Array = NDArray[np.float64]
+Indices = NDArray[np.int64]
+
+# A concept is left out of a fit if the terms already there explain all but this share of its variance.
+COLLINEAR = 1e-9
+# The correlation of a fit, or with a neuron, that does not vary: below any real one.
+UNDEFINED = -2.0
+
+
+@dataclass(frozen=True, eq=False)
+class Solution:
+    """Which concepts each neuron is explained with, and how well.
+
+    Parameters
+    ----------
+    concepts
+        Chosen concepts [neurons, terms], padded with -1.
+    weights
+        Least-squares weights in the scale of the moments [neurons, terms], padded with 0.
+    val_correlation
+        Correlation of the fit with the neuron on the validation images; NaN where there is no term, or where fit or
+        neuron do not vary there.
+    """
+
+    concepts: Indices
+    weights: Array
+    val_correlation: Array
+
+
+@compiled
+def grow(
+    gram: Array, cross: Array, chosen: Indices, n_terms: int, factor: Array, rotated: Array, concept: int
+) -> bool:
+    """Extend the Cholesky factor of the chosen concepts' Gram matrix by ``concept``, in row ``n_terms``.
+
+    ``rotated`` holds L⁻¹c, so the weights follow by one back substitution. Returns False, with nothing of use
+    written, if the concept is a combination of those already there.
+    """
+    left = gram[concept, concept]
+    target = cross[concept]
+    for row in range(n_terms):
+        value = gram[concept, chosen[row]]
+        for column in range(row):
+            value -= factor[row, column] * factor[n_terms, column]
+        value /= factor[row, row]
+        factor[n_terms, row] = value
+        left -= value * value
+        target -= value * rotated[row]
+    if left <= COLLINEAR * gram[concept, concept]:
+        return False
+    factor[n_terms, n_terms] = np.sqrt(left)
+    rotated[n_terms] = target / np.sqrt(left)
+    return True
+
+
+@compiled
+def solve(factor: Array, rotated: Array, n_terms: int, weights: Array) -> None:
+    """Write the least-squares weights of the first ``n_terms`` concepts into ``weights``."""
+    for row in range(n_terms - 1, -1, -1):
+        value = rotated[row]
+        for column in range(row + 1, n_terms):
+            value -= factor[column, row] * weights[column]
+        weights[row] = value / factor[row, row]
+
+
+@compiled
+def correlation(
+    gram: Array, cross: Array, variance: float, chosen: Indices, n_terms: int, weights: Array
+) -> float:
+    """Return the correlation of the weighted sum with the neuron; ``UNDEFINED`` where either does not vary."""
+    along = 0.0
+    spread = 0.0
+    size = 0.0
+    for row in range(n_terms):
+        along += weights[row] * cross[chosen[row]]
+        size += weights[row] * weights[row] * gram[chosen[row], chosen[row]]
+        for column in range(n_terms):
+            spread += weights[row] * weights[column] * gram[chosen[row], chosen[column]]
+    if variance <= 0.0 or spread <= 1e-12 * size or spread <= 0.0:
+        return UNDEFINED
+    return along / np.sqrt(spread * variance)
+
+
+@compiled
+def refit(
+    gram: Array,
+    cross: Array,
+    val_gram: Array,
+    val_cross: Array,
+    val_variance: float,
+    wanted: Indices,
+    concepts: Indices,
+    weights: Array,
+) -> float:
+    """Fit the wanted concepts (-1: none) by least squares, in order, leaving out collinear ones.
+
+    Fills ``concepts`` and ``weights`` from the front and returns the correlation on the validation images.
+    """
+    factor = np.zeros((len(wanted), len(wanted)))
+    rotated = np.zeros(len(wanted))
+    n_terms = 0
+    for concept in wanted:
+        if concept >= 0 and grow(gram, cross, concepts, n_terms, factor, rotated, concept):
+            concepts[n_terms] = concept
+            n_terms += 1
+    solve(factor, rotated, n_terms, weights)
+    return correlation(val_gram, val_cross, val_variance, concepts, n_terms, weights)

@@ -1,0 +1,54 @@
+"""The paper's variant without a search: the largest elastic-net weights, refitted (Appendix B.4)."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from linexp.solve.least_squares import UNDEFINED, Solution, refit
+from linexp.solve.moments import Moments
+
+
+def search_top(
+    train: Moments, val: Moments, guide: NDArray[np.float64], *, max_terms: int = 10
+) -> Solution:
+    """Explain each neuron with the concepts of largest (signed, non-zero) guide weight, refitted by least squares.
+
+    Parameters
+    ----------
+    train, val
+        Moments of the same columns over the training and the validation images.
+    guide
+        Weights that rank the concepts [concepts, neurons]: the elastic net's.
+    max_terms
+        Terms per neuron; a neuron with fewer non-zero guide weights gets as many as it has.
+
+    References
+    ----------
+    Paper, Appendix B.4 and Table 8 ("no greedy search").
+    """
+    n_concepts, n_neurons = guide.shape
+    most = min(max_terms, n_concepts)
+    solution = Solution(
+        np.full((n_neurons, most), -1), np.zeros((n_neurons, most)), np.full(n_neurons, np.nan)
+    )
+    signed = np.where(guide != 0, guide, -np.inf)
+    ranked = np.argsort(-signed, axis=0, kind="stable")[:most]
+    wanted = np.where(np.take_along_axis(guide, ranked, 0) != 0, ranked, -1)
+    gram, cross = train.gram.numpy(), np.ascontiguousarray(train.cross.numpy().T)
+    val_gram, val_cross = val.gram.numpy(), np.ascontiguousarray(val.cross.numpy().T)
+    variance = val.neuron_variance.numpy()
+    for neuron in range(n_neurons):
+        value = refit(
+            gram,
+            cross[neuron],
+            val_gram,
+            val_cross[neuron],
+            float(variance[neuron]),
+            np.ascontiguousarray(wanted[:, neuron]),
+            solution.concepts[neuron],
+            solution.weights[neuron],
+        )
+        if value != UNDEFINED:
+            solution.val_correlation[neuron] = value
+    return solution
