@@ -13,6 +13,9 @@ from linexp._version import __version__
 
 if TYPE_CHECKING:
     from linexp._checks import DifferentImagesError, NotConvergedWarning, StoreMismatchError
+    from linexp.concepts import LabelConcepts
+    from linexp.explain import LinearExplainer
+    from linexp.explanation import Explanation, Explanations, Term
     from linexp.images import (
         HuggingFaceImages,
         ImageArray,
@@ -21,23 +24,72 @@ if TYPE_CHECKING:
         Images,
         ImageSubset,
         find_broken,
+        skip_broken,
     )
+    from linexp.matrix import ActivationMatrix, ConceptMatrix
+    from linexp.models import VisionModel, load_model, to_unit_tensor
+    from linexp.planted import Planted, make_planted
+    from linexp.record import LayerInfo, list_layers, record, record_layers
+    from linexp.report import draw_picture_sheet
+    from linexp.score import CorrelationScorer, Scores
+    from linexp.simulate import simulate
+    from linexp.split import Split
+
+__all__ = [
+    "ActivationMatrix",
+    "ConceptMatrix",
+    "CorrelationScorer",
+    "DifferentImagesError",
+    "Explanation",
+    "Explanations",
+    "HuggingFaceImages",
+    "ImageArray",
+    "ImageFiles",
+    "ImageFolder",
+    "ImageSubset",
+    "Images",
+    "LabelConcepts",
+    "LayerInfo",
+    "LinearExplainer",
+    "NotConvergedWarning",
+    "Planted",
+    "Scores",
+    "Split",
+    "StoreMismatchError",
+    "Term",
+    "VisionModel",
+    "__version__",
+    "draw_picture_sheet",
+    "find_broken",
+    "list_layers",
+    "load_model",
+    "make_planted",
+    "record",
+    "record_layers",
+    "simulate",
+    "skip_broken",
+    "to_unit_tensor",
+]
 
 _HOMES = {
     "linexp._checks": ("DifferentImagesError", "NotConvergedWarning", "StoreMismatchError"),
     "linexp.images": (
-        "HuggingFaceImages",
-        "ImageArray",
-        "ImageFiles",
-        "ImageFolder",
-        "ImageSubset",
-        "Images",
-        "find_broken",
+        *("Images", "ImageFolder", "ImageFiles", "ImageArray", "HuggingFaceImages", "ImageSubset"),
+        *("find_broken", "skip_broken"),
     ),
+    "linexp.matrix": ("ActivationMatrix", "ConceptMatrix"),
+    "linexp.split": ("Split",),
+    "linexp.planted": ("Planted", "make_planted"),
+    "linexp.models": ("VisionModel", "load_model", "to_unit_tensor"),
+    "linexp.record": ("LayerInfo", "list_layers", "record", "record_layers"),
+    "linexp.concepts": ("LabelConcepts",),
+    "linexp.explanation": ("Explanation", "Explanations", "Term"),
+    "linexp.explain": ("LinearExplainer",),
+    "linexp.simulate": ("simulate",),
+    "linexp.score": ("CorrelationScorer", "Scores"),
+    "linexp.report": ("draw_picture_sheet",),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
-
-__all__ = ["__version__", *_HOME_OF]
 
 
 def __getattr__(name: str) -> Any:

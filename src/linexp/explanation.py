@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import math
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, cast, overload
@@ -119,6 +120,12 @@ class Explanations:
         lengths = [len(item.terms) for item in self.items if item.outcome == "explained"]
         return sum(lengths) / len(lengths) if lengths else 0.0
 
+    @property
+    def mean_val_correlation(self) -> float:
+        """Mean validation correlation over the neurons that have one; NaN if none has."""
+        known = [item.val_correlation for item in self.items if item.val_correlation is not None]
+        return sum(known) / len(known) if known else math.nan
+
     def n_with(self, outcome: Outcome) -> int:
         """Count the neurons with this outcome."""
         return sum(item.outcome == outcome for item in self.items)
@@ -140,6 +147,16 @@ class Explanations:
             if item.neuron == neuron:
                 return item
         raise KeyError(f"Neuron {neuron} is not among the {len(self)} explained ones ({listing(self.neurons, 6)}).")
+
+    def only(self, neurons: Sequence[int]) -> Explanations:
+        """Return the explanations of some neurons, in the order asked for.
+
+        Raises
+        ------
+        KeyError
+            A neuron is not among the explained ones.
+        """
+        return self._with(tuple(self[neuron] for neuron in neurons))
 
     def best(self, n: int = 10) -> Explanations:
         """Return the ``n`` explanations of highest validation correlation, best first."""

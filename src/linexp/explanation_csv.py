@@ -39,9 +39,7 @@ def write_rows(path: Path, rows: Sequence[Row]) -> None:
             terms = [cell for concept, weight in row.terms for cell in (repr(weight), concept)]
             terms += [""] * (2 * most - len(terms))
             correlation = "" if row.val_correlation is None else repr(row.val_correlation)
-            writer.writerow(
-                [row.layer, row.neuron, row.outcome, len(row.terms), correlation, repr(row.bias), *terms]
-            )
+            writer.writerow([row.layer, row.neuron, row.outcome, len(row.terms), correlation, repr(row.bias), *terms])
 
 
 def read_rows(path: Path) -> list[Row]:
@@ -115,7 +113,7 @@ class _Line:
         return value
 
 
-def _choose_layout(path: Path, header: Sequence[str]):  # noqa: ANN202 - one of the three parsers below
+def _choose_layout(path: Path, header: Sequence[str]):
     if {"neuron", "outcome", "n_terms", "val_correlation", "bias"} <= set(header):
         return _parse_ours
     if {"unit", "val correlation", "weight0", "concept0", "bias"} <= set(header):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -14,7 +14,7 @@ from torch import Tensor
 
 from linexp._checks import listing
 
-Rows: TypeAlias = Int[Tensor, "rows"] | Sequence[int] | slice
+Rows: TypeAlias = Int[Tensor, " rows"] | Sequence[int] | slice
 """Which images: row numbers, or a slice of them."""
 
 
@@ -141,17 +141,16 @@ def check_finite_activations(
     values: Float[Tensor, "images neurons"],
     neurons: Sequence[int],
     layer: str,
-    image_names: Sequence[str] = (),
+    image_name: Callable[[int], str] = "image {}".format,
 ) -> None:
     """Raise ``ValueError`` naming the first neuron and image whose activation is NaN or infinite."""
     finite = torch.isfinite(values)
     if bool(finite.all()):
         return
     row, column = (int(index) for index in torch.nonzero(~finite)[0])
-    image = image_names[row] if image_names else f"image {row}"
     where = f" of layer '{layer}'" if layer else ""
     raise ValueError(
-        f"Neuron {neurons[column]}{where} is {values[row, column].item()} on {image} "
+        f"Neuron {neurons[column]}{where} is {values[row, column].item()} on {image_name(row)} "
         f"({int((~finite).sum())} such values in all). Look at that image and at the model's number format "
         "(float16 overflows at 65,504), or leave the neuron out."
     )

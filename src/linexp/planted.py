@@ -31,7 +31,7 @@ class Planted:
     activations: ActivationMatrix
     concepts: ConceptMatrix
     weights: Float[Tensor, "concepts neurons"]
-    bias: Float[Tensor, "neurons"]
+    bias: Float[Tensor, " neurons"]
 
     def terms(self, neuron: int) -> dict[str, float]:
         """Return the true concepts of one neuron with their weights, largest weight first."""

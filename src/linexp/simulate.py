@@ -50,7 +50,7 @@ def simulate(explanations: Explanations, concepts: ConceptMatrix) -> ActivationM
 
 def _as_matrix(
     explanations: Explanations, concepts: ConceptMatrix
-) -> tuple[Tensor, Float[Tensor, "used neurons"], Float[Tensor, "neurons"]]:
+) -> tuple[Tensor, Float[Tensor, "used neurons"], Float[Tensor, " neurons"]]:
     place = {name: column for column, name in enumerate(concepts.names)}
     missing = [name for name in explanations.concepts if name not in place]
     if missing:

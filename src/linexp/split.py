@@ -32,15 +32,15 @@ class Split:
     Paper, Section 3.2: 70 % train, 10 % validation, 20 % test.
     """
 
-    train: Int[Tensor, "train"]
-    val: Int[Tensor, "val"]
-    test: Int[Tensor, "test"]
+    train: Int[Tensor, " train"]
+    val: Int[Tensor, " val"]
+    test: Int[Tensor, " test"]
 
     def __init__(
         self,
-        train: Sequence[int] | Int[Tensor, "train"],
-        val: Sequence[int] | Int[Tensor, "val"],
-        test: Sequence[int] | Int[Tensor, "test"],
+        train: Sequence[int] | Int[Tensor, " train"],
+        val: Sequence[int] | Int[Tensor, " val"],
+        test: Sequence[int] | Int[Tensor, " test"],
     ) -> None:
         parts = {"train": _as_rows(train), "val": _as_rows(val), "test": _as_rows(test)}
         for name, rows in parts.items():

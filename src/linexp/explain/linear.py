@@ -144,7 +144,7 @@ class LinearExplainer:
                 items.append(_rename(next(found), neuron))
         return Explanations(tuple(items), activations.layer, dropped)
 
-    def _find_usable(self, concepts: ConceptMatrix, split: Split) -> Bool[Tensor, "concepts"]:
+    def _find_usable(self, concepts: ConceptMatrix, split: Split) -> Bool[Tensor, " concepts"]:
         columns = measure_columns(_blocks(concepts, split.train))
         usable = (columns.top_mean >= self.min_activity) & ~columns.is_constant
         if not bool(usable.any()):
@@ -212,6 +212,4 @@ def _in_words(solution: Solution, train: Moments, names: list[str]) -> list[Expl
 
 
 def _rename(explanation: Explanation, neuron: int) -> Explanation:
-    return Explanation(
-        neuron, explanation.terms, explanation.bias, explanation.val_correlation, explanation.outcome
-    )
+    return Explanation(neuron, explanation.terms, explanation.bias, explanation.val_correlation, explanation.outcome)

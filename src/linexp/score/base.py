@@ -33,13 +33,13 @@ class Scores:
         On how many images.
     """
 
-    values: Float[Tensor, "neurons"]
+    values: Float[Tensor, " neurons"]
     neurons: tuple[int, ...]
     metric: str
     n_images: int
 
     @property
-    def defined(self) -> Float[Tensor, "defined"]:
+    def defined(self) -> Float[Tensor, " defined"]:
         """The scores that are defined."""
         return self.values[~torch.isnan(self.values)]
 
@@ -74,10 +74,7 @@ class Scores:
     def __str__(self) -> str:
         undefined = f", {self.n_undefined} undefined" if self.n_undefined else ""
         scored = len(self.neurons) - self.n_undefined
-        return (
-            f"{self.metric} {self.mean:.4f} ± {self.sem:.4f} "
-            f"({scored} neurons{undefined}, {self.n_images} images)"
-        )
+        return f"{self.metric} {self.mean:.4f} ± {self.sem:.4f} ({scored} neurons{undefined}, {self.n_images} images)"
 
     def to_csv(self, path: str | Path) -> None:
         """Write the columns ``neuron`` and the metric's name; undefined scores are left empty."""

@@ -32,7 +32,7 @@ class CorrelationScorer:
         self,
         simulated: ActivationMatrix,
         recorded: ActivationMatrix,
-        rows: Sequence[int] | Int[Tensor, "rows"],
+        rows: Sequence[int] | Int[Tensor, " rows"],
     ) -> Scores:
         """Correlate each simulated neuron with its recorded activations.
 
@@ -82,7 +82,7 @@ def _check_rows(rows: Sequence[int] | Tensor, n_images: int) -> Tensor:
 
 def _correlate(
     simulated: Float[Tensor, "rows neurons"], recorded: Float[Tensor, "rows neurons"]
-) -> Float[Tensor, "neurons"]:
+) -> Float[Tensor, " neurons"]:
     constant = (simulated == simulated[0]).all(0) | (recorded == recorded[0]).all(0)
     simulated, recorded = simulated.to(torch.float64), recorded.to(torch.float64)
     simulated, recorded = simulated - simulated.mean(0), recorded - recorded.mean(0)

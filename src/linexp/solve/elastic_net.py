@@ -200,9 +200,7 @@ def _descend(
 
 
 @compiled
-def _duality_gap(
-    cross: Array, slack: Array, weights: Array, variance: float, lasso: float, ridge: float
-) -> float:
+def _duality_gap(cross: Array, slack: Array, weights: Array, variance: float, lasso: float, ridge: float) -> float:
     """Return primal minus dual objective, the ridge taken as extra rows of the design."""
     steepest = 0.0
     residual = variance  # squared length of what is left of the (extended) target

@@ -48,9 +48,7 @@ def search_greedy(
     """
     n_neurons = guide.shape[1]
     most = min(max_terms, guide.shape[0])
-    solution = Solution(
-        np.full((n_neurons, most), -1), np.zeros((n_neurons, most)), np.full(n_neurons, np.nan)
-    )
+    solution = Solution(np.full((n_neurons, most), -1), np.zeros((n_neurons, most)), np.full(n_neurons, np.nan))
     _search_neurons(
         train.gram.numpy(),
         np.ascontiguousarray(train.cross.numpy().T),

@@ -39,9 +39,7 @@ class Solution:
 
 
 @compiled
-def grow(
-    gram: Array, cross: Array, chosen: Indices, n_terms: int, factor: Array, rotated: Array, concept: int
-) -> bool:
+def grow(gram: Array, cross: Array, chosen: Indices, n_terms: int, factor: Array, rotated: Array, concept: int) -> bool:
     """Extend the Cholesky factor of the chosen concepts' Gram matrix by ``concept``, in row ``n_terms``.
 
     ``rotated`` holds L⁻¹c, so the weights follow by one back substitution. Returns False, with nothing of use
@@ -75,9 +73,7 @@ def solve(factor: Array, rotated: Array, n_terms: int, weights: Array) -> None:
 
 
 @compiled
-def correlation(
-    gram: Array, cross: Array, variance: float, chosen: Indices, n_terms: int, weights: Array
-) -> float:
+def correlation(gram: Array, cross: Array, variance: float, chosen: Indices, n_terms: int, weights: Array) -> float:
     """Return the correlation of the weighted sum with the neuron; ``UNDEFINED`` where either does not vary."""
     along = 0.0
     spread = 0.0

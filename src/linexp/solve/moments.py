@@ -35,14 +35,14 @@ class Moments:
     """
 
     n_images: int
-    concept_mean: Float[Tensor, "concepts"]
-    neuron_mean: Float[Tensor, "neurons"]
+    concept_mean: Float[Tensor, " concepts"]
+    neuron_mean: Float[Tensor, " neurons"]
     gram: Float[Tensor, "concepts concepts"]
     cross: Float[Tensor, "concepts neurons"]
-    neuron_variance: Float[Tensor, "neurons"]
+    neuron_variance: Float[Tensor, " neurons"]
 
     @property
-    def concept_variance(self) -> Float[Tensor, "concepts"]:
+    def concept_variance(self) -> Float[Tensor, " concepts"]:
         """Variance of each concept, with divisor n."""
         return self.gram.diagonal()
 
@@ -68,7 +68,7 @@ class Moments:
         )
 
     def standardise(
-        self, concept_scale: Float[Tensor, "concepts"], neuron_scale: Float[Tensor, "neurons"]
+        self, concept_scale: Float[Tensor, " concepts"], neuron_scale: Float[Tensor, " neurons"]
     ) -> Moments:
         """Return the moments of all columns divided by the given scales."""
         return Moments(
@@ -146,12 +146,12 @@ class ColumnRange:
         Largest value of each column.
     """
 
-    least: Float[Tensor, "columns"]
-    top_mean: Float[Tensor, "columns"]
-    most: Float[Tensor, "columns"]
+    least: Float[Tensor, " columns"]
+    top_mean: Float[Tensor, " columns"]
+    most: Float[Tensor, " columns"]
 
     @property
-    def is_constant(self) -> Bool[Tensor, "columns"]:
+    def is_constant(self) -> Bool[Tensor, " columns"]:
         """Whether a column has one value only."""
         return self.least == self.most
 

@@ -9,9 +9,7 @@ from linexp.solve.least_squares import UNDEFINED, Solution, refit
 from linexp.solve.moments import Moments
 
 
-def search_top(
-    train: Moments, val: Moments, guide: NDArray[np.float64], *, max_terms: int = 10
-) -> Solution:
+def search_top(train: Moments, val: Moments, guide: NDArray[np.float64], *, max_terms: int = 10) -> Solution:
     """Explain each neuron with the concepts of largest (signed, non-zero) guide weight, refitted by least squares.
 
     Parameters
@@ -29,9 +27,7 @@ def search_top(
     """
     n_concepts, n_neurons = guide.shape
     most = min(max_terms, n_concepts)
-    solution = Solution(
-        np.full((n_neurons, most), -1), np.zeros((n_neurons, most)), np.full(n_neurons, np.nan)
-    )
+    solution = Solution(np.full((n_neurons, most), -1), np.zeros((n_neurons, most)), np.full(n_neurons, np.nan))
     signed = np.where(guide != 0, guide, -np.inf)
     ranked = np.argsort(-signed, axis=0, kind="stable")[:most]
     wanted = np.where(np.take_along_axis(guide, ranked, 0) != 0, ranked, -1)

@@ -1,0 +1,163 @@
+"""Concepts from labels: class names, groups of classes, or any table of zeros and ones."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeAlias, cast
+
+import torch
+from linexp._checks import closest
+from linexp.images import Images, as_images
+from linexp.matrix import ConceptMatrix
+
+Group: TypeAlias = "Sequence[str | int] | Mapping[str, Any]"
+"""Members of a group: class names, class numbers, names of other groups; or further groups inside this one."""
+
+
+@dataclass(frozen=True)
+class LabelConcepts:
+    """Presence 0 or 1 from labels (LE(Label) in the paper).
+
+    Either the images' own class labels, one concept per class and one per group, or a table.
+
+    Parameters
+    ----------
+    groups
+        From the name of a group (superclass) to its members: class names, class numbers, or names of other groups; or
+        a mapping again, for groups inside groups. An image has a group's concept if its class is anywhere inside.
+    table
+        Zeros and ones [images, concepts], for images with several labels each; takes the place of the class labels.
+    names
+        Names of the table's columns.
+
+    Raises
+    ------
+    ValueError
+        A table without names, names without a table, or a table together with groups.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from linexp import ImageArray
+    >>> images = ImageArray(np.zeros((3, 8, 8, 3), np.uint8), [0, 1, 2], ["cat", "dog", "car"])
+    >>> LabelConcepts({"animal": ["cat", "dog"]}).describe(images).values[:, 3].tolist()
+    [1.0, 1.0, 0.0]
+    """
+
+    groups: Mapping[str, Group] | None = None
+    table: Any = None
+    names: Sequence[str] | None = None
+
+    def __post_init__(self) -> None:
+        if (self.table is None) != (self.names is None):
+            raise ValueError("A table of labels needs one name per column: pass table and names together.")
+        if self.table is not None and self.groups is not None:
+            raise ValueError("A table of labels has no classes to group. Add the groups as columns of the table.")
+
+    def describe(self, images: Any) -> ConceptMatrix:
+        """Return the concepts of each image, classes first, then groups in the order given.
+
+        Columns of the same name, such as a group named like a class, are merged with a warning. Concepts that no
+        training image has are dropped, and listed, by the explainer.
+
+        Parameters
+        ----------
+        images
+            An image collection with labels, or anything ``as_images`` turns into one.
+
+        Raises
+        ------
+        ValueError
+            The images have no labels, or all the same one; a group has an unknown member, none, or contains itself;
+            the table has another number of rows, or anything but zeros and ones.
+        """
+        collection = as_images(images)
+        if self.table is not None:
+            return self._from_table(collection)
+        labels, names = _require_labels(collection)
+        members = _resolve_groups(self.groups or {}, names)
+        columns = torch.zeros(len(names), len(names) + len(members))
+        columns.fill_diagonal_(1)
+        for column, classes in enumerate(members.values(), start=len(names)):
+            columns[list(classes), column] = 1
+        return ConceptMatrix(columns[torch.tensor(labels)], [*names, *members], collection.fingerprint)
+
+    def _from_table(self, images: Images) -> ConceptMatrix:
+        values = torch.as_tensor(self.table).to(torch.float32)
+        if values.ndim != 2 or values.shape[0] != len(images):
+            raise ValueError(
+                f"The table of labels has the shape {list(values.shape)} for {len(images)} images. "
+                "Give it one row per image, in the same order."
+            )
+        if not bool(((values == 0) | (values == 1)).all()):
+            row, column = (int(index) for index in torch.nonzero((values != 0) & (values != 1))[0])
+            raise ValueError(
+                f"The table of labels is {values[row, column].item()} in row {row}, column {column}. "
+                "Use 0 for absent and 1 for present."
+            )
+        names = list(self.names or ())
+        if len(names) != values.shape[1]:
+            raise ValueError(f"The table of labels has {values.shape[1]} columns and {len(names)} names. Name each.")
+        return ConceptMatrix(values, names, images.fingerprint)
+
+
+def _require_labels(images: Images) -> tuple[Sequence[int], Sequence[str]]:
+    if images.labels is None:
+        raise ValueError(
+            "These images have no labels. Sort them into one folder per class, pass labels with them, "
+            "or give LabelConcepts a table."
+        )
+    present = set(images.labels)
+    if len(present) < 2:
+        only = images.label_names[next(iter(present))] if present else ""
+        raise ValueError(
+            f"All {len(images)} images have the label '{only}', so labels cannot tell them apart. "
+            "Add images of other classes."
+        )
+    return images.labels, images.label_names
+
+
+def _resolve_groups(groups: Mapping[str, Group], classes: Sequence[str]) -> dict[str, list[int]]:
+    """Return the class numbers inside each group, groups inside groups included, outer before inner."""
+    flat = dict(_flatten(groups))
+    numbers: dict[str, list[int]] = {}
+    for number, name in enumerate(classes):
+        numbers.setdefault(name, []).append(number)
+
+    def inside(name: str, path: tuple[str, ...]) -> set[int]:
+        if name in path:
+            raise ValueError(f"The group '{name}' contains itself ({' → '.join([*path, name])}). Break the circle.")
+        found: set[int] = set()
+        for member in flat[name]:
+            if isinstance(member, int):
+                if not 0 <= member < len(classes):
+                    raise ValueError(
+                        f"The group '{name}' has the class number {member}, but the classes are 0 to "
+                        f"{len(classes) - 1}. Correct the group."
+                    )
+                found.add(member)
+            elif member in numbers and (member not in flat or member == name):
+                found.update(numbers[member])
+            elif member in flat:
+                found |= inside(member, (*path, name))
+            else:
+                raise ValueError(
+                    f"The group '{name}' has the member '{member}', which is neither a class nor a group."
+                    f"{closest(member, [*numbers, *flat])} Correct the group."
+                )
+        return found
+
+    return {name: sorted(inside(name, ())) for name in flat}
+
+
+def _flatten(groups: Mapping[str, Group]) -> Iterator[tuple[str, list[str | int]]]:
+    """Yield every group with the names of its direct members."""
+    for name, members in groups.items():
+        if isinstance(members, str):
+            raise ValueError(f"The group '{name}' is the text {members!r}. Give a list of its members.")
+        if not members:
+            raise ValueError(f"The group '{name}' has no members. Give it some, or leave it out.")
+        yield name, list(members)
+        if isinstance(members, Mapping):
+            yield from _flatten(cast("Mapping[str, Group]", members))

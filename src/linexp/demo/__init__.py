@@ -1,0 +1,1 @@
+"""The embedded default: packaged pictures, words and network, with nothing to download."""

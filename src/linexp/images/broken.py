@@ -1,0 +1,85 @@
+"""Find the images of a collection that cannot be read, and leave them out."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Mapping
+from functools import partial
+
+from linexp.images.base import Images, ImageSubset, check_image
+from linexp.images.reading import reason_of
+from linexp.images.workers import work_through
+
+_BATCH = 32
+_SHOWN = 3
+
+
+def find_broken(
+    images: Images, *, workers: int | None = None, progress: Callable[[int], None] | None = None
+) -> dict[int, str]:
+    """Decode every image and return the rows of those that cannot be read, each with the reason.
+
+    A truncated file counts as broken, and so does a picture so large that Pillow suspects a decompression
+    bomb (raise ``PIL.Image.MAX_IMAGE_PIXELS`` if it is meant to be).
+
+    Parameters
+    ----------
+    images
+        The collection.
+    workers
+        Processes that decode, as in ``decoded_batches``.
+    progress
+        Called every few images with how many more are done.
+    """
+    broken: dict[int, str] = {}
+    n_done = 0
+    batches = work_through(len(images), partial(_reason, images), list[str | None], batch_size=_BATCH, workers=workers)
+    try:
+        for reasons in batches:
+            broken |= {n_done + offset: reason for offset, reason in enumerate(reasons) if reason is not None}
+            n_done += len(reasons)
+            if progress is not None:
+                progress(len(reasons))
+    finally:
+        batches.close()
+    return broken
+
+
+def skip_broken(images: Images, broken: Mapping[int, str]) -> Images:
+    """Return the collection without its broken images, and say so in one ``UserWarning``.
+
+    Parameters
+    ----------
+    images
+        The collection.
+    broken
+        What ``find_broken`` returned for it. If empty, ``images`` itself is returned, silently.
+
+    Raises
+    ------
+    ValueError
+        No image is left.
+    """
+    if not broken:
+        return images
+    sound = [row for row in range(len(images)) if row not in broken]
+    rows = sorted(broken)
+    shown = ", ".join(f"'{images.name(row)}' ({broken[row]})" for row in rows[:_SHOWN])
+    if len(rows) > _SHOWN:
+        shown += f" and {len(rows) - _SHOWN} more"
+    if not sound:
+        raise ValueError(f"None of the {len(images)} images can be read: {shown}. Give other images.")
+    warnings.warn(
+        f"{len(rows)} of {len(images)} images cannot be read and are left out: {shown}.",
+        UserWarning,
+        stacklevel=2,
+    )
+    return ImageSubset(images, sound)
+
+
+def _reason(images: Images, row: int) -> str | None:
+    try:
+        check_image(images, row)
+    except Exception as error:  # noqa: BLE001 - whatever it is, the image cannot be used
+        return reason_of(error)
+    return None

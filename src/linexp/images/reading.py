@@ -1,0 +1,94 @@
+"""Open picture files, and say in one line why one cannot be read."""
+
+from __future__ import annotations
+
+import os
+import struct
+import warnings
+import zlib
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
+
+from PIL import Image, UnidentifiedImageError
+
+from linexp.images.rgb import to_rgb
+
+_DAMAGE = (EOFError, SyntaxError, struct.error, zlib.error)
+"""What Pillow lets through from the depths of its decoders."""
+
+
+@contextmanager
+def reading(name: str) -> Generator[None, None, None]:
+    """Turn whatever goes wrong while the image called ``name`` is read into one clear ``OSError``.
+
+    Pillow's remarks about metadata (damaged EXIF, odd tags) are silenced, because the pixels are sound; its
+    warning about a picture of suspicious size is an error, because nobody asked to decode one.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)
+            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            yield
+    except Exception as error:
+        raise OSError(unreadable(name, reason_of(error))) from error
+
+
+def read_rgb(path: Path) -> Image.Image:
+    """Return the picture in a file, upright and in RGB.
+
+    Raises
+    ------
+    OSError
+        The file is missing, empty, damaged, or no picture.
+    """
+    with reading(str(path)):
+        picture = _open(path)
+        with picture:
+            return to_rgb(picture)
+
+
+def check_file(path: Path) -> None:
+    """Raise what ``read_rgb`` would raise, for less work.
+
+    A JPEG is decoded at an eighth of its size: that reads all of its data, so one cut short is still noticed.
+    """
+    with reading(str(path)):
+        picture = _open(path)
+        with picture:
+            picture.draft(None, (1, 1))
+            to_rgb(picture)
+
+
+def reason_of(error: BaseException) -> str:
+    """Return in one line, without a full stop, why an image could not be read: what first went wrong."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+    if isinstance(error, UnidentifiedImageError):
+        return "it is not a picture in a format that Pillow reads"
+    if isinstance(error, _DAMAGE):
+        return "its data are damaged or cut short"
+    if isinstance(error, OSError):
+        text = error.strerror or str(error)
+    elif isinstance(error, (Image.DecompressionBombError, Image.DecompressionBombWarning)):
+        text = str(error)
+    else:
+        text = f"{type(error).__name__}: {error}"
+    return " ".join(text.split()).rstrip(".:") or type(error).__name__
+
+
+def unreadable(name: str, reason: str) -> str:
+    """Return the message about an image that cannot be read."""
+    return (
+        f"Cannot read the image '{name}' ({reason}). "
+        "Remove it, or skip broken images (skip_broken=True, --skip-broken)."
+    )
+
+
+def _open(path: Path) -> Image.Image:
+    try:
+        return Image.open(path)
+    except UnidentifiedImageError:
+        if os.path.getsize(path) == 0:
+            raise OSError("the file is empty") from None
+        raise

@@ -1,0 +1,72 @@
+"""Find the picture files of a folder, and what identifies them."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from linexp._checks import closest
+
+EXTENSIONS = frozenset(
+    (".jpg", ".jpeg", ".jfif", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm", ".pbm")
+)
+"""What a picture file's name ends with, in small or capital letters."""
+
+
+def find_pictures(folder: Path) -> list[str]:
+    """Return the paths of all pictures below ``folder``, relative to it, with "/" on every system, sorted.
+
+    Names that start with a dot and ``__MACOSX`` are left out; links are followed, once.
+    """
+    return sorted(_walk(str(folder), "", ()))
+
+
+def check_folder(folder: Path) -> None:
+    """Raise a clear ``OSError`` unless ``folder`` is one."""
+    if folder.is_dir():
+        return
+    if folder.exists():
+        raise NotADirectoryError(
+            f"'{folder}' is a file, not a folder. "
+            "Give the folder that holds the images, or a list of paths (ImageFiles)."
+        )
+    raise FileNotFoundError(
+        f"There is no folder '{folder}'.{closest(folder.name, _siblings(folder))} Give an existing folder of images."
+    )
+
+
+def fingerprint_files(names: Iterable[str], paths: Iterable[str]) -> str:
+    """Return the SHA-256 of names, sizes and times of change (in ns), in the order given.
+
+    A file that is not there is marked as missing: it is reading it that fails.
+    """
+    digest = hashlib.sha256(b"files\n")
+    for name, path in zip(names, paths, strict=True):
+        try:
+            status = os.stat(path)
+            mark = f"{status.st_size} {status.st_mtime_ns}"
+        except FileNotFoundError:
+            mark = "missing"
+        digest.update(os.fsencode(name) + b"\0" + mark.encode() + b"\n")
+    return digest.hexdigest()
+
+
+def _walk(folder: str, prefix: str, parents: tuple[str, ...]) -> Iterator[str]:
+    here = os.path.realpath(folder)
+    if here in parents:  # a link to a folder around it would be followed for ever
+        return
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.name.startswith(".") or entry.name == "__MACOSX":
+                continue
+            if entry.is_dir():
+                yield from _walk(entry.path, f"{prefix}{entry.name}/", (*parents, here))
+            elif os.path.splitext(entry.name)[1].lower() in EXTENSIONS:
+                yield prefix + entry.name
+
+
+def _siblings(folder: Path) -> list[str]:
+    parent = folder.absolute().parent
+    return [entry.name for entry in parent.iterdir() if entry.is_dir()] if parent.is_dir() else []

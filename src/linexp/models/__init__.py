@@ -1,0 +1,121 @@
+"""A name becomes a model with its preprocessing: from torchvision, timm, transformers, a package, your own code.
+
+Importing this imports none of those libraries; each is imported by its adapter when a name asks for it.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import torch
+
+from linexp._checks import closest
+from linexp.models.base import PhotoTransform, VisionModel, move_to, to_unit_tensor
+from linexp.models.weights import load_weights, read_weights
+
+__all__ = ["PhotoTransform", "VisionModel", "load_model", "load_weights", "read_weights", "to_unit_tensor"]
+
+_PACKAGED = ("efficientnet_lite0", "efficientnet_lite1", "efficientnet_lite2")
+_LIBRARIES = ("hf", "torchvision", "timm")
+_FORMS = f"{', '.join(_PACKAGED)}, hf:NAME_OR_FOLDER, torchvision:NAME, timm:NAME, package.module:function"
+_OWN_FUNCTION = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*")
+
+
+def load_model(
+    name: str,
+    *,
+    weights: str | Path | None = None,
+    device: str | torch.device | None = None,
+    trust_remote_code: bool = False,
+) -> VisionModel:
+    """Load a model, ready to be recorded, with the preprocessing it was trained with.
+
+    Parameters
+    ----------
+    name
+        ``efficientnet_lite0``, ``efficientnet_lite1`` or ``efficientnet_lite2`` (packaged ImageNet networks,
+        no download); ``hf:NAME_OR_FOLDER`` (transformers); ``torchvision:NAME``; ``timm:NAME``; or
+        ``package.module:function``, a function of yours that takes no arguments and returns a module, a pair
+        (module, transform) or a `VisionModel`.
+    weights
+        A local ``.safetensors`` file or torch checkpoint to load instead of the library's pretrained weights,
+        which are then not downloaded. Checkpoints that need pickle are refused.
+    device
+        Where to move the module, for example ``"cuda"``. Default: it stays where it was made.
+    trust_remote_code
+        Whether a ``hf:`` model may run Python code that comes with it. Read that code first.
+
+    Returns
+    -------
+    VisionModel
+        The module is in eval mode and, unless your own function made it, in float32.
+
+    Raises
+    ------
+    ValueError
+        The name is not known, the weights do not fit, or the device does not exist.
+    ImportError
+        A package is missing; the message names the extra that brings it.
+    OSError
+        A file or folder is missing, or a download failed.
+
+    Examples
+    --------
+    >>> model = load_model("efficientnet_lite0")
+    >>> model.preprocess.side
+    224
+    """
+    path = None if weights is None else Path(weights).expanduser()
+    return move_to(_load(name, path, trust_remote_code), device)
+
+
+def _load(name: str, weights: Path | None, trust_remote_code: bool) -> VisionModel:
+    """Hand the name to its adapter; they are imported here so that their packages stay optional."""
+    library, colon, rest = name.partition(":")
+    if name in _PACKAGED:
+        from linexp.models import efficientnet_lite as adapter
+
+        return adapter.load(name, weights)
+    if not colon or not rest:
+        raise _unknown(name)
+    if library == "hf":
+        from linexp.models import huggingface
+
+        return huggingface.load(rest, weights, trust_remote_code=trust_remote_code)
+    if library == "torchvision":
+        from linexp.models import torchvision as adapter
+
+        return adapter.load(rest, weights)
+    if library == "timm":
+        from linexp.models import timm as adapter
+
+        return adapter.load(rest, weights)
+    if not _OWN_FUNCTION.fullmatch(name):
+        raise _unknown(name)
+    from linexp.models import own
+
+    return own.load(name, weights, libraries=_LIBRARIES)
+
+
+def _unknown(name: str) -> ValueError:
+    return ValueError(f"There is no model {name!r}.{_guess(name)} Models: {_FORMS}.")
+
+
+def _guess(name: str) -> str:
+    """Say what was probably meant; reached only on the way to an error, so a slow import does no harm."""
+    bare = name.partition(":")[2] or name.rstrip(":")
+    if bare in _classifiers():
+        return closest(f"torchvision:{bare}", [f"torchvision:{bare}"])
+    if "/" in name or Path(name).is_dir():
+        return closest(f"hf:{bare}", [f"hf:{bare}"])
+    return closest(name, _PACKAGED)
+
+
+def _classifiers() -> list[str]:
+    from linexp.models import torchvision
+
+    try:
+        return torchvision.classifiers()
+    except ImportError:
+        return []

@@ -1,0 +1,84 @@
+"""The only file that touches torch's hooks. Everything here undoes itself, whatever happens inside."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Iterable, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import nn
+from torch.utils.hooks import RemovableHandle
+
+from linexp._checks import closest, listing
+
+
+class PassComplete(BaseException):
+    """Raised inside a forward pass once every wanted layer has run: what follows it would be computed for nothing.
+
+    A ``BaseException`` so that no ``except Exception`` in a user's model catches it.
+    """
+
+
+def find_layers(model: nn.Module, names: Iterable[str]) -> dict[str, nn.Module]:
+    """Return the named modules.
+
+    Raises
+    ------
+    ValueError
+        No name is given, one is given twice, or the model has no such layer; the message lists what it has.
+    """
+    wanted = list(names)
+    if not wanted or len(set(wanted)) < len(wanted):
+        raise ValueError(f"The layers asked for are {wanted}. Name at least one, each once.")
+    known = {name: module for name, module in model.named_modules() if name}
+    for name in wanted:
+        if name not in known:
+            children = [child for child, _ in model.named_children()]
+            raise ValueError(
+                f"The model has no layer '{name}'.{closest(name, known)} Layers: {listing(children)} "
+                f"({len(known)} with those inside; all are in model.named_modules())."
+            )
+    return {name: known[name] for name in wanted}
+
+
+@contextmanager
+def watching(layers: Mapping[str, nn.Module], receive: Callable[[str, Any, Any], None]) -> Generator[None, None, None]:
+    """Call ``receive(name, input, output)`` whenever one of the layers returns, as long as the context is open.
+
+    ``input`` is the layer's first positional argument. Both are passed on as they are, before any later in-place
+    operation can change them.
+    """
+    handles: list[RemovableHandle] = []
+    try:
+        for name, module in layers.items():
+
+            def hook(_: nn.Module, inputs: tuple[Any, ...], output: Any, name: str = name) -> None:
+                receive(name, inputs[0] if inputs else None, output)
+
+            handles.append(module.register_forward_hook(hook))
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+def has_hooks(module: nn.Module) -> bool:
+    """Whether somebody has hooked into this module's forward pass."""
+    return bool(module._forward_hooks or module._forward_pre_hooks)  # pyright: ignore[reportPrivateUsage]
+
+
+@contextmanager
+def evaluating(model: nn.Module) -> Generator[None, None, None]:
+    """Put the model in eval mode without gradients, and leave every module's training flag as it was found.
+
+    Not ``torch.inference_mode``: what a model caches inside its forward pass must stay usable for training.
+    """
+    flags = [(module, module.training) for module in model.modules()]
+    try:
+        model.eval()
+        with torch.no_grad():
+            yield
+    finally:
+        for module, flag in flags:
+            module.training = flag

@@ -1,0 +1,64 @@
+"""What layers a model has, and what each returns: to choose one by name."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from PIL import Image as PillowImage
+from torch import Tensor
+
+from linexp.models.base import VisionModel
+from linexp.record.hooks import evaluating, watching
+from linexp.record.pooling import first_tensor
+
+
+@dataclass(frozen=True)
+class LayerInfo:
+    """One layer of a model.
+
+    Parameters
+    ----------
+    name
+        Dotted name, as ``record`` wants it.
+    kind
+        Class of the module.
+    shape
+        Shape of its output for one image, without the axis of images; ``None`` if it does not run or returns no tensor.
+    n_calls
+        How often it runs in one forward pass; only layers that run once can be recorded.
+    """
+
+    name: str
+    kind: str
+    shape: tuple[int, ...] | None
+    n_calls: int
+
+
+def list_layers(model: VisionModel, *, side: int = 224) -> list[LayerInfo]:
+    """Run the model on one grey picture and list all its layers, in the order of ``named_modules()``.
+
+    Parameters
+    ----------
+    model
+        What ``load_model`` returns.
+    side
+        Width and height of the picture before preprocessing, in pixels.
+    """
+    modules = {name: module for name, module in model.module.named_modules() if name}
+    shapes: dict[str, tuple[int, ...]] = {}
+    n_calls = dict.fromkeys(modules, 0)
+
+    def receive(name: str, _: Any, output: Any) -> None:
+        n_calls[name] += 1
+        tensor = first_tensor(output)
+        if tensor is not None and tensor.ndim:
+            shapes[name] = tuple(tensor.shape[1:])
+
+    picture = PillowImage.new("RGB", (side, side), (128, 128, 128))
+    batch: Tensor = model.preprocess(picture).unsqueeze(0)
+    first = next((tensor for tensor in [*model.module.parameters(), *model.module.buffers()]), None)
+    with evaluating(model.module), watching(modules, receive):
+        model.module(batch.to(first.device if first is not None else torch.device("cpu")))
+    return [LayerInfo(name, type(module).__name__, shapes.get(name), n_calls[name]) for name, module in modules.items()]

@@ -1,0 +1,164 @@
+"""Run a model over images and keep what chosen layers did: one pass for all of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from PIL.Image import Image
+from torch import Tensor, nn
+
+from linexp._checks import check_at_least
+from linexp.matrix import ActivationMatrix
+from linexp.models.base import VisionModel
+from linexp.progress import progress_bar
+from linexp.record.hooks import evaluating, find_layers
+from linexp.record.pooling import Channels, Pool, Pooling
+from linexp.record.run import Run
+from linexp.record.source import open_source
+
+# Small batches keep a layer's feature maps in the processor's cache and in memory the allocator hands out again
+# without asking the system; measured best on CPUs. A GPU wants more at a time.
+BATCH_SIZE_CPU = 8
+BATCH_SIZE_CUDA = 64
+
+
+def record(
+    model: nn.Module | VisionModel,
+    layer: str,
+    images: Any,
+    *,
+    pool: Pool = "mean",
+    channels: Channels = "first",
+    token: int = 0,
+    preprocess: Callable[[Image], Tensor] | None = None,
+    device: str | torch.device | None = None,
+    batch_size: int | None = None,
+    workers: int | None = None,
+    fold: bool = True,
+    show_progress: bool = True,
+) -> ActivationMatrix:
+    """Record one layer; see ``record_layers`` for everything but ``layer``.
+
+    Parameters
+    ----------
+    layer
+        Dotted name from ``model.named_modules()``, such as "layer4" or "blocks.10.mlp".
+    model, images, pool, channels, token, preprocess, device, batch_size, workers, fold, show_progress
+        As in ``record_layers``.
+
+    Examples
+    --------
+    >>> import torch
+    >>> model = torch.nn.Sequential(torch.nn.Conv2d(3, 5, 3), torch.nn.ReLU())
+    >>> record(model, "1", torch.rand(4, 3, 8, 8), show_progress=False).values.shape
+    torch.Size([4, 5])
+    """
+    recorded = record_layers(
+        model,
+        [layer],
+        images,
+        pool=pool,
+        channels=channels,
+        token=token,
+        preprocess=preprocess,
+        device=device,
+        batch_size=batch_size,
+        workers=workers,
+        fold=fold,
+        show_progress=show_progress,
+    )
+    return recorded[layer]
+
+
+def record_layers(
+    model: nn.Module | VisionModel,
+    layers: Sequence[str],
+    images: Any,
+    *,
+    pool: Pool = "mean",
+    channels: Channels = "first",
+    token: int = 0,
+    preprocess: Callable[[Image], Tensor] | None = None,
+    device: str | torch.device | None = None,
+    batch_size: int | None = None,
+    workers: int | None = None,
+    fold: bool = True,
+    show_progress: bool = True,
+) -> dict[str, ActivationMatrix]:
+    """Record several layers in one forward pass over the images.
+
+    The model is used in eval mode without gradients and comes back as it was: training flags, parameters, device,
+    hooks, also after an error or Ctrl-C. Only one batch of feature maps is in memory at a time. The pass ends as soon
+    as every wanted layer has run.
+
+    Parameters
+    ----------
+    model
+        Any PyTorch module, or what ``load_model`` returns.
+    layers
+        Dotted names from ``model.named_modules()``.
+    images
+        An image collection, a folder, a list of files or an array of pictures; or a floating-point tensor
+        [images, …] of inputs that are ready for the model.
+    pool
+        "mean", "max", "token" or "none"; see ``Pooling``.
+    channels
+        Where outputs with four axes have their channels: "first" or "last".
+    token
+        Which token pool "token" takes.
+    preprocess
+        From one RGB picture to the tensor the model expects. Default: the one the model was loaded with.
+    device
+        Where to run. Default: where the model is.
+    batch_size
+        Images at a time; does not change the result beyond rounding. Default: 8 on a CPU, 64 on a GPU.
+    workers
+        Processes that decode pictures. Default: chosen by the number of images and processors; 0: none.
+    fold
+        Fold batch normalisations into convolutions while recording, where that provably gives the same activations.
+    show_progress
+        Show images per second on standard error.
+
+    Returns
+    -------
+    dict
+        From layer name to its ``ActivationMatrix`` [images, neurons], float32.
+
+    Raises
+    ------
+    ValueError
+        The model has no such layer (the message suggests one), a layer does not run, runs several times, or returns
+        no activations; a shape does not go with ``pool``; an activation is NaN or infinite; no preprocessing is known.
+    OSError
+        A picture cannot be read; the message names it.
+    """
+    module = model.module if isinstance(model, VisionModel) else model
+    found = find_layers(module, layers)
+    pooling = Pooling(pool, channels, token)
+    check_at_least("batch_size", 1 if batch_size is None else batch_size, 1)
+    with _on_device(module, device) as place:
+        size = batch_size or (BATCH_SIZE_CUDA if place.type == "cuda" else BATCH_SIZE_CPU)
+        source = open_source(images, model, preprocess, size, workers)
+        run = Run(found, pooling, source)
+        with evaluating(module), progress_bar("recording", source.n_images, show=show_progress) as advance:
+            run.over_batches(module, place, fold, advance)
+    return run.matrices()
+
+
+@contextmanager
+def _on_device(module: nn.Module, device: str | torch.device | None) -> Generator[torch.device, None, None]:
+    """Move the model for the time of the context, if it is elsewhere."""
+    home = next((tensor.device for tensor in [*module.parameters(), *module.buffers()]), torch.device("cpu"))
+    place = home if device is None else torch.device(device)
+    if place.type == "cuda" and not torch.cuda.is_available():
+        raise ValueError(f"The device is '{place}', but there is no CUDA GPU here. Use device 'cpu'.")
+    try:
+        if place != home:
+            module.to(place)
+        yield place
+    finally:
+        if place != home:
+            module.to(home)

@@ -1,0 +1,7 @@
+"""What a person looks at: figures and pages made from explanations, activations and scores."""
+
+from __future__ import annotations
+
+from linexp.report.sheet import draw_picture_sheet
+
+__all__ = ["draw_picture_sheet"]

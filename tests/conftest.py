@@ -1,0 +1,44 @@
+"""What every test runs under: no network, no screen, none of the user's files, the same examples each time."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+from pathlib import Path
+
+os.environ.update(HF_HUB_OFFLINE="1", TRANSFORMERS_OFFLINE="1", MPLBACKEND="Agg")
+
+import hypothesis
+import pytest
+import torch
+
+
+def declare_missing_operators() -> torch.library.Library | None:
+    """Let torchvision be imported beside a torch of another build: declare what its binary would bring."""
+    spec = importlib.util.find_spec("torchvision")
+    if spec is None or spec.origin is None:
+        return None
+    for binary in Path(spec.origin).parent.glob("_C*"):
+        try:
+            torch.ops.load_library(binary)
+        except OSError:
+            continue
+        return None
+    library = torch.library.Library("torchvision", "DEF")
+    library.define("nms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
+    library.define("qnms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
+    return library
+
+
+OPERATORS = declare_missing_operators()  # they exist as long as this object does
+
+hypothesis.settings.register_profile("linexp", deadline=None, derandomize=True)
+hypothesis.settings.load_profile("linexp")
+
+
+@pytest.fixture(autouse=True)
+def user_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Point the user's cache folder into the test's own."""
+    folder = tmp_path_factory.mktemp("cache")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(folder))
+    return folder
