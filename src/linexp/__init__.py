@@ -29,10 +29,10 @@ if TYPE_CHECKING:
     from linexp.matrix import ActivationMatrix, ConceptMatrix
     from linexp.models import VisionModel, load_model, to_unit_tensor
     from linexp.planted import Planted, make_planted
-    from linexp.record import LayerInfo, list_layers, record, record_layers
+    from linexp.recording import LayerInfo, list_layers, record, record_layers
     from linexp.report import draw_picture_sheet
     from linexp.score import CorrelationScorer, Scores
-    from linexp.simulate import simulate
+    from linexp.simulation import simulate
     from linexp.split import Split
 
 __all__ = [
@@ -81,11 +81,11 @@ _HOMES = {
     "linexp.split": ("Split",),
     "linexp.planted": ("Planted", "make_planted"),
     "linexp.models": ("VisionModel", "load_model", "to_unit_tensor"),
-    "linexp.record": ("LayerInfo", "list_layers", "record", "record_layers"),
+    "linexp.recording": ("LayerInfo", "list_layers", "record", "record_layers"),
     "linexp.concepts": ("LabelConcepts",),
     "linexp.explanation": ("Explanation", "Explanations", "Term"),
     "linexp.explain": ("LinearExplainer",),
-    "linexp.simulate": ("simulate",),
+    "linexp.simulation": ("simulate",),
     "linexp.score": ("CorrelationScorer", "Scores"),
     "linexp.report": ("draw_picture_sheet",),
 }

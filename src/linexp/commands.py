@@ -17,11 +17,11 @@ from linexp.images import ImageFolder, Images, find_broken, skip_broken
 from linexp.matrix import ConceptMatrix
 from linexp.models import load_model
 from linexp.progress import progress_bar
-from linexp.record import list_layers, record_layers
-from linexp.record.hooks import find_layers
-from linexp.record.memory import reuse_large_buffers
+from linexp.recording import list_layers, record_layers
+from linexp.recording.hooks import find_layers
+from linexp.recording.memory import reuse_large_buffers
 from linexp.score import CorrelationScorer, Scores
-from linexp.simulate import simulate
+from linexp.simulation import simulate
 from linexp.split import Split
 from linexp.store import Run, load_explanations, load_run, save_explanations, save_run, save_scores
 

@@ -17,11 +17,11 @@ from linexp.explanation import Explanations
 from linexp.images import ImageFiles
 from linexp.models import load_model
 from linexp.progress import progress_bar
-from linexp.record import record_layers
-from linexp.record.memory import reuse_large_buffers
+from linexp.recording import record_layers
+from linexp.recording.memory import reuse_large_buffers
 from linexp.report import draw_picture_sheet
 from linexp.score import CorrelationScorer, Scores
-from linexp.simulate import simulate
+from linexp.simulation import simulate
 from linexp.split import Split
 from linexp.store import Run, save_explanations, save_run, save_scores
 

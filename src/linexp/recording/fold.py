@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from linexp.record.hooks import has_hooks, watching
+from linexp.recording.hooks import has_hooks, watching
 
 
 class Pair(NamedTuple):

@@ -10,10 +10,10 @@ import torch
 from torch import Tensor, nn
 
 from linexp.matrix import ActivationMatrix, check_finite_activations
-from linexp.record.fold import PairFinder, folded
-from linexp.record.hooks import PassComplete, watching
-from linexp.record.pooling import Pooling, first_tensor
-from linexp.record.source import Source
+from linexp.recording.fold import PairFinder, folded
+from linexp.recording.hooks import PassComplete, watching
+from linexp.recording.pooling import Pooling, first_tensor
+from linexp.recording.source import Source
 
 # Folding must reproduce the plain model, on the first few images, to this share of a layer's largest activation, or
 # it is not used. (A few: every convolution's output is in memory at once then.)

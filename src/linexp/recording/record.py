@@ -14,10 +14,10 @@ from linexp._checks import check_at_least
 from linexp.matrix import ActivationMatrix
 from linexp.models.base import VisionModel
 from linexp.progress import progress_bar
-from linexp.record.hooks import evaluating, find_layers
-from linexp.record.pooling import Channels, Pool, Pooling
-from linexp.record.run import Run
-from linexp.record.source import open_source
+from linexp.recording.hooks import evaluating, find_layers
+from linexp.recording.pooling import Channels, Pool, Pooling
+from linexp.recording.run import Run
+from linexp.recording.source import open_source
 
 # Small batches keep a layer's feature maps in the processor's cache and in memory the allocator hands out again
 # without asking the system; measured best on CPUs. A GPU wants more at a time.

@@ -10,8 +10,8 @@ from PIL import Image as PillowImage
 from torch import Tensor
 
 from linexp.models.base import VisionModel
-from linexp.record.hooks import evaluating, watching
-from linexp.record.pooling import first_tensor
+from linexp.recording.hooks import evaluating, watching
+from linexp.recording.pooling import first_tensor
 
 
 @dataclass(frozen=True)
