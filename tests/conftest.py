@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import os
 from pathlib import Path
@@ -19,10 +20,9 @@ def declare_missing_operators() -> torch.library.Library | None:
     if spec is None or spec.origin is None:
         return None
     for binary in Path(spec.origin).parent.glob("_C*"):
-        try:
+        with contextlib.suppress(OSError):
             torch.ops.load_library(binary)
-        except OSError:
-            continue
+    if hasattr(torch.ops.torchvision, "nms"):
         return None
     library = torch.library.Library("torchvision", "DEF")
     library.define("nms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")

@@ -2,28 +2,35 @@
 
 from __future__ import annotations
 
-import json
+import shlex
 import time
-from collections.abc import Mapping, Sequence
+import warnings
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, cast
 
-from linexp._checks import check_choice, check_writable_folder, listing
+import torch
+
+from linexp._checks import check_at_least, check_choice, check_writable_folder, listing
 from linexp.concepts import LabelConcepts
+from linexp.concepts.files import read_class_names, read_groups
 from linexp.explain import LinearExplainer
 from linexp.explanation import Explanations
 from linexp.images import ImageFolder, Images, find_broken, skip_broken
-from linexp.matrix import ConceptMatrix
-from linexp.models import load_model
+from linexp.matrix import ActivationMatrix, ConceptMatrix
+from linexp.models import VisionModel, load_model
 from linexp.progress import progress_bar
-from linexp.recording import list_layers, record_layers
+from linexp.recording import LayerInfo, list_layers, record_layers
 from linexp.recording.hooks import find_layers
 from linexp.recording.memory import reuse_large_buffers
+from linexp.recording.pooling import Pooling
 from linexp.score import CorrelationScorer, Scores
 from linexp.simulation import simulate
 from linexp.split import Split
 from linexp.store import Run, load_explanations, load_run, save_explanations, save_run, save_scores
+
+# Images shown at each end of a neuron's range.
+_SHOWN = 5
 
 
 @dataclass(frozen=True)
@@ -51,11 +58,11 @@ class ExplainOptions:
 
 def run_explain(options: ExplainOptions, explainer: LinearExplainer) -> None:
     """Record, explain and save; whatever can be wrong with the input is found before the recording starts."""
-    check_choice("concepts", options.concepts, ("labels",))
-    check_writable_folder(options.out)
+    _check_options(options)
     source = LabelConcepts(read_groups(options.groups) if options.groups else None)
-    folder = ImageFolder(options.images, read_class_names(options.class_names) if options.class_names else None)
-    source.describe(folder)  # labels missing or all alike: said before the pictures are read
+    folder = _open_folder(options.images, options.class_names)
+    concepts, split = _prepare(folder, source, options, explainer)
+    check_writable_folder(options.out)
     model = load_model(
         options.model,
         weights=options.weights,
@@ -63,9 +70,10 @@ def run_explain(options: ExplainOptions, explainer: LinearExplainer) -> None:
         trust_remote_code=options.trust_remote_code,
     )
     find_layers(model.module, options.layers)
+    outs = _choose_folders(options)
     images = _readable(folder, options)
-    concepts = source.describe(images)
-    split = Split.random(len(images), options.seed)
+    if len(images) < len(folder):
+        concepts, split = _prepare(images, source, options, explainer)
     reuse_large_buffers()
     recorded = record_layers(
         model,
@@ -79,10 +87,9 @@ def run_explain(options: ExplainOptions, explainer: LinearExplainer) -> None:
     )
     names = tuple(images.name(row) for row in range(len(images)))
     for layer, activations in recorded.items():
-        out = options.out if len(recorded) == 1 else options.out / layer
         run = Run(activations, concepts, split, names, _settings(options, explainer))
-        explain_and_save(out, run, explainer)
-        print(f"Next: linexp score {out}")
+        explain_and_save(outs[layer], run, explainer)
+        print(f"Next: linexp score {shlex.quote(str(outs[layer]))}")
 
 
 def explain_and_save(out: Path, run: Run, explainer: LinearExplainer) -> tuple[Explanations, float]:
@@ -100,11 +107,15 @@ def explain_and_save(out: Path, run: Run, explainer: LinearExplainer) -> tuple[E
 def summary(explanations: Explanations, concepts: ConceptMatrix) -> str:
     """Describe a layer's explanations in two lines."""
     explained = explanations.n_with("explained")
+    quality = (
+        f", {explanations.mean_terms:.2f} terms each, val correlation {explanations.mean_val_correlation:.4f}"
+        if explained
+        else ""
+    )
     dropped = explanations.dropped_concepts
     lost = f"; {len(dropped)} dropped as too rare or constant ({listing(dropped, 5)})" if dropped else ""
     return (
-        f"{explanations.layer}: {explained} of {len(explanations)} neurons explained, "
-        f"{explanations.mean_terms:.2f} terms each, val correlation {explanations.mean_val_correlation:.4f}; "
+        f"layer {explanations.layer}: {explained} of {len(explanations)} neurons explained{quality}; "
         f"{explanations.n_with('empty')} without a fitting concept, {explanations.n_with('constant')} dead\n"
         f"  {concepts.n_concepts - len(dropped)} of {concepts.n_concepts} concepts used{lost}"
     )
@@ -114,45 +125,60 @@ def run_score(result: Path, explanations: Path | None) -> Scores:
     """Score a result's explanations, or others, on its test images; saves and prints the scores."""
     run = load_run(result)
     chosen = load_explanations(result) if explanations is None else Explanations.from_csv(explanations)
+    layer = run.activations.layer
+    if chosen.layer not in ("", layer):
+        warnings.warn(
+            f"The explanations are of layer '{chosen.layer}', the result is of layer '{layer}'. "
+            "The scores only mean something if both are the same neurons.",
+            UserWarning,
+            stacklevel=2,
+        )
     scores = CorrelationScorer().score(simulate(chosen, run.concepts), run.activations, run.split.test)
-    name = "scores" if explanations is None else f"scores-{explanations.stem}"
-    path = save_scores(result, scores, name)
-    print(f"{run.activations.layer}: test {scores}\n  saved in {path}")
+    path = save_scores(result, scores, "scores" if explanations is None else _scores_name(explanations))
+    print(f"layer {layer}: test {scores}\n  saved in {path}")
     return scores
+
+
+def _scores_name(explanations: Path) -> str:
+    """Tell the scores of different methods apart: their files are often called alike, in folders that are not."""
+    path = explanations.absolute()
+    return "-".join(part for part in ("scores", path.parent.name, path.stem) if part)
 
 
 def run_show(result: Path, neuron: int) -> None:
     """Print one neuron: explanation, scores, range, and the images at the two ends of it."""
     run = load_run(result)
     explanations = load_explanations(result)
-    if neuron not in explanations.neurons:
+    if neuron not in explanations:
         raise ValueError(
             f"Neuron {neuron} is not in this result. Its {len(explanations)} neurons are "
             f"{listing(explanations.neurons, 6)}."
         )
     chosen = explanations.only([neuron])
     scores = CorrelationScorer().score(simulate(chosen, run.concepts), run.activations, run.split.test)
+    value = "undefined" if scores.n_undefined else f"{scores.of(neuron):.2f}"
     values = run.activations.select([neuron]).values[:, 0]
-    order = values.argsort(descending=True, stable=True).tolist()
     print(chosen[neuron])
-    print(f"layer {explanations.layer}, test {scores.metric} {scores.of(neuron):.2f} on {scores.n_images} images")
+    print(f"layer {explanations.layer}, test {scores.metric} {value} on {scores.n_images} images")
     print(f"activation {values.min():.3g} to {values.max():.3g}, median {values.median():.3g}")
-    for title, rows in (("highest", order[:5]), ("lowest", order[-5:])):
+    for title, descending in (("highest", True), ("lowest", False)):
         print(f"{title} on")
-        for row in rows:
+        for row in values.argsort(descending=descending, stable=True).tolist()[:_SHOWN]:
             print(f"  {values[row]:10.3g}  {run.image_names[row]}")
 
 
-def run_layers(model: str, weights: Path | None, depth: int | None, *, trust_remote_code: bool) -> None:
+def run_layers(model: str, weights: Path | None, depth: int | None, side: int, *, trust_remote_code: bool) -> None:
     """Print the tree of a model's layers with their output shapes."""
     from rich.console import Console
     from rich.markup import escape
     from rich.tree import Tree
 
+    check_at_least("depth", 1 if depth is None else depth, 1)
+    check_at_least("side", side, 1)
     loaded = load_model(model, weights=weights, trust_remote_code=trust_remote_code)
     root = Tree(escape(loaded.name))
     branches = {"": root}
-    for layer in list_layers(loaded):
+    for layer in _try_layers(loaded, side):
         parent, _, _ = layer.name.rpartition(".")
         if parent not in branches or (depth is not None and layer.name.count(".") >= depth):
             continue
@@ -162,56 +188,58 @@ def run_layers(model: str, weights: Path | None, depth: int | None, *, trust_rem
         branches[layer.name] = branches[parent].add(
             f"{escape(layer.name)}  [cyan]{escape(layer.kind)}[/]  {note}", style=style
         )
-    Console(soft_wrap=True).print(root)
+    Console(soft_wrap=True, highlight=False).print(root)
 
 
-def read_groups(path: Path) -> Mapping[str, Any]:
-    """Read superclasses from JSON: an object from each group's name to a list of its members (or a nested object).
-
-    Raises
-    ------
-    FileNotFoundError
-        There is no such file.
-    ValueError
-        The file is not JSON, or not an object of lists.
-    """
-    text = _read_text(path, "groups")
+def _try_layers(model: VisionModel, side: int) -> list[LayerInfo]:
     try:
-        groups: Any = json.loads(text)
-    except ValueError as error:
-        raise ValueError(f'\'{path}\' is not JSON ({error}). Write it as {{"animal": ["cat", "dog"]}}.') from error
-    if not isinstance(groups, dict):
-        raise ValueError(f'\'{path}\' holds a {type(groups).__name__}. Write it as {{"animal": ["cat", "dog"]}}.')
-    return cast("dict[str, Any]", groups)
+        return list_layers(model, side=side)
+    except RuntimeError as error:
+        raise RuntimeError(
+            f"The model fails on a grey picture of {side} by {side} pixels ({str(error).splitlines()[0]}). "
+            "Give the side that it expects with --side."
+        ) from error
 
 
-def read_class_names(path: Path) -> dict[str, str]:
-    """Read lines of folder name, tab, class name.
-
-    Raises
-    ------
-    FileNotFoundError
-        There is no such file.
-    ValueError
-        A line has no tab.
-    """
-    names: dict[str, str] = {}
-    for number, line in enumerate(_read_text(path, "class names").splitlines(), start=1):
-        folder, tab, name = line.partition("\t")
-        if line.strip() and not (tab and name.strip()):
-            raise ValueError(f"Line {number} of '{path}' is {line!r}. Write folder, tab, name.")
-        if line.strip():
-            names[folder.strip()] = name.strip()
-    return names
+def _check_options(options: ExplainOptions) -> None:
+    """Check what needs neither files nor the model."""
+    check_choice("concepts", options.concepts, ("labels",))
+    Pooling(cast(Any, options.pool), cast(Any, options.channels), options.token)
+    check_at_least("seed", options.seed, 0)
+    check_at_least("batch_size", 1 if options.batch_size is None else options.batch_size, 1)
+    check_at_least("workers", 0 if options.workers is None else options.workers, 0)
 
 
-def _read_text(path: Path, what: str) -> str:
-    try:
-        return path.read_text(encoding="utf-8-sig")
-    except FileNotFoundError:
-        raise FileNotFoundError(f"There is no file '{path}' to read {what} from. Give its path.") from None
-    except UnicodeDecodeError as error:
-        raise ValueError(f"The file '{path}' is not UTF-8 text ({error.reason}). Save it as UTF-8.") from error
+def _open_folder(path: Path, class_names: Path | None) -> ImageFolder:
+    if class_names is None:
+        return ImageFolder(path)
+    names = read_class_names(class_names)
+    folder = ImageFolder(path, names)
+    classes = list(dict.fromkeys(file.partition("/")[0] for file in folder.files))
+    if folder.labels is not None and not names.keys() & set(classes):
+        raise ValueError(
+            f"None of the {len(names)} folders named in '{class_names}' is among the {len(classes)} of '{path}' "
+            f"({listing(classes, 6)}). Write folder, tab, name on each line."
+        )
+    return folder
+
+
+def _prepare(
+    images: Images, source: LabelConcepts, options: ExplainOptions, explainer: LinearExplainer
+) -> tuple[ConceptMatrix, Split]:
+    """Describe and split the images, and find out whether the explainer will take them."""
+    concepts = source.describe(images)
+    split = Split.random(len(images), options.seed)
+    dead = ActivationMatrix(torch.zeros(len(images), 1), images=concepts.images)
+    explainer.explain(dead, concepts, split)  # explains nothing, but refuses concepts of which none is of use
+    return concepts, split
+
+
+def _choose_folders(options: ExplainOptions) -> dict[str, Path]:
+    """Return each layer's folder, writable."""
+    if len(options.layers) == 1:
+        return {options.layers[0]: options.out}
+    return {layer: check_writable_folder(options.out / layer) for layer in options.layers}
 
 
 def _readable(images: Images, options: ExplainOptions) -> Images:
@@ -219,7 +247,7 @@ def _readable(images: Images, options: ExplainOptions) -> Images:
     with progress_bar("checking", len(images)) as advance:
         broken = find_broken(images, workers=options.workers, progress=advance)
     if broken and not options.skip_broken:
-        names: Sequence[str] = [f"'{images.name(row)}' ({reason})" for row, reason in broken.items()]
+        names = [f"'{images.name(row)}' ({reason})" for row, reason in broken.items()]
         raise OSError(
             f"{len(broken)} of {len(images)} pictures cannot be read: {listing(names, 5)}. "
             "Remove them, or leave them out with --skip-broken."

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, cast, overload
 
@@ -15,6 +16,9 @@ if TYPE_CHECKING:
     import pandas as pd
 
 Outcome = Literal["explained", "empty", "constant"]
+
+# A bias smaller than this share of the largest weight is what remains of 0 after rounding, and not shown.
+_ROUNDING = 1e-9
 
 
 @dataclass(frozen=True)
@@ -55,6 +59,11 @@ class Explanation:
 
     def __post_init__(self) -> None:
         check_choice("outcome", self.outcome, OUTCOMES)
+        if (self.outcome == "explained") != bool(self.terms):
+            raise ValueError(
+                f"Neuron {self.neuron} has the outcome '{self.outcome}' with {len(self.terms)} terms. "
+                "An explained neuron has terms; an empty or constant one has none."
+            )
 
     @property
     def concepts(self) -> tuple[str, ...]:
@@ -65,7 +74,7 @@ class Explanation:
     def formula(self) -> str:
         """The weighted sum alone, as in "2.41·snow + 1.07·ski slope − 0.30"."""
         signed = [(term.weight, str(Term(term.concept, abs(term.weight)))) for term in self.terms]
-        if self.bias or not signed:
+        if not signed or abs(self.bias) > _ROUNDING * max(abs(term.weight) for term in self.terms):
             signed.append((self.bias, format_number(abs(self.bias))))
         first = ("−" if signed[0][0] < 0 else "") + signed[0][1]
         return first + "".join(f" {'−' if weight < 0 else '+'} {text}" for weight, text in signed[1:])
@@ -75,15 +84,17 @@ class Explanation:
             return f"neuron {self.neuron} is {format_number(self.bias)} on every training image: not explained"
         if self.outcome == "empty":
             return f"neuron {self.neuron}: no concept predicts it"
-        val = "" if self.val_correlation is None else f"   (val {self.val_correlation:.2f})"
-        return f"neuron {self.neuron} ≈ {self.formula}{val}"
+        # Adding 0.0 turns the −0.0 that −0.004 is rounded to into 0.0.
+        val = "" if self.val_correlation is None else f"   (val {round(self.val_correlation, 2) + 0.0:.2f})"
+        return f"neuron {self.neuron} ≈ {self.formula}{val.replace('-', '−')}"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Explanations:
     """The explanations of a layer, one per neuron, in the order of the neurons.
 
-    ``explanations[17]`` is the one of neuron 17; ``explanations[:10]`` are the first ten; iteration gives them all.
+    ``explanations[17]`` is the one of neuron 17 and ``17 in explanations`` asks for it; ``explanations[:10]`` are the
+    first ten; iteration gives them all.
 
     Parameters
     ----------
@@ -100,7 +111,7 @@ class Explanations:
     dropped_concepts: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        if len(set(self.neurons)) < len(self.items):
+        if len(self._place) < len(self.items):
             repeated = next(neuron for neuron in self.neurons if self.neurons.count(neuron) > 1)
             raise ValueError(f"Neuron {repeated} is explained twice. Keep one explanation per neuron.")
 
@@ -126,8 +137,13 @@ class Explanations:
         known = [item.val_correlation for item in self.items if item.val_correlation is not None]
         return sum(known) / len(known) if known else math.nan
 
+    @cached_property
+    def _place(self) -> dict[int, int]:
+        return {item.neuron: place for place, item in enumerate(self.items)}
+
     def n_with(self, outcome: Outcome) -> int:
         """Count the neurons with this outcome."""
+        check_choice("outcome", outcome, OUTCOMES)
         return sum(item.outcome == outcome for item in self.items)
 
     def __len__(self) -> int:
@@ -136,6 +152,12 @@ class Explanations:
     def __iter__(self) -> Iterator[Explanation]:
         return iter(self.items)
 
+    def __contains__(self, neuron: object) -> bool:
+        return neuron in self.items if isinstance(neuron, Explanation) else neuron in self._place
+
+    def __repr__(self) -> str:
+        return f"Explanations({len(self)} neurons of layer '{self.layer}')"
+
     @overload
     def __getitem__(self, neuron: int) -> Explanation: ...
     @overload
@@ -143,10 +165,9 @@ class Explanations:
     def __getitem__(self, neuron: int | slice) -> Explanation | Explanations:
         if isinstance(neuron, slice):
             return self._with(self.items[neuron])
-        for item in self.items:
-            if item.neuron == neuron:
-                return item
-        raise KeyError(f"Neuron {neuron} is not among the {len(self)} explained ones ({listing(self.neurons, 6)}).")
+        if neuron not in self._place:
+            raise KeyError(f"Neuron {neuron} is not among the {len(self)} explained ones ({listing(self.neurons, 6)}).")
+        return self.items[self._place[neuron]]
 
     def only(self, neurons: Sequence[int]) -> Explanations:
         """Return the explanations of some neurons, in the order asked for.
@@ -178,7 +199,7 @@ class Explanations:
         shown = [str(item) for item in self.items[:20]]
         if len(self) > len(shown):
             shown.append(f"… and {len(self) - len(shown)} more")
-        return "\n".join(shown)
+        return "\n".join(shown) or "no explanations"
 
     def to_frame(self) -> pd.DataFrame:
         """Return a table with one row per neuron: layer, outcome, n_terms, val_correlation, bias, explanation."""
@@ -198,7 +219,8 @@ class Explanations:
     def to_csv(self, path: str | Path) -> None:
         """Write ``layer, neuron, outcome, n_terms, val_correlation, bias, weight0, concept0, …``, UTF-8.
 
-        Reading it back with ``from_csv`` gives equal explanations, to the last bit.
+        Reading it back with ``from_csv`` gives equal explanations, to the last bit; ``dropped_concepts`` are not
+        written.
         """
         rows = [
             Row(
@@ -229,13 +251,11 @@ class Explanations:
 
 
 def _from_row(row: Row) -> Explanation:
-    terms = sorted((Term(concept, weight) for concept, weight in row.terms), key=lambda term: -term.weight)
-    outcome = cast(Outcome, row.outcome)
-    return Explanation(row.neuron, tuple(terms), row.bias, row.val_correlation, outcome)
+    terms = tuple(Term(concept, weight) for concept, weight in row.terms)
+    return Explanation(row.neuron, terms, row.bias, row.val_correlation, cast(Outcome, row.outcome))
 
 
 def format_number(value: float) -> str:
     """Write a number for people: two decimals where that says something, else two digits and an exponent."""
-    if value == 0 or 0.01 <= abs(value) < 10_000:
-        return f"{value:.2f}"
-    return f"{value:.1e}"
+    plain = value == 0 or 0.01 <= abs(value) < 10_000
+    return f"{value + 0.0:.2f}".replace("-", "−") if plain else f"{value:.1e}".replace("-", "−")

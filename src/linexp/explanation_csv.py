@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import csv
+import io
 import math
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple, NoReturn
 
 from linexp._checks import check_choice, listing
 
 OUTCOMES = ("explained", "empty", "constant")
+
+# What stands behind the last term in the authors' files.
+_PADDING = ("0", 0.0)
 
 
 class Row(NamedTuple):
@@ -32,14 +36,32 @@ def write_rows(path: Path, rows: Sequence[Row]) -> None:
     """
     most = max((len(row.terms) for row in rows), default=0)
     pairs = [f"{kind}{place}" for place in range(most) for kind in ("weight", "concept")]
-    with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(["layer", "neuron", "outcome", "n_terms", "val_correlation", "bias", *pairs])
-        for row in rows:
-            terms = [cell for concept, weight in row.terms for cell in (repr(weight), concept)]
-            terms += [""] * (2 * most - len(terms))
-            correlation = "" if row.val_correlation is None else repr(row.val_correlation)
-            writer.writerow([row.layer, row.neuron, row.outcome, len(row.terms), correlation, repr(row.bias), *terms])
+    lines: list[list[object]] = [["layer", "neuron", "outcome", "n_terms", "val_correlation", "bias", *pairs]]
+    for row in rows:
+        terms = [cell for concept, weight in row.terms for cell in (_digits(weight), concept)]
+        terms += [""] * (2 * most - len(terms))
+        correlation = "" if row.val_correlation is None else _digits(row.val_correlation)
+        lines.append([row.layer, row.neuron, row.outcome, len(row.terms), correlation, _digits(row.bias), *terms])
+    path.write_bytes(csv_text(lines).encode())
+
+
+def csv_text(lines: Iterable[Iterable[object]]) -> str:
+    """Return cells as CSV, lines ended by a line feed; every cell can be read again, whatever is in it."""
+    # Before Python 3.13 only the characters of the line's own end are quoted in cells: both are needed.
+    pieces = _Pieces()
+    csv.writer(pieces, lineterminator="\r\n").writerows(lines)
+    return "".join(piece.removesuffix("\r\n") + "\n" for piece in pieces)
+
+
+class _Pieces(list[str]):
+    """A list that csv can write to: one piece per line."""
+
+    def write(self, piece: str) -> None:
+        self.append(piece)
+
+
+def _digits(value: float) -> str:
+    return repr(float(value))  # a NumPy number would write its type too
 
 
 def read_rows(path: Path) -> list[Row]:
@@ -56,17 +78,28 @@ def read_rows(path: Path) -> list[Row]:
     ValueError
         The columns are of none of these layouts, or a cell makes no sense; the message names line, column and value.
     """
+    reader = csv.reader(io.StringIO(_read_text(path), newline=""))
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        header = [column.strip() for column in next(reader, [])]
+        parse = _choose_layout(path, header)
+        lines = ((reader.line_num, cells) for cells in reader if cells)
+        return _check_rows(path, [(number, parse(_Line(path, number, header, cells))) for number, cells in lines])
+    except csv.Error as error:
+        raise ValueError(
+            f"Line {reader.line_num} of '{path}' is not CSV ({error}). Correct the line, or write the file anew."
+        ) from error
+
+
+def _read_text(path: Path) -> str:
+    """Return the text with its line ends as they are: they may belong to a concept's name."""
+    try:
+        return path.read_bytes().decode("utf-8-sig")
     except FileNotFoundError:
         raise FileNotFoundError(f"There is no file '{path}'. Give the path of an explanations CSV.") from None
+    except IsADirectoryError:
+        raise IsADirectoryError(f"'{path}' is a folder. Give the path of an explanations CSV.") from None
     except UnicodeDecodeError as error:
         raise ValueError(f"The file '{path}' is not UTF-8 text ({error.reason}). Save it as UTF-8.") from error
-    reader = csv.reader(text.splitlines(keepends=True))
-    header = next(reader, [])
-    parse = _choose_layout(path, header)
-    lines = ((reader.line_num, cells) for cells in reader if cells)
-    return _check_rows(path, [(number, parse(_Line(path, number, header, cells))) for number, cells in lines])
 
 
 class _Line:
@@ -93,7 +126,9 @@ class _Line:
         return value
 
     def whole_number_in(self, column: str) -> int:
-        value = self.number_in(column)
+        # Spreadsheets write 3.0 for 3; what is written without a point may be longer than a float is exact.
+        text = self.cells[column].strip()
+        value = int(text) if re.fullmatch("[0-9]+", text) else self.number_in(column)
         if value != int(value) or value < 0:
             self.fail(f"{column} is {self.cells[column]!r}, not a whole number from 0 on")
         return int(value)
@@ -113,7 +148,8 @@ class _Line:
         return value
 
 
-def _choose_layout(path: Path, header: Sequence[str]):
+def _choose_layout(path: Path, header: Sequence[str]) -> Callable[[_Line], Row]:
+    _check_columns(path, header)
     if {"neuron", "outcome", "n_terms", "val_correlation", "bias"} <= set(header):
         return _parse_ours
     if {"unit", "val correlation", "weight0", "concept0", "bias"} <= set(header):
@@ -125,6 +161,15 @@ def _choose_layout(path: Path, header: Sequence[str]):
         "val_correlation, bias, weight0, concept0, … (linexp); unit, val correlation, weight0, concept0, …, bias "
         "or unit, description (the paper's published results)."
     )
+
+
+def _check_columns(path: Path, header: Sequence[str]) -> None:
+    for column in header:
+        if column and header.count(column) > 1:
+            raise ValueError(f"The file '{path}' has two columns '{column}'. Remove or rename one.")
+        partner = re.sub("^concept(?=[0-9]+$)", "weight", column)
+        if partner not in header:
+            raise ValueError(f"The file '{path}' has a column '{column}', but no '{partner}'. Write it anew.")
 
 
 def _parse_ours(line: _Line) -> Row:
@@ -141,6 +186,9 @@ def _parse_ours(line: _Line) -> Row:
     if (n_terms > 0) != (outcome == "explained"):
         line.fail(f"outcome is '{outcome}' with {n_terms} terms")
     terms = tuple((line.concept_in(f"concept{k}"), line.number_in(f"weight{k}")) for k in range(n_terms))
+    for place, (concept, _) in enumerate(terms):
+        if concept in (name for name, _ in terms[:place]):
+            line.fail(f"the concept '{concept}' stands in two terms")
     return Row(
         line.cells.get("layer", ""),
         line.whole_number_in("neuron"),
@@ -157,12 +205,14 @@ def _beyond(columns: Iterable[str], n_terms: int) -> list[str]:
 
 
 def _parse_authors(line: _Line) -> Row:
-    terms: list[tuple[str, float]] = []
-    while f"concept{len(terms)}" in line.cells:
-        weight, concept = line.number_in(f"weight{len(terms)}"), line.cells[f"concept{len(terms)}"]
-        if weight == 0 and concept == "0":
-            break
-        terms.append((line.concept_in(f"concept{len(terms)}"), weight))
+    pairs: list[tuple[str, float]] = []
+    while f"concept{len(pairs)}" in line.cells:
+        pairs.append((line.concept_in(f"concept{len(pairs)}"), line.number_in(f"weight{len(pairs)}")))
+    n_terms = next((place for place, pair in enumerate(pairs) if pair == _PADDING), len(pairs))
+    terms = pairs[:n_terms]
+    for place in range(n_terms, len(pairs)):
+        if pairs[place] != _PADDING:
+            line.fail(f"concept{place} is '{pairs[place][0]}', though the terms end before concept{n_terms}")
     return Row(
         line.cells.get("layer", ""),
         line.whole_number_in("unit"),
@@ -180,7 +230,7 @@ def _parse_baseline(line: _Line) -> Row:
 
 def _check_rows(path: Path, numbered: Sequence[tuple[int, Row]]) -> list[Row]:
     if not numbered:
-        raise ValueError(f"The file '{path}' holds column names but no explanation. Write it anew with to_csv.")
+        raise ValueError(f"The file '{path}' holds column names but no explanation. Give a file with at least one.")
     seen: dict[int, int] = {}
     for number, row in numbered:
         if row.neuron in seen:

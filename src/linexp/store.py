@@ -2,30 +2,45 @@
 
 ``run.json`` (settings and names), ``images.csv`` (which image is in which row and which part of the split),
 ``matrices.safetensors`` (activations and concepts), ``explanations.csv`` and, once scored, ``scores.csv``.
+``run.json`` holds the SHA-256 of the two files that go with it, so what was changed or swapped is noticed.
 """
 
 from __future__ import annotations
 
 import csv
+import hashlib
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save
+from safetensors.torch import load_file, save_file
+from torch import Tensor
 
-from linexp._checks import StoreMismatchError, check_writable_folder
+from linexp._checks import (
+    DifferentImagesError,
+    StoreMismatchError,
+    check_same_images,
+    check_writable_folder,
+    listing,
+)
 from linexp._version import __version__
 from linexp.explanation import Explanations
+from linexp.explanation_csv import csv_text
 from linexp.matrix import ActivationMatrix, ConceptMatrix
 from linexp.score import Scores
 from linexp.split import Split
 
 _FORMAT = 1
+_MATRICES, _IMAGES = "matrices.safetensors", "images.csv"
+_ANEW = "Make the result anew with linexp explain."
+# Names of files need not be text; like this they come back as they were.
+_KEEP = "surrogateescape"
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,6 +55,11 @@ class Run:
         What messages and pages call each image: its path, usually.
     settings
         How it was made: model, layer, pooling, explainer and so on; plain values that JSON can hold.
+
+    Raises
+    ------
+    DifferentImagesError
+        Activations, concepts, split or names are not of the same images.
     """
 
     activations: ActivationMatrix
@@ -48,12 +68,21 @@ class Run:
     image_names: tuple[str, ...]
     settings: dict[str, Any]
 
+    def __post_init__(self) -> None:
+        first, second = self.activations, self.concepts
+        check_same_images(first.images, second.images, first.n_images, second.n_images)
+        self.split.check(first.n_images)
+        if len(self.image_names) != first.n_images:
+            raise DifferentImagesError(
+                f"There are {len(self.image_names)} names for {first.n_images} images. Give one for each image."
+            )
+
 
 def save_run(folder: Path, run: Run) -> None:
     """Write a run into ``folder``, which is made if needed.
 
     Each file is complete or absent: it is written under another name first. ``run.json`` comes last and makes the run
-    valid.
+    valid. Explanations and scores of an earlier run in the same folder are removed, because they are not of this one.
 
     Raises
     ------
@@ -61,139 +90,164 @@ def save_run(folder: Path, run: Run) -> None:
         The folder cannot be written.
     """
     check_writable_folder(folder)
-    presence = run.concepts.values
-    whole = bool(((presence == 0) | (presence == 1)).all())
-    tensors = {
-        "activations": run.activations.values.contiguous(),
-        "concepts": (presence.to(torch.uint8) if whole else presence).contiguous(),
-    }
-    (folder / "run.json").unlink(missing_ok=True)
-    write_atomically(folder / "matrices.safetensors", save(tensors))
-    write_atomically(folder / "images.csv", _images_csv(run).encode())
+    for stale in ("run.json", "explanations.csv", *(path.name for path in folder.glob("scores*.csv"))):
+        (folder / stale).unlink(missing_ok=True)
+    with _replacing(folder / _MATRICES) as draft:
+        save_file(_tensors(run), draft)
+    write_atomically(folder / _IMAGES, _images_csv(run).encode(errors=_KEEP))
     manifest = {
         "format": _FORMAT,
         "linexp": __version__,
         "layer": run.activations.layer,
-        "images": run.activations.images,
+        "images": run.activations.images or run.concepts.images,
         "neurons": list(run.activations.neurons),
         "concepts": list(run.concepts.names),
         "settings": run.settings,
+        "sha256": {name: _digest(folder / name) for name in (_MATRICES, _IMAGES)},
     }
     text = json.dumps(manifest, indent=1, ensure_ascii=False, sort_keys=True)
-    write_atomically(folder / "run.json", text.encode())
+    write_atomically(folder / "run.json", f"{text}\n".encode(errors=_KEEP))
 
 
 def load_run(folder: Path) -> Run:
-    """Read a run written by ``save_run``.
+    """Read a run written by ``save_run``, equal to the last bit; the rows of the split in ascending order.
 
     Raises
     ------
     FileNotFoundError
         The folder does not exist or holds no complete run.
     StoreMismatchError
-        A file is damaged, of another format, or does not go with the others.
+        A file is missing, damaged, of another format, or does not go with the others.
     """
     manifest = _read_manifest(folder)
     try:
-        tensors = load_file(folder / "matrices.safetensors")
-        names, split = _read_images(folder / "images.csv")
+        _check_files(folder, manifest["sha256"])
+        tensors = load_file(folder / _MATRICES)
+        names, split = _read_images(folder / _IMAGES)
         images = manifest["images"]
         activations = ActivationMatrix(tensors["activations"], manifest["neurons"], manifest["layer"], images)
         concepts = ConceptMatrix(tensors["concepts"], manifest["concepts"], images)
-    except (OSError, KeyError, ValueError, SafetensorError) as error:
-        raise StoreMismatchError(
-            f"The result in '{folder}' cannot be read ({error}). Make it anew with linexp explain."
-        ) from error
-    if len(names) != activations.n_images:
-        raise StoreMismatchError(
-            f"'{folder / 'images.csv'}' lists {len(names)} images, but {activations.n_images} were recorded. "
-            "Make the result anew with linexp explain."
-        )
-    return Run(activations, concepts, split, names, manifest["settings"])
+        return Run(activations, concepts, split, names, manifest["settings"])
+    except StoreMismatchError:
+        raise
+    except KeyError as error:
+        raise StoreMismatchError(f"'{folder / 'run.json'}' does not say {error}. {_ANEW}") from error
+    except (OSError, TypeError, ValueError, AttributeError, SafetensorError) as error:
+        raise StoreMismatchError(f"The result in '{folder}' cannot be read ({error}). {_ANEW}") from error
 
 
 def save_explanations(folder: Path, explanations: Explanations) -> Path:
     """Write ``explanations.csv`` into a result folder and return its path."""
-    return _save_csv(folder / "explanations.csv", explanations)
+    with _replacing(folder / "explanations.csv") as draft:
+        explanations.to_csv(draft)
+    return folder / "explanations.csv"
 
 
 def save_scores(folder: Path, scores: Scores, name: str = "scores") -> Path:
     """Write ``scores.csv``, or another name, into a result folder and return its path."""
-    return _save_csv(folder / f"{name}.csv", scores)
+    with _replacing(folder / f"{name}.csv") as draft:
+        scores.to_csv(draft)
+    return folder / f"{name}.csv"
 
 
 def load_explanations(folder: Path) -> Explanations:
-    """Read the explanations of a result folder; errors as ``Explanations.from_csv``."""
+    """Read the explanations of a result folder.
+
+    Raises
+    ------
+    FileNotFoundError
+        The folder holds no explanations.
+    ValueError
+        Their file was changed into nonsense; see ``Explanations.from_csv``.
+    """
+    if not (folder / "explanations.csv").exists():
+        raise FileNotFoundError(f"The result in '{folder}' has no explanations.csv (was it interrupted?). {_ANEW}")
     return Explanations.from_csv(folder / "explanations.csv")
 
 
 def write_atomically(path: Path, content: bytes) -> None:
     """Write a file so that it is there whole or not at all, whatever interrupts the writing."""
+    with _replacing(path) as draft:
+        draft.write_bytes(content)
+
+
+@contextmanager
+def _replacing(path: Path) -> Generator[Path, None, None]:
+    """Yield another path to write to, which takes the place of ``path`` once everything is on the disk."""
     draft = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
-        with draft.open("wb") as file:
-            file.write(content)
-            file.flush()
+        yield draft
+        with draft.open("rb+") as file:
             os.fsync(file.fileno())
         draft.replace(path)
     finally:
         draft.unlink(missing_ok=True)
 
 
-def _save_csv(path: Path, table: Explanations | Scores) -> Path:
-    draft = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        table.to_csv(draft)
-        draft.replace(path)
-    finally:
-        draft.unlink(missing_ok=True)
-    return path
+def _tensors(run: Run) -> dict[str, Tensor]:
+    """Return what goes into the matrix file; zeros and ones take a byte each there."""
+    presence = run.concepts.values
+    whole = presence.dtype == torch.float32 and bool(((presence == 0) | (presence == 1)).all())
+    return {
+        "activations": run.activations.values.contiguous(),
+        "concepts": (presence.to(torch.uint8) if whole else presence).contiguous(),
+    }
 
 
 def _images_csv(run: Run) -> str:
     part = dict.fromkeys(range(run.activations.n_images), "")
     for name, rows in (("train", run.split.train), ("val", run.split.val), ("test", run.split.test)):
         part.update(dict.fromkeys(rows.tolist(), name))
-    lines = _Lines()
-    writer = csv.writer(lines, lineterminator="\n")
-    writer.writerow(["row", "part", "image"])
-    writer.writerows((row, part[row], name) for row, name in enumerate(run.image_names))
-    return "".join(lines)
-
-
-class _Lines(list[str]):
-    """A list that csv can write to."""
-
-    def write(self, line: str) -> None:
-        self.append(line)
+    lines = [(row, part[row], name) for row, name in enumerate(run.image_names)]
+    return csv_text([("row", "part", "image"), *lines])
 
 
 def _read_images(path: Path) -> tuple[tuple[str, ...], Split]:
-    with path.open(newline="", encoding="utf-8") as file:
+    with path.open(newline="", encoding="utf-8", errors=_KEEP) as file:
         rows = list(csv.DictReader(file))
     parts: dict[str, list[int]] = {"train": [], "val": [], "test": [], "": []}
     for number, row in enumerate(rows):
         parts[row["part"]].append(number)
-    names: Sequence[str] = [row["image"] for row in rows]
-    return tuple(names), Split(parts["train"], parts["val"], parts["test"])
+    return tuple(row["image"] for row in rows), Split(parts["train"], parts["val"], parts["test"])
+
+
+def _digest(path: Path) -> str:
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while piece := file.read(1 << 20):
+            digest.update(piece)
+    return digest.hexdigest()
+
+
+def _check_files(folder: Path, digests: Mapping[str, str]) -> None:
+    for name in (_MATRICES, _IMAGES):
+        if not (folder / name).is_file():
+            raise StoreMismatchError(f"The result in '{folder}' has no {name}. {_ANEW}")
+        if _digest(folder / name) != digests[name]:
+            raise StoreMismatchError(f"'{folder / name}' is damaged, changed, or of another result. {_ANEW}")
 
 
 def _read_manifest(folder: Path) -> dict[str, Any]:
     path = folder / "run.json"
-    if not path.exists():
+    if not path.is_file():
         raise FileNotFoundError(
-            f"There is no result in '{folder}' (no run.json). Give the folder that linexp explain was told with --out."
+            f"There is no result in '{folder}' (no run.json).{_inside(folder)} "
+            "Give the folder that linexp explain was told with --out."
         )
     try:
-        manifest: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        manifest: dict[str, Any] = json.loads(path.read_text(encoding="utf-8", errors=_KEEP))
         found = manifest["format"]
     except (ValueError, KeyError, TypeError) as error:
-        raise StoreMismatchError(
-            f"'{path}' is not the description of a result ({error}). Make the result anew with linexp explain."
-        ) from error
+        raise StoreMismatchError(f"'{path}' is not the description of a result ({error}). {_ANEW}") from error
     if found != _FORMAT:
         raise StoreMismatchError(
             f"'{path}' has the format {found}, this version of linexp reads {_FORMAT}. "
             f"It was written by linexp {manifest.get('linexp')}: use that version, or make the result anew."
         )
     return manifest
+
+
+def _inside(folder: Path) -> str:
+    """Name the results one level deeper: with several layers each has a folder of its own."""
+    found = sorted(str(path.parent) for path in folder.glob("*/run.json"))
+    return f" Results in it: {listing(found, 6)}." if found else ""

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeAlias, cast
+from typing import Any
 
+import numpy as np
 import torch
-from linexp._checks import closest
+from torch import Tensor
+
+from linexp.concepts.groups import Group, resolve_groups
 from linexp.images import Images, as_images
 from linexp.matrix import ConceptMatrix
 
-Group: TypeAlias = "Sequence[str | int] | Mapping[str, Any]"
-"""Members of a group: class names, class numbers, names of other groups; or further groups inside this one."""
 
-
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class LabelConcepts:
     """Presence 0 or 1 from labels (LE(Label) in the paper).
 
@@ -24,10 +24,12 @@ class LabelConcepts:
     Parameters
     ----------
     groups
-        From the name of a group (superclass) to its members: class names, class numbers, or names of other groups; or
-        a mapping again, for groups inside groups. An image has a group's concept if its class is anywhere inside.
+        From the name of a group (superclass) to its members: class names, class numbers (from 0), or names of other
+        groups; or a mapping again, for groups inside groups. An image has a group's concept if its class is anywhere
+        inside. A member that is the name of a class and of a group stands for both.
     table
-        Zeros and ones [images, concepts], for images with several labels each; takes the place of the class labels.
+        Zeros and ones [images, concepts], for images with several labels each: a tensor, an array, nested lists or a
+        pandas frame. Takes the place of the class labels.
     names
         Names of the table's columns.
 
@@ -54,6 +56,8 @@ class LabelConcepts:
             raise ValueError("A table of labels needs one name per column: pass table and names together.")
         if self.table is not None and self.groups is not None:
             raise ValueError("A table of labels has no classes to group. Add the groups as columns of the table.")
+        if isinstance(self.names, str):
+            raise ValueError(f"The names of the table's columns are the text {self.names!r}. Give a list of names.")
 
     def describe(self, images: Any) -> ConceptMatrix:
         """Return the concepts of each image, classes first, then groups in the order given.
@@ -76,7 +80,7 @@ class LabelConcepts:
         if self.table is not None:
             return self._from_table(collection)
         labels, names = _require_labels(collection)
-        members = _resolve_groups(self.groups or {}, names)
+        members = resolve_groups(self.groups or {}, names)
         columns = torch.zeros(len(names), len(names) + len(members))
         columns.fill_diagonal_(1)
         for column, classes in enumerate(members.values(), start=len(names)):
@@ -84,7 +88,7 @@ class LabelConcepts:
         return ConceptMatrix(columns[torch.tensor(labels)], [*names, *members], collection.fingerprint)
 
     def _from_table(self, images: Images) -> ConceptMatrix:
-        values = torch.as_tensor(self.table).to(torch.float32)
+        values = _as_numbers(self.table)
         if values.ndim != 2 or values.shape[0] != len(images):
             raise ValueError(
                 f"The table of labels has the shape {list(values.shape)} for {len(images)} images. "
@@ -99,7 +103,17 @@ class LabelConcepts:
         names = list(self.names or ())
         if len(names) != values.shape[1]:
             raise ValueError(f"The table of labels has {values.shape[1]} columns and {len(names)} names. Name each.")
-        return ConceptMatrix(values, names, images.fingerprint)
+        return ConceptMatrix(values.to(torch.float32), names, images.fingerprint)
+
+
+def _as_numbers(table: Any) -> Tensor:
+    """Return the table at its own precision: rounding to float32 first would make a 1 of 0.99999999."""
+    try:
+        return table if isinstance(table, Tensor) else torch.as_tensor(np.array(table))
+    except (TypeError, ValueError) as error:
+        raise ValueError(
+            f"The table of labels is not a matrix of numbers ({error}). Use 0 for absent and 1 for present."
+        ) from error
 
 
 def _require_labels(images: Images) -> tuple[Sequence[int], Sequence[str]]:
@@ -115,49 +129,9 @@ def _require_labels(images: Images) -> tuple[Sequence[int], Sequence[str]]:
             f"All {len(images)} images have the label '{only}', so labels cannot tell them apart. "
             "Add images of other classes."
         )
+    for name in images.label_names:
+        if not name.isprintable() and any("\ud800" <= letter <= "\udfff" for letter in name):
+            raise ValueError(
+                f"The class name {name!r} is not text in UTF-8, so it cannot be printed or saved. Rename its folder."
+            )
     return images.labels, images.label_names
-
-
-def _resolve_groups(groups: Mapping[str, Group], classes: Sequence[str]) -> dict[str, list[int]]:
-    """Return the class numbers inside each group, groups inside groups included, outer before inner."""
-    flat = dict(_flatten(groups))
-    numbers: dict[str, list[int]] = {}
-    for number, name in enumerate(classes):
-        numbers.setdefault(name, []).append(number)
-
-    def inside(name: str, path: tuple[str, ...]) -> set[int]:
-        if name in path:
-            raise ValueError(f"The group '{name}' contains itself ({' → '.join([*path, name])}). Break the circle.")
-        found: set[int] = set()
-        for member in flat[name]:
-            if isinstance(member, int):
-                if not 0 <= member < len(classes):
-                    raise ValueError(
-                        f"The group '{name}' has the class number {member}, but the classes are 0 to "
-                        f"{len(classes) - 1}. Correct the group."
-                    )
-                found.add(member)
-            elif member in numbers and (member not in flat or member == name):
-                found.update(numbers[member])
-            elif member in flat:
-                found |= inside(member, (*path, name))
-            else:
-                raise ValueError(
-                    f"The group '{name}' has the member '{member}', which is neither a class nor a group."
-                    f"{closest(member, [*numbers, *flat])} Correct the group."
-                )
-        return found
-
-    return {name: sorted(inside(name, ())) for name in flat}
-
-
-def _flatten(groups: Mapping[str, Group]) -> Iterator[tuple[str, list[str | int]]]:
-    """Yield every group with the names of its direct members."""
-    for name, members in groups.items():
-        if isinstance(members, str):
-            raise ValueError(f"The group '{name}' is the text {members!r}. Give a list of its members.")
-        if not members:
-            raise ValueError(f"The group '{name}' has no members. Give it some, or leave it out.")
-        yield name, list(members)
-        if isinstance(members, Mapping):
-            yield from _flatten(cast("Mapping[str, Group]", members))

@@ -19,6 +19,11 @@ __all__ = ["PhotoTransform", "VisionModel", "load_model", "load_weights", "read_
 _PACKAGED = ("efficientnet_lite0", "efficientnet_lite1", "efficientnet_lite2")
 _LIBRARIES = ("hf", "torchvision", "timm")
 _FORMS = f"{', '.join(_PACKAGED)}, hf:NAME_OR_FOLDER, torchvision:NAME, timm:NAME, package.module:function"
+# How torchvision's names begin: known by heart, so that a guess does not need torchvision.
+_FAMILIES = re.compile(
+    r"(alexnet|convnext_|densenet\d|efficientnet_(b\d|v2)|googlenet|inception_v|maxvit_|mnasnet|mobilenet_|regnet_"
+    r"|resnet\d|resnext\d|shufflenet_|squeezenet\d|swin_|vgg\d|vit_|wide_resnet)"
+)
 _OWN_FUNCTION = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*")
 
 
@@ -103,19 +108,9 @@ def _unknown(name: str) -> ValueError:
 
 
 def _guess(name: str) -> str:
-    """Say what was probably meant; reached only on the way to an error, so a slow import does no harm."""
     bare = name.partition(":")[2] or name.rstrip(":")
-    if bare in _classifiers():
+    if _FAMILIES.match(bare):
         return closest(f"torchvision:{bare}", [f"torchvision:{bare}"])
     if "/" in name or Path(name).is_dir():
         return closest(f"hf:{bare}", [f"hf:{bare}"])
     return closest(name, _PACKAGED)
-
-
-def _classifiers() -> list[str]:
-    from linexp.models import torchvision
-
-    try:
-        return torchvision.classifiers()
-    except ImportError:
-        return []

@@ -18,8 +18,7 @@ def load(name: str, weights: Path | None) -> VisionModel:
     number = name[-1]
     with needs("efficientnet_lite_pytorch", extra="demo"):
         from efficientnet_lite_pytorch import EfficientNet
-
-        module = EfficientNet.from_name(f"efficientnet-lite{number}")
+    module = EfficientNet.from_name(f"efficientnet-lite{number}")
     load_weights(module, weights or _packaged_file(number))
     return VisionModel(name, module.eval(), lite_transform(_SIDES[number]))
 

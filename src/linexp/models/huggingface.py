@@ -168,7 +168,7 @@ def _told_where(name: str) -> Generator[None, None, None]:
                 f"'hf:{name}' brings Python code of its own, which has not been run. "
                 "Read that code and, if you trust it, pass trust_remote_code=True."
             ) from error
-        reason = str(error).strip().splitlines()[0].rstrip(".")
+        reason = str(error).strip().splitlines()[0].split(". ")[0].rstrip(".")
         kind = OSError if isinstance(error, OSError) else ValueError
         raise kind(
             f"'hf:{name}' could not be loaded ({reason}). Check the name and the connection, "

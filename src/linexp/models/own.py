@@ -8,9 +8,10 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, cast
 
-from torch import nn
+from PIL import Image
+from torch import Tensor, nn
 
 from linexp._checks import closest
 from linexp.models.base import VisionModel, to_unit_tensor
@@ -93,7 +94,7 @@ def _as_model(made: Any, name: str) -> VisionModel:
     if isinstance(made, nn.Module):
         return VisionModel(name, made, to_unit_tensor)
     if isinstance(made, tuple) and len(made) == 2 and isinstance(made[0], nn.Module) and callable(made[1]):
-        return VisionModel(name, made[0], made[1])
+        return VisionModel(name, made[0], cast(Callable[[Image.Image], Tensor], made[1]))
     raise TypeError(
         f"The function '{name}' returned {_kind(made)}. "
         "Return a torch.nn.Module, a pair (module, transform) or a linexp VisionModel."

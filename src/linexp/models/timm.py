@@ -29,7 +29,6 @@ def load(name: str, weights: Path | None) -> VisionModel:
 def _timm() -> ModuleType:
     with needs("timm", extra="torchvision"):
         import timm
-        import timm.data
     return timm
 
 

@@ -6,55 +6,82 @@ weights once instead of to every feature map saves about a quarter of the time o
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
+import weakref
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeGuard
 
 import torch
 from torch import Tensor, nn
 
 from linexp.recording.hooks import has_hooks, watching
+from linexp.recording.pooling import first_tensor
+from linexp.recording.tracing import ConvolutionTrace
 
 
 class Pair(NamedTuple):
-    """A convolution whose output goes straight into a batch normalisation."""
+    """A convolution whose output goes into one batch normalisation and nowhere else."""
 
     convolution: nn.Conv2d
     normalisation: nn.BatchNorm2d
 
 
 class PairFinder:
-    """Finds the pairs by watching one forward pass: the very tensor one returns is the other's input."""
+    """Finds the pairs by watching one forward pass, operation by operation.
 
-    def __init__(self, model: nn.Module) -> None:
-        modules = model.named_modules()
-        self._layers = {name: module for name, module in modules if _is_plain(module) or _has_constants(module)}
-        self._outputs: dict[int, tuple[str, Tensor]] = {}  # the tensor is kept so that its id stays its own
-        self._candidates: list[tuple[str, str]] = []
-        self._n_calls: dict[str, int] = {}
+    It is a pair if the convolution's weight and bias are read once, by that convolution; its result is read once, by
+    the batch normalisation, which runs once; nobody keeps the result; and no number was read out of a tensor on the
+    way, by which other images might be treated differently.
 
-    def watch(self) -> Any:
-        """Return the context in which the forward pass must run."""
-        return watching(self._layers, self._receive)
+    Parameters
+    ----------
+    model
+        The model, without hooks of this library.
+    layers
+        The layers to record: a convolution's result that is their output stays as it is.
+    """
 
-    def _receive(self, name: str, given: Any, output: Any) -> None:
-        self._n_calls[name] = self._n_calls.get(name, 0) + 1
-        if isinstance(self._layers[name], nn.Conv2d):
-            self._outputs[id(output)] = (name, output)
-        elif id(given) in self._outputs:
-            self._candidates.append((self._outputs[id(given)][0], name))
+    def __init__(self, model: nn.Module, layers: Mapping[str, nn.Module]) -> None:
+        modules = list(model.named_modules())
+        self._convolutions = {id(module.weight): module for _, module in modules if _is_plain(module)}
+        self._normalisations = {name: module for name, module in modules if _has_constants(module)}
+        self._layers = layers
+        self._recorded: list[Tensor | None] = []  # held here, and so counted as kept by somebody
+        self._candidates: list[tuple[int, str]] = []
+        self._n_calls = dict.fromkeys(self._normalisations, 0)
+        self._trace = ConvolutionTrace(
+            parameter
+            for convolution in self._convolutions.values()
+            for parameter in (convolution.weight, convolution.bias)
+            if parameter is not None
+        )
 
-    def pairs(self, kept: Sequence[Any]) -> list[Pair]:
-        """Return the pairs, without those whose convolution's output is one of the ``kept`` tensors."""
-        wanted = {id(tensor) for tensor in kept}
-        spoken_for = {name for identity, (name, _) in self._outputs.items() if identity in wanted}
+    @contextmanager
+    def watch(self) -> Generator[None, None, None]:
+        """Open the context in which the forward pass must run."""
+        kept = watching(self._layers, lambda _, __, output: self._recorded.append(first_tensor(output)))
+        with kept, watching(self._normalisations, self._receive), self._trace:
+            yield
+
+    def _receive(self, name: str, given: Any, _: Any) -> None:
+        self._n_calls[name] += 1
+        for weight, result in self._trace.results.items():
+            if result is given:
+                self._candidates.append((weight, name))
+
+    def pairs(self) -> list[Pair]:
+        """Return the pairs, once the forward pass is over."""
+        results = {weight: weakref.ref(result) for weight, result in self._trace.results.items()}
+        n_result_reads = {weight: self._trace.n_reads[id(result)] for weight, result in self._trace.results.items()}
+        self._trace.results.clear()
+        if self._trace.depends_on_values:
+            return []
         found: list[Pair] = []
-        for first, second in self._candidates:
-            convolution, normalisation = self._layers[first], self._layers[second]
-            assert isinstance(convolution, nn.Conv2d)
-            assert isinstance(normalisation, nn.BatchNorm2d)
-            once = self._n_calls[first] == self._n_calls[second] == 1
-            if once and first not in spoken_for:
+        for weight, name in self._candidates:
+            convolution, normalisation = self._convolutions[weight], self._normalisations[name]
+            n_reads = [self._trace.n_reads.get(id(part), 1) for part in (convolution.weight, convolution.bias)]
+            once = {*n_reads, n_result_reads[weight], self._n_calls[name]} == {1}
+            if once and results[weight]() is None:
                 found.append(Pair(convolution, normalisation))
         return found
 
@@ -85,19 +112,23 @@ def _fold(pair: Pair) -> tuple[Tensor, Tensor]:
     convolution, normalisation = pair
     assert normalisation.running_mean is not None
     assert normalisation.running_var is not None
-    scale = (normalisation.running_var.double() + normalisation.eps).rsqrt()
+    scale = (_exact(normalisation.running_var) + normalisation.eps).rsqrt()
     if normalisation.weight is not None:  # pyright: ignore[reportUnnecessaryComparison] - None when affine=False
-        scale = scale * normalisation.weight.detach().double()
-    shift = -normalisation.running_mean.double() * scale
+        scale = scale * _exact(normalisation.weight)
+    shift = -_exact(normalisation.running_mean) * scale
     if convolution.bias is not None:
-        shift = shift + convolution.bias.detach().double() * scale
+        shift = shift + _exact(convolution.bias) * scale
     if normalisation.bias is not None:  # pyright: ignore[reportUnnecessaryComparison]
-        shift = shift + normalisation.bias.detach().double()
-    weight = convolution.weight.detach().double() * scale[:, None, None, None]
-    return weight.to(torch.float32), shift.to(torch.float32)
+        shift = shift + _exact(normalisation.bias)
+    weight = _exact(convolution.weight) * scale[:, None, None, None]
+    return weight.to(convolution.weight), shift.to(convolution.weight)
 
 
-def _is_plain(module: nn.Module) -> bool:
+def _exact(tensor: Tensor) -> Tensor:
+    return tensor.detach().cpu().double()  # on the CPU, because not every device has float64
+
+
+def _is_plain(module: nn.Module) -> TypeGuard[nn.Conv2d]:
     """Whether a convolution's weights may be replaced: single precision, and nothing else looks at them."""
     return (
         isinstance(module, nn.Conv2d)
@@ -107,7 +138,7 @@ def _is_plain(module: nn.Module) -> bool:
     )
 
 
-def _has_constants(normalisation: nn.Module) -> bool:
+def _has_constants(normalisation: nn.Module) -> TypeGuard[nn.BatchNorm2d]:
     """Whether a batch normalisation multiplies and shifts by constants, and nothing else looks at it."""
     return (
         type(normalisation) is nn.BatchNorm2d

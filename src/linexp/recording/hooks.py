@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 from torch import nn
+from torch.nn.modules import module as all_modules
 from torch.utils.hooks import RemovableHandle
 
 from linexp._checks import closest, listing
@@ -26,8 +27,11 @@ def find_layers(model: nn.Module, names: Iterable[str]) -> dict[str, nn.Module]:
     Raises
     ------
     ValueError
-        No name is given, one is given twice, or the model has no such layer; the message lists what it has.
+        The names are one text, none is given, one is given twice, or the model has no such layer; the message lists
+        what it has.
     """
+    if isinstance(names, str):
+        raise ValueError(f"The layers asked for are the text '{names}'. Give a list of names, such as ['{names}'].")
     wanted = list(names)
     if not wanted or len(set(wanted)) < len(wanted):
         raise ValueError(f"The layers asked for are {wanted}. Name at least one, each once.")
@@ -64,19 +68,24 @@ def watching(layers: Mapping[str, nn.Module], receive: Callable[[str, Any, Any],
 
 
 def has_hooks(module: nn.Module) -> bool:
-    """Whether somebody has hooked into this module's forward pass."""
-    return bool(module._forward_hooks or module._forward_pre_hooks)  # pyright: ignore[reportPrivateUsage]
+    """Whether somebody has hooked into this module's forward pass, or into that of all modules."""
+    own = module._forward_hooks or module._forward_pre_hooks  # pyright: ignore[reportPrivateUsage]
+    everywhere = all_modules._global_forward_hooks or all_modules._global_forward_pre_hooks  # pyright: ignore[reportPrivateUsage]
+    return bool(own or everywhere)
 
 
 @contextmanager
 def evaluating(model: nn.Module) -> Generator[None, None, None]:
     """Put the model in eval mode without gradients, and leave every module's training flag as it was found.
 
-    Not ``torch.inference_mode``: what a model caches inside its forward pass must stay usable for training.
+    Not ``torch.inference_mode``: what a model caches inside its forward pass must stay usable for training. Not
+    ``model.eval()``: that is ``train(False)``, which some models override to change more than the flags, such as
+    merging weights, and nobody could undo.
     """
     flags = [(module, module.training) for module in model.modules()]
     try:
-        model.eval()
+        for module, _ in flags:
+            module.training = False
         with torch.no_grad():
             yield
     finally:

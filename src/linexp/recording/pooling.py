@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, is_dataclass
 from typing import Any, Literal, cast
 
 import torch
@@ -47,7 +47,8 @@ class Pooling:
         Parameters
         ----------
         output
-            What the layer returned: a tensor, or a tuple, list, mapping or model output whose first tensor is meant.
+            What the layer returned: a tensor, or a tuple, list, mapping, dataclass or model output whose first tensor
+            is meant.
         layer
             Name of the layer, for messages.
         n_images
@@ -63,6 +64,7 @@ class Pooling:
         if tensor is None or not tensor.is_floating_point():
             kind = type(output).__name__ if tensor is None else f"a tensor of {tensor.dtype}"
             raise ValueError(f"Layer '{layer}' returns {kind}, not activations. Choose a layer that returns numbers.")
+        tensor = tensor.detach()  # some models switch gradients on
         shape = list(tensor.shape)
         if tensor.ndim == 0 or shape[0] != n_images:
             raise ValueError(
@@ -73,7 +75,6 @@ class Pooling:
             raise ValueError(f"Layer '{layer}' returns an empty tensor of shape {shape}. Choose another layer.")
         if tensor.ndim <= 2:
             return self._keep_scalars(tensor.reshape(n_images, -1), layer, shape)
-        positions = self._positions_last(tensor)
         if self.pool == "none":
             raise ValueError(
                 f"Layer '{layer}' returns {shape}, not one number per neuron, and pool is 'none'. "
@@ -81,14 +82,17 @@ class Pooling:
             )
         if self.pool == "token":
             return self._take_token(tensor, layer)
+        positions = self._positions_last(tensor)
+        if self.pool == "max":
+            return positions.amax(-1).to(torch.float32)
         # Sums of half-precision numbers are taken in float32, where they neither overflow nor drift.
-        positions = positions.to(torch.float32)
-        return positions.mean(-1) if self.pool == "mean" else positions.amax(-1)
+        exact = torch.promote_types(tensor.dtype, torch.float32)
+        return positions.mean(-1, dtype=exact).to(torch.float32)
 
     def _keep_scalars(self, scalars: Tensor, layer: str, shape: list[int]) -> Tensor:
         if self.pool == "token":
             raise ValueError(f"Layer '{layer}' returns {shape}, which has no tokens. Use pool 'mean' or 'none'.")
-        return scalars.to(torch.float32)
+        return _copied(scalars)
 
     def _positions_last(self, tensor: Tensor) -> Tensor:
         """Return [images, channels, positions]."""
@@ -102,7 +106,12 @@ class Pooling:
                 f"Layer '{layer}' returns {list(tensor.shape)}, which has no token {self.token} "
                 "(tokens are [images, tokens, neurons]). Use pool 'mean' or 'max'."
             )
-        return tensor[:, self.token].to(torch.float32)
+        return _copied(tensor[:, self.token])
+
+
+def _copied(values: Tensor) -> Tensor:
+    """Return float32 values of their own: a later in-place operation would change a view of the layer's output."""
+    return values.to(torch.float32, copy=True)
 
 
 def first_tensor(output: Any) -> Tensor | None:
@@ -113,6 +122,8 @@ def first_tensor(output: Any) -> Tensor | None:
         parts: list[Any] = list(cast("Mapping[Any, Any]", output).values())
     elif isinstance(output, (tuple, list)):
         parts = list(cast("tuple[Any, ...]", output))
+    elif is_dataclass(output):
+        parts = [getattr(output, field.name) for field in fields(output)]
     else:
         return None
     return next((tensor for tensor in map(first_tensor, parts) if tensor is not None), None)

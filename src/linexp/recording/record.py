@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -10,7 +11,7 @@ import torch
 from PIL.Image import Image
 from torch import Tensor, nn
 
-from linexp._checks import check_at_least
+from linexp._checks import check_at_least, listing
 from linexp.matrix import ActivationMatrix
 from linexp.models.base import VisionModel
 from linexp.progress import progress_bar
@@ -92,7 +93,8 @@ def record_layers(
 
     The model is used in eval mode without gradients and comes back as it was: training flags, parameters, device,
     hooks, also after an error or Ctrl-C. Only one batch of feature maps is in memory at a time. The pass ends as soon
-    as every wanted layer has run.
+    as every wanted layer has run. Before that the first batch runs once to the end, and its first four images up to
+    four times more, to check the layers and to find the fastest way that gives the same activations.
 
     Parameters
     ----------
@@ -118,7 +120,8 @@ def record_layers(
     workers
         Processes that decode pictures. Default: chosen by the number of images and processors; 0: none.
     fold
-        Fold batch normalisations into convolutions while recording, where that provably gives the same activations.
+        Fold batch normalisations into convolutions while recording, where that gives the same activations but for
+        rounding: no other operation, hook, cache or recorded layer sees the convolution's result.
     show_progress
         Show images per second on standard error.
 
@@ -131,12 +134,26 @@ def record_layers(
     ------
     ValueError
         The model has no such layer (the message suggests one), a layer does not run, runs several times, or returns
-        no activations; a shape does not go with ``pool``; an activation is NaN or infinite; no preprocessing is known.
+        no activations; a shape does not go with ``pool``; an activation is NaN or infinite; no preprocessing is known;
+        the device cannot be used.
+    TypeError
+        The model is no PyTorch module.
+    RuntimeError
+        An operation of torch in the model fails; the message gives the shape of the batch. Every other exception
+        of the model is passed on as it is.
     OSError
         A picture cannot be read; the message names it.
+
+    Warns
+    -----
+    UserWarning
+        A batch normalisation has no running statistics, so that activations depend on the batch.
     """
     module = model.module if isinstance(model, VisionModel) else model
+    if not isinstance(module, nn.Module):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise TypeError(f"The model is a {type(module).__name__}. Give a torch.nn.Module, or what load_model returns.")
     found = find_layers(module, layers)
+    _warn_of_batch_statistics(module)
     pooling = Pooling(pool, channels, token)
     check_at_least("batch_size", 1 if batch_size is None else batch_size, 1)
     with _on_device(module, device) as place:
@@ -151,10 +168,14 @@ def record_layers(
 @contextmanager
 def _on_device(module: nn.Module, device: str | torch.device | None) -> Generator[torch.device, None, None]:
     """Move the model for the time of the context, if it is elsewhere."""
-    home = next((tensor.device for tensor in [*module.parameters(), *module.buffers()]), torch.device("cpu"))
-    place = home if device is None else torch.device(device)
-    if place.type == "cuda" and not torch.cuda.is_available():
-        raise ValueError(f"The device is '{place}', but there is no CUDA GPU here. Use device 'cpu'.")
+    homes = list(dict.fromkeys(tensor.device for tensor in [*module.parameters(), *module.buffers()]))
+    home = homes[0] if homes else torch.device("cpu")
+    place = home if device is None else _usable(device)
+    if len(homes) > 1 and device is not None:
+        raise ValueError(
+            f"The model is spread over the devices {listing(homes)}, and would not come back so from '{place}'. "
+            "Leave device out, or bring the model to one device."
+        )
     try:
         if place != home:
             module.to(place)
@@ -162,3 +183,30 @@ def _on_device(module: nn.Module, device: str | torch.device | None) -> Generato
     finally:
         if place != home:
             module.to(home)
+
+
+def _usable(device: str | torch.device) -> torch.device:
+    """Return the device, with its number, once a tensor could be sent there and back."""
+    try:
+        tensor = torch.empty(0, device=device)
+        tensor.cpu()
+    except (RuntimeError, AssertionError) as error:  # an AssertionError is how a CPU build of torch refuses CUDA
+        reason = str(error).splitlines()[0].rstrip(".")
+        raise ValueError(f"The device '{device}' cannot be used here ({reason}). Use device 'cpu'.") from error
+    return tensor.device
+
+
+def _warn_of_batch_statistics(module: nn.Module) -> None:
+    found = [
+        name
+        for name, layer in module.named_modules()
+        if isinstance(layer, nn.modules.batchnorm._BatchNorm) and layer.running_mean is None  # pyright: ignore[reportPrivateUsage]
+    ]
+    if found:
+        warnings.warn(
+            f"These layers normalise by the statistics of whatever batch an image is in, also in eval mode, so that "
+            f"activations depend on batch_size and on the other images: {listing(found)}. Use a model whose batch "
+            "normalisations track running statistics.",
+            UserWarning,
+            stacklevel=3,
+        )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterator, Mapping
-from contextlib import nullcontext, suppress
+from contextlib import suppress
 from typing import Any, cast
 
 import torch
@@ -12,13 +12,12 @@ from torch import Tensor, nn
 from linexp.matrix import ActivationMatrix, check_finite_activations
 from linexp.recording.fold import PairFinder, folded
 from linexp.recording.hooks import PassComplete, watching
-from linexp.recording.pooling import Pooling, first_tensor
+from linexp.recording.pooling import Pooling
+from linexp.recording.shortcut import NO_SHORTCUT, Shortcut, is_close, shortcuts
 from linexp.recording.source import Source
 
-# Folding must reproduce the plain model, on the first few images, to this share of a layer's largest activation, or
-# it is not used. (A few: every convolution's output is in memory at once then.)
-_FOLD_TOLERANCE = 1e-4
-_FOLD_IMAGES = 4
+# Images on which a shortcut is tried. (A few: every convolution's output is in memory at once then.)
+_N_TRIED = 4
 
 
 class Run:
@@ -29,71 +28,81 @@ class Run:
         self.values: dict[str, Tensor] = {}
         self.row = 0
         self._pooled: dict[str, Tensor] = {}
-        self._outputs: dict[str, Any] = {}
         self._n_calls: dict[str, int] = {}
+        self._failure: ValueError | None = None
         self._batch_length = 0
         self._may_stop = False
 
     def over_batches(self, model: nn.Module, device: torch.device, fold: bool, advance: Callable[[int], None]) -> None:
-        """Run the model over all batches of the source, telling ``advance`` the number of images of each."""
+        """Run the model over all batches of the source, telling ``advance`` the number of images of each.
+
+        Before that the model sees the first batch once, to the end, which shows how often each layer runs; and the
+        first few images two to four times, to find out how it can be run faster without changing what it does.
+        """
         batches = cast("Generator[Tensor, None, None]", self.source.batches)
+        finder = PairFinder(model, self.layers) if fold else None
         try:
             first = next(batches)
-            layout = self._find_layout(model, first, device)
-            folding = self._try_folding(model, _move(first[:_FOLD_IMAGES], device, layout)) if fold else nullcontext()
-            with folding, watching(self.layers, self._receive):
+            with watching(self.layers, self._receive):
+                self._forward(model, first.to(device))
+                self._may_stop = True
+                shortcut = self._find_shortcut(model, finder, first[:_N_TRIED].to(device))
+                del finder  # and the feature maps it looked at
+            with folded(shortcut.pairs), watching(self.layers, self._receive):
                 for batch in _chain(first, batches):
-                    self._store(self._forward(model, _move(batch, device, layout)))
+                    first = None  # only the current batch stays in memory
+                    self._store(self._forward(model, shortcut.prepare(batch.to(device, non_blocking=True))))
                     advance(len(batch))
         finally:
             if hasattr(batches, "close"):
                 batches.close()
 
-    def _find_layout(self, model: nn.Module, batch: Tensor, device: torch.device) -> torch.memory_format:
-        """Check the layers on the first batch and find the fastest memory layout that the model takes."""
-        with watching(self.layers, self._receive):
-            layout = torch.channels_last if device.type == "cpu" and batch.ndim == 4 else torch.contiguous_format
+    def _find_shortcut(self, model: nn.Module, finder: PairFinder | None, batch: Tensor) -> Shortcut:
+        """Return the fastest way to run the model that changes nothing but rounding."""
+        try:
+            if finder is None:
+                plain, pairs = self._forward(model, batch), []
+            else:
+                with finder.watch():
+                    plain = self._forward(model, batch)
+                pairs = finder.pairs()
+        except Exception:  # noqa: BLE001 - a model that does not let itself be watched is run as it is
+            return NO_SHORTCUT
+        for shortcut in shortcuts(pairs, batch):
             try:
-                self._forward(model, _move(batch, device, layout))
-            except RuntimeError as error:
-                # A model that calls .view on feature maps only takes the plain layout.
-                if layout == torch.contiguous_format or "view" not in str(error):
-                    raise _explain_failure(error, batch) from error
-                layout = torch.contiguous_format
-                try:
-                    self._forward(model, _move(batch, device, layout))
-                except RuntimeError as second:
-                    raise _explain_failure(second, batch) from second
-        for name in self.layers:
-            _check_calls(name, self._n_calls.get(name, 0))
-        self._may_stop = True
-        return layout
-
-    def _try_folding(self, model: nn.Module, batch: Tensor) -> Any:
-        """Return a context that folds batch normalisations, if that changes nothing but rounding."""
-        finder = PairFinder(model)
-        with finder.watch(), watching(self.layers, self._receive):
-            plain = self._forward(model, batch)
-            pairs = finder.pairs([first_tensor(output) for output in self._outputs.values()])
-        with folded(pairs), watching(self.layers, self._receive):
-            try:
-                quick = self._forward(model, batch)
-            except RuntimeError:
-                return nullcontext()
-        same = all(_is_close(quick[name], plain[name]) for name in self.layers)
-        return folded(pairs) if same else nullcontext()
+                with folded(shortcut.pairs):
+                    quick = self._forward(model, shortcut.prepare(batch))
+            except Exception:  # noqa: BLE001 - such as .view, which does not take every memory layout
+                continue
+            if all(is_close(quick[name], plain[name]) for name in self.layers):
+                return shortcut
+        return NO_SHORTCUT
 
     def _receive(self, name: str, _: Any, output: Any) -> None:
+        if self._may_stop and len(self._pooled) == len(self.layers):
+            raise PassComplete  # once more: the model caught the first one
         self._n_calls[name] = self._n_calls.get(name, 0) + 1
-        self._outputs[name] = output
-        self._pooled[name] = self.pooling.reduce(output, name, self._batch_length)
+        try:
+            self._pooled[name] = self.pooling.reduce(output, name, self._batch_length)
+        except ValueError as error:
+            self._failure = error  # raised in here, an "except Exception" of the model could swallow it
+            raise PassComplete from error
         if self._may_stop and len(self._pooled) == len(self.layers):
             raise PassComplete
 
     def _forward(self, model: nn.Module, batch: Tensor) -> dict[str, Tensor]:
-        self._pooled, self._outputs, self._n_calls, self._batch_length = {}, {}, {}, len(batch)
-        with suppress(PassComplete):
-            model(batch)
+        self._pooled, self._n_calls, self._failure, self._batch_length = {}, {}, None, len(batch)
+        try:
+            with suppress(PassComplete):
+                model(batch)
+        except RuntimeError as error:
+            if type(error) is RuntimeError:  # torch's own; whatever else a model raises stays as it is
+                raise _explain_failure(error, batch) from error
+            raise
+        if self._failure is not None:
+            raise self._failure
+        for name in self.layers:
+            _check_calls(name, self._n_calls.get(name, 0))
         return {name: values.cpu() for name, values in self._pooled.items()}
 
     def _store(self, pooled: Mapping[str, Tensor]) -> None:
@@ -104,11 +113,11 @@ class Run:
             if values.shape[1] != self.values[name].shape[1]:
                 raise ValueError(
                     f"Layer '{name}' gave {self.values[name].shape[1]} neurons on the first images and "
-                    f"{values.shape[1]} on {self.source.name(self.row)}. Bring all images to one size."
+                    f"{values.shape[1]} on {self.source.name(self.row)}. Bring all images to one size, or choose a "
+                    "layer that gives the same neurons for all."
                 )
             check_finite_activations(values, range(values.shape[1]), name, self._name_in_batch)
             self.values[name][self.row : stop] = values
-        self._outputs = {}
         self.row = stop
 
     def _name_in_batch(self, row: int) -> str:
@@ -122,16 +131,8 @@ class Run:
 
 def _chain(first: Tensor, rest: Iterator[Tensor]) -> Iterator[Tensor]:
     yield first
+    del first
     yield from rest
-
-
-def _move(batch: Tensor, device: torch.device, layout: torch.memory_format) -> Tensor:
-    batch = batch.to(device, non_blocking=True)
-    return batch.contiguous(memory_format=layout) if batch.ndim == 4 else batch
-
-
-def _is_close(first: Tensor, second: Tensor) -> bool:
-    return bool((first - second).abs().max() <= _FOLD_TOLERANCE * second.abs().max())
 
 
 def _check_calls(name: str, n_calls: int) -> None:
@@ -147,7 +148,8 @@ def _check_calls(name: str, n_calls: int) -> None:
 
 
 def _explain_failure(error: RuntimeError, batch: Tensor) -> RuntimeError:
+    reason = (str(error).splitlines() or [""])[0].rstrip(".")
     return RuntimeError(
-        f"The model fails on a batch of shape {list(batch.shape)}: {str(error).splitlines()[0]} "
+        f"The model fails on a batch of shape {list(batch.shape)} ({batch.dtype}): {reason}. "
         "Check that preprocess makes what the model expects."
     )

@@ -30,10 +30,11 @@ def open_source(
 ) -> Source:
     """Turn whatever ``record_layers`` takes as images into batches of inputs for the model."""
     if isinstance(images, Tensor) and images.is_floating_point():
-        content = images.detach().cpu().contiguous()
-        digest = hashlib.sha256(repr(tuple(content.shape)).encode() + content.view(torch.uint8).numpy().tobytes())
-        return Source(len(images), digest.hexdigest(), "image {}".format, iter(images.split(batch_size)))
+        _check_not_empty(len(images) if images.ndim else 0)
+        batches = iter(images.detach().split(batch_size))
+        return Source(len(images), _fingerprint(images), "image {}".format, batches)
     collection: Images = as_images(images)
+    _check_not_empty(len(collection))
     if preprocess is None and isinstance(model, VisionModel):
         preprocess = model.preprocess
     if preprocess is None:
@@ -44,3 +45,15 @@ def open_source(
         )
     batches = decoded_batches(collection, preprocess, batch_size=batch_size, workers=workers)
     return Source(len(collection), collection.fingerprint, collection.name, batches)
+
+
+def _fingerprint(inputs: Tensor) -> str:
+    digest = hashlib.sha256(repr(tuple(inputs.shape)).encode())
+    for one in inputs.detach():  # one by one, so that no copy of them all is made
+        digest.update(one.cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data)
+    return digest.hexdigest()
+
+
+def _check_not_empty(n_images: int) -> None:
+    if n_images == 0:
+        raise ValueError("There are 0 images. Give at least one; the first axis of a tensor is the images.")

@@ -61,7 +61,7 @@ def solve_elastic_net(
     variance
         Variance v of each neuron [neurons].
     strength
-        Weight of the L1 penalty (λ in the paper), 0 or more.
+        Weight of the L1 penalty (λ in the paper), 0 or more; 0 gives least squares.
     l1_ratio
         η in the paper, above 0 and at most 1.
     tolerance
@@ -81,6 +81,8 @@ def solve_elastic_net(
     """
     check_at_least("strength", strength, 0)
     check_within("l1_ratio", l1_ratio, 1e-12, 1)
+    if strength == 0:  # the dual that the gap comes from degenerates; the solution of least norm is exact
+        return ElasticNetFit(np.linalg.lstsq(gram, cross, rcond=None)[0], np.zeros(cross.shape[1]), 0)
     ridge = strength * (1 - l1_ratio) / l1_ratio
     targets = np.ascontiguousarray(cross.T)
     weights = np.zeros_like(targets)

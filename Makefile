@@ -1,0 +1,40 @@
+# Every target makes .venv when it is missing, installs what it needs into it, and works right after a clone.
+
+PYTHON ?= python3
+BIN := .venv/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+
+.PHONY: demo test lint bench clean
+
+demo: .venv/installed-demo
+	$(BIN)/linexp demo --out linexp-demo
+
+test: lint
+	$(BIN)/python -m pytest
+
+lint: .venv/installed-dev
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/pyright
+
+bench: .venv/installed-dev
+	$(BIN)/python benchmarks/against_sklearn.py
+	$(BIN)/python benchmarks/recording_speed.py
+
+clean:
+	rm -rf .venv linexp-demo
+
+.venv/bin/python:
+	$(PYTHON) -m venv .venv
+
+# torch first and by its exact version: pip would otherwise take whatever build is newest.
+.venv/installed-demo: pyproject.toml constraints.txt | .venv/bin/python
+	$(PIP) "torch==$$(sed -n 's/^torch==//p' constraints.txt)"
+	$(PIP) --editable ".[demo]"
+	touch $@
+
+# torchvision and timm without what they declare: their CUDA build of torch is not wanted; see tests/conftest.py.
+.venv/installed-dev: .venv/installed-demo
+	$(PIP) --editable ".[demo,datasets,dev]"
+	$(PIP) --no-deps torchvision timm
+	touch $@

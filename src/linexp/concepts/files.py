@@ -1,0 +1,76 @@
+"""The small files people write by hand: what classes are called, and which belong together."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, cast
+
+_FORM = 'Write it as {"animal": ["cat", "dog"]}.'
+
+
+def read_groups(path: Path) -> Mapping[str, Any]:
+    """Read groups of classes from JSON: an object from each group's name to a list of its members (or an object again).
+
+    Raises
+    ------
+    OSError
+        There is no such file.
+    ValueError
+        The file is not JSON, not an object, or names a group twice.
+    """
+    try:
+        groups: Any = json.loads(_read_text(path, "groups"), object_pairs_hook=lambda pairs: _unique(path, pairs))
+    except json.JSONDecodeError as error:
+        raise ValueError(f"'{path}' is not JSON ({error}). {_FORM}") from error
+    if not isinstance(groups, dict) or not groups:
+        held = f"a {type(groups).__name__}" if groups else "no group"
+        raise ValueError(f"'{path}' holds {held}. {_FORM}")
+    return cast("dict[str, Any]", groups)
+
+
+def read_class_names(path: Path) -> dict[str, str]:
+    """Read lines of folder name, tab, class name; empty lines are ignored.
+
+    Raises
+    ------
+    OSError
+        There is no such file.
+    ValueError
+        A line is not like that, or gives a folder a second name.
+    """
+    names: dict[str, str] = {}
+    for number, line in enumerate(_read_text(path, "class names").split("\n"), start=1):
+        folder, _, name = (part.strip() for part in line.partition("\t"))
+        if not line.strip():
+            continue
+        if not folder or not name:
+            raise ValueError(f"Line {number} of '{path}' is {line!r}. Write folder, tab, name.")
+        if names.setdefault(folder, name) != name:
+            raise ValueError(
+                f"Line {number} of '{path}' calls the folder '{folder}' '{name}', but it was '{names[folder]}' above. "
+                "Keep one name for each folder."
+            )
+    return names
+
+
+def _unique(path: Path, pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
+    """Refuse an object that names a member twice: JSON itself would silently keep the last."""
+    found: dict[str, Any] = {}
+    for name, members in pairs:
+        if name in found:
+            raise ValueError(f"'{path}' names the group '{name}' twice. Keep one of the two.")
+        found[name] = members
+    return found
+
+
+def _read_text(path: Path, what: str) -> str:
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except FileNotFoundError:
+        raise FileNotFoundError(f"There is no file '{path}' to read {what} from. Give its path.") from None
+    except IsADirectoryError:
+        raise IsADirectoryError(f"'{path}' is a folder. Give the file to read {what} from.") from None
+    except UnicodeDecodeError as error:
+        raise ValueError(f"The file '{path}' is not UTF-8 text ({error.reason}). Save it as UTF-8.") from error

@@ -1,0 +1,122 @@
+"""Greedy search and top weights: equal to the paper's algorithm with literal least-squares fits."""
+
+import numpy as np
+import pytest
+import torch
+
+from linexp.solve import accumulate_moments, search_greedy, search_top, solve_elastic_net
+from tests.reference import paper
+
+
+def make_problem(seed=0, n_images=600, n_concepts=30, n_neurons=12):
+    """Rows of unequal concepts, some nested, and neurons that are sums of a few of them plus noise."""
+    rng = np.random.default_rng(seed)
+    concepts = (rng.random((n_images, n_concepts)) < rng.uniform(0.03, 0.5, n_concepts)).astype(np.float64)
+    concepts[:, 1] = np.maximum(concepts[:, 2], concepts[:, 3])  # a superclass
+    concepts[:, 5] = concepts[:, 4]  # a duplicate
+    weights = np.where(rng.random((n_concepts, n_neurons)) < 0.15, rng.uniform(0.5, 3, (n_concepts, n_neurons)), 0)
+    neurons = concepts @ weights + rng.uniform(0.2, 2, n_neurons) * rng.standard_normal((n_images, n_neurons))
+    return (concepts[:450], neurons[:450]), (concepts[450:], neurons[450:])
+
+
+def measure(train, val):
+    """Moments of both parts in the scale of the training part, as the explainer passes them."""
+    raw = [accumulate_moments([tuple(map(torch.from_numpy, part))]) for part in (train, val)]
+    scales = raw[0].concept_variance.sqrt(), raw[0].neuron_variance.sqrt()
+    return [part.standardise(*scales) for part in raw]
+
+
+def elastic_net(moments, strength=0.05):
+    arrays = (moments.gram.numpy(), moments.cross.numpy(), moments.neuron_variance.numpy())
+    return solve_elastic_net(*arrays, strength=strength).weights
+
+
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize(
+    "settings", [{}, {"max_terms": 2}, {"n_candidates": 3}, {"min_gain": 1e-6}, {"min_gain": 0.1, "n_candidates": 1}]
+)
+def test_greedy_equals_the_literal_algorithm(seed, settings):
+    train, val = make_problem(seed)
+    moments = measure(train, val)
+    guide = elastic_net(moments[0])
+    found = search_greedy(*moments, guide, **settings)
+    literal = {"max_terms": 10, "n_candidates": 10, "min_gain": 0.02, **settings}
+    for neuron in range(guide.shape[1]):
+        chosen, reached = paper.greedy(
+            guide[:, neuron], (train[0], train[1][:, neuron]), (val[0], val[1][:, neuron]), **literal
+        )
+        used = found.concepts[neuron][found.concepts[neuron] >= 0]
+        # The two equal columns may stand for each other.
+        assert [4 if c == 5 else c for c in used] == [4 if c == 5 else c for c in chosen]
+        assert found.val_correlation[neuron] == pytest.approx(reached, abs=1e-9)
+        weights, _ = paper.least_squares(train[0][:, used], train[1][:, neuron])
+        scale = train[0][:, used].std(0) / train[1][:, neuron].std()
+        np.testing.assert_allclose(found.weights[neuron][: len(used)], weights * scale, atol=1e-9)
+
+
+@pytest.mark.parametrize("max_terms", [1, 3, 10, 100])
+def test_top_equals_literal_least_squares(max_terms):
+    train, val = make_problem()
+    moments = measure(train, val)
+    guide = elastic_net(moments[0])
+    found = search_top(*moments, guide, max_terms=max_terms)
+    for neuron in range(guide.shape[1]):
+        ranked = [c for c in np.argsort(-guide[:, neuron], kind="stable") if guide[c, neuron] > 0]
+        ranked += [c for c in np.argsort(-guide[:, neuron], kind="stable") if guide[c, neuron] < 0]
+        expected = [c for c in ranked[:max_terms] if not (c == 5 and 4 in ranked[:max_terms])]
+        used = found.concepts[neuron][found.concepts[neuron] >= 0]
+        assert used.tolist() == expected
+        weights, bias = paper.least_squares(train[0][:, used], train[1][:, neuron])
+        scale = train[0][:, used].std(0) / train[1][:, neuron].std()
+        np.testing.assert_allclose(found.weights[neuron][: len(used)], weights * scale, atol=1e-8)
+        fit = val[0][:, used] @ weights + bias
+        assert found.val_correlation[neuron] == pytest.approx(paper.correlation(fit, val[1][:, neuron]), abs=1e-9)
+
+
+def test_no_candidate_no_term():
+    moments = measure(*make_problem())
+    nothing = np.zeros((30, 12))
+    for found in (search_greedy(*moments, nothing), search_top(*moments, nothing)):
+        assert (found.concepts == -1).all()
+        assert (found.weights == 0).all()
+        assert np.isnan(found.val_correlation).all()
+
+
+def test_negative_first_correlation_gives_no_term():
+    """A concept that helps on train and hurts on val is not taken."""
+    rng = np.random.default_rng(0)
+    concept = (rng.random((200, 1)) < 0.5).astype(float)
+    neuron = np.concatenate([concept[:150], -concept[150:]]) + 0.1 * rng.standard_normal((200, 1))
+    moments = measure((concept[:150], neuron[:150]), (concept[150:], neuron[150:]))
+    found = search_greedy(*moments, np.ones((1, 1)))
+    assert found.concepts.tolist() == [[-1]]
+
+
+def test_concept_without_variance_on_val_is_no_first_term():
+    train, val = make_problem()
+    val[0][:, 7] = 0
+    moments = measure(train, val)
+    guide = np.zeros((30, 12))
+    guide[7] = 1
+    assert (search_greedy(*moments, guide).concepts == -1).all()
+
+
+def test_neuron_without_variance_on_val_gets_no_term():
+    train, val = make_problem()
+    val[1][:, 3] = 1.5
+    moments = measure(train, val)
+    guide = elastic_net(moments[0])
+    found = search_greedy(*moments, guide)
+    assert (found.concepts[3] == -1).all()
+    assert (found.concepts[2] >= 0).any()
+    assert np.isnan(search_top(*moments, guide).val_correlation[3])
+
+
+def test_a_neuron_does_not_depend_on_its_company():
+    train, val = make_problem()
+    together = search_greedy(*measure(train, val), elastic_net(measure(train, val)[0]))
+    for neuron in range(12):
+        moments = measure((train[0], train[1][:, [neuron]]), (val[0], val[1][:, [neuron]]))
+        alone = search_greedy(*moments, elastic_net(moments[0]))
+        np.testing.assert_array_equal(alone.concepts[0], together.concepts[neuron])
+        np.testing.assert_allclose(alone.weights[0], together.weights[neuron], atol=1e-12)
