@@ -1,4 +1,4 @@
-"""Is our solution of the paper's problem as good as a recorded run of the authors' code, and how much faster?
+"""Compare our solution of the paper's problem with a recorded run of the authors' code: as good, and how much faster.
 
 Takes the folder of such a recorded run: ``tinyimagenet_effnetlite0_head.npz`` (activations, concepts, split, units,
 elastic-net weights) and ``official_run_tinyimagenet_head.json`` (explanations and seconds). Exits with 1 if a goal is

@@ -1,5 +1,7 @@
 """Moments: equal to the literal ones, independent of blocks to the last bit, mergeable."""
 
+import itertools
+
 import numpy as np
 import pytest
 import torch
@@ -54,7 +56,7 @@ def test_block_size_does_not_change_a_bit(size):
 def test_merging_parts_gives_the_whole(first, second):
     concepts, neurons = make_rows(n_concepts=3, n_neurons=2)
     bounds = [0, *sorted({first, second}), 5000]
-    parts = [accumulate_moments([(concepts[a:b], neurons[a:b])]) for a, b in zip(bounds, bounds[1:], strict=False)]
+    parts = [accumulate_moments([(concepts[a:b], neurons[a:b])]) for a, b in itertools.pairwise(bounds)]
     left, right = parts[0], parts[-1]
     for part in parts[1:]:
         left = left.merge(part)

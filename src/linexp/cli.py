@@ -2,37 +2,74 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 import warnings
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NoReturn
 
 import typer
+from typer.core import TyperGroup
 
 from linexp._version import __version__
 
+_TOLD = (ValueError, TypeError, KeyError, OSError, ImportError, RuntimeError, MemoryError)
+"""Errors whose message says what to do; anything else is a mistake of the program and keeps its traceback."""
+
+
+class _Commands(TyperGroup):
+    """The commands, with errors in one sentence and exit code 1; Typer itself would end silently on Ctrl-C."""
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            _fail("Interrupted. Files that were already written are complete; run the same command to start again.")
+        except (typer.Exit, typer.Abort, BrokenPipeError):
+            raise  # no errors: --help, or the reader of a pipe who has seen enough
+        except _TOLD as error:
+            if os.environ.get("LINEXP_TRACEBACK"):
+                raise
+            _fail(str(error.args[0] if isinstance(error, KeyError) and error.args else error) or type(error).__name__)
+
+
 app = typer.Typer(
+    cls=_Commands,
     name="linexp",
     help="Explain the single neurons of a vision network in words, and measure how true each explanation is.",
+    epilog="Set LINEXP_TRACEBACK=1 to see where in the program an error arose.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
 )
 
+
+def _option(metavar: str, text: str, default: str | bool = True) -> Any:
+    """Make an option; ``default`` is what the help says where the default is None."""
+    return typer.Option(metavar=metavar, help=text, show_default=default)
+
+
 ModelName = Annotated[
     str,
     typer.Option(
         "--model",
-        help="efficientnet_lite0, hf:NAME, torchvision:NAME, timm:NAME, or package.module:function for your own.",
+        metavar="NAME",
+        help="efficientnet_lite0, hf:NAME, torchvision:NAME, timm:NAME, or package.module:function for your own "
+        "(a function without arguments that returns the model).",
     ),
 ]
-WeightsFile = Annotated[Path | None, typer.Option("--weights", help="Local weights: .safetensors or a state dict.")]
-Device = Annotated[str | None, typer.Option("--device", help="cpu, cuda, cuda:1, …  [default: cpu]")]
-TrustRemoteCode = Annotated[
-    bool, typer.Option("--trust-remote-code", help="Run model code that comes with an hf: model.")
+WeightsFile = Annotated[
+    Path | None,
+    typer.Option("--weights", metavar="FILE", help="Weights on this machine: .safetensors or a state dict."),
 ]
-ResultFolder = Annotated[Path, typer.Argument(help="Folder that linexp explain wrote (--out).", show_default=False)]
+TrustRemoteCode = Annotated[
+    bool, typer.Option("--trust-remote-code", help="Run Python code that comes with an hf: model. Read it first.")
+]
+ResultFolder = Annotated[
+    Path,
+    typer.Argument(metavar="DIR", help="Folder of one layer that linexp explain wrote (--out).", show_default=False),
+]
 
 
 def _print_version(wanted: bool) -> None:  # called by typer, by position
@@ -56,37 +93,44 @@ def _options(
 def explain(
     *,
     model: ModelName,
-    layer: Annotated[
-        list[str], typer.Option("--layer", help="Layer to explain; may be given several times. See linexp layers.")
-    ],
-    images: Annotated[Path, typer.Option(help="Folder of pictures, one sub-folder per class.")],
-    out: Annotated[Path, typer.Option(help="Folder for the result (a sub-folder per layer if there are several).")],
-    concepts: Annotated[str, typer.Option(help="Where concepts come from: labels.")] = "labels",
-    groups: Annotated[Path | None, typer.Option(help='JSON of superclasses: {"animal": ["cat", "dog"], …}.')] = None,
+    layer: Annotated[list[str], _option("NAME", "Layer to explain; may be repeated. linexp layers lists them.")],
+    images: Annotated[Path, _option("DIR", "Folder of pictures, one sub-folder per class.")],
+    out: Annotated[Path, _option("DIR", "Folder for the result; with several layers, a sub-folder for each.")],
+    concepts: Annotated[
+        str, _option("SOURCE", "Where concepts come from. labels: the classes and their groups.")
+    ] = "labels",
+    groups: Annotated[Path | None, _option("FILE", 'Groups of classes in JSON: {"animal": ["cat", "dog"]}.')] = None,
     class_names: Annotated[
-        Path | None, typer.Option(help="Names of the class folders: lines of folder, tab, name.")
+        Path | None, _option("FILE", "Names of the sub-folders: lines of sub-folder, tab, name.")
     ] = None,
     weights: WeightsFile = None,
-    pool: Annotated[str, typer.Option(help="mean, max, token or none.")] = "mean",
-    channels: Annotated[str, typer.Option(help="Where feature maps have their channels: first or last.")] = "first",
-    token: Annotated[int, typer.Option(help="Which token --pool token takes.")] = 0,
-    search: Annotated[str, typer.Option(help="greedy (the paper's) or top.")] = "greedy",
-    max_terms: Annotated[int, typer.Option(help="Most terms per explanation.")] = 10,
-    n_candidates: Annotated[int, typer.Option(help="Candidates tried for each term.")] = 10,
-    min_gain: Annotated[float, typer.Option(help="Validation correlation each further term must add.")] = 0.02,
-    strength: Annotated[float, typer.Option(help="Weight of the elastic net's L1 penalty.")] = 0.05,
-    l1_ratio: Annotated[float, typer.Option(help="Share of L1 in the penalty.")] = 0.99,
+    pool: Annotated[
+        str, _option("HOW", "From a feature map to one number per neuron: mean, max, token or none.")
+    ] = "mean",
+    channels: Annotated[str, _option("WHERE", "Where feature maps have their channels: first or last.")] = "first",
+    token: Annotated[int, _option("N", "Which token --pool token takes; 0 is the class token.")] = 0,
+    search: Annotated[
+        str, _option("HOW", "greedy: term by term (the paper's); top: largest elastic-net weights.")
+    ] = "greedy",
+    max_terms: Annotated[int, _option("N", "Most terms of an explanation.")] = 10,
+    n_candidates: Annotated[int, _option("N", "Concepts the greedy search tries for each term.")] = 10,
+    min_gain: Annotated[float, _option("X", "Validation correlation each term after the first must add.")] = 0.02,
+    strength: Annotated[float, _option("X", "Weight of the elastic net's penalty; more: fewer candidates.")] = 0.05,
+    l1_ratio: Annotated[float, _option("X", "Share of the L1 norm in that penalty, above 0, at most 1.")] = 0.99,
     min_activity: Annotated[
-        float, typer.Option(help="Least mean of a concept's five highest presences on train.")
+        float, _option("X", "Leave out concepts whose five highest presences have a lower mean.")
     ] = 0.5,
-    seed: Annotated[int, typer.Option(help="Seed of the 70/10/20 split.")] = 0,
-    device: Device = None,
-    batch_size: Annotated[int | None, typer.Option(help="Images at a time.  [default: 8 on CPU, 64 on GPU]")] = None,
-    workers: Annotated[int | None, typer.Option(help="Processes that decode pictures.  [default: by size]")] = None,
-    skip_broken: Annotated[bool, typer.Option("--skip-broken", help="Leave out unreadable pictures.")] = False,
+    seed: Annotated[int, _option("N", "Seed of the split into 70 % train, 10 % validation, 20 % test images.")] = 0,
+    device: Annotated[str | None, _option("NAME", "Where the model runs: cpu, cuda, cuda:1, …", "cpu")] = None,
+    batch_size: Annotated[int | None, _option("N", "Images at a time.", "8 on cpu, 64 on cuda")] = None,
+    workers: Annotated[int | None, _option("N", "Processes that decode pictures; 0: none.", "by processors")] = None,
+    skip_broken: Annotated[bool, typer.Option("--skip-broken", help="Leave out pictures that cannot be read.")] = False,
     trust_remote_code: TrustRemoteCode = False,
 ) -> None:
-    """Explain every neuron of one or more layers."""
+    """Explain every neuron of one or more layers in terms of concepts.
+
+    Fits and chooses the terms on 80 % of the pictures and keeps the rest for linexp score.
+    """
     from linexp.commands import ExplainOptions, run_explain
     from linexp.explain import LinearExplainer
 
@@ -125,10 +169,10 @@ def explain(
 def score(
     result: ResultFolder,
     explanations: Annotated[
-        Path | None, typer.Option(help="Score these explanations instead (CSV, ours or the paper's layout).")
+        Path | None, _option("FILE", "CSV of other explanations: ours, or the paper's published.", "those in DIR")
     ] = None,
 ) -> None:
-    """Predict the neurons on the test images and correlate with what they did."""
+    """Measure how true explanations are: predict the neurons on the test images and correlate with what they did."""
     from linexp.commands import run_score
 
     run_score(result, explanations)
@@ -137,7 +181,7 @@ def score(
 @app.command()
 def show(
     result: ResultFolder,
-    neuron: Annotated[int, typer.Argument(help="Number of the neuron.", show_default=False)],
+    neuron: Annotated[int, typer.Argument(metavar="NEURON", help="Number of the neuron, from 0.", show_default=False)],
 ) -> None:
     """Show one neuron: its explanation, scores, and the images at the two ends of its range."""
     from linexp.commands import run_show
@@ -150,22 +194,21 @@ def layers(
     *,
     model: ModelName,
     weights: WeightsFile = None,
-    depth: Annotated[int | None, typer.Option(help="How many levels to show.  [default: all]")] = None,
+    depth: Annotated[int | None, _option("N", "How many levels to show.", "all")] = None,
+    side: Annotated[int, _option("N", "Side of the grey picture the model is tried on, in pixels.")] = 224,
     trust_remote_code: TrustRemoteCode = False,
 ) -> None:
     """Show the tree of a model's layers with the shapes they return, to choose one from."""
     from linexp.commands import run_layers
 
-    run_layers(model, weights, depth, trust_remote_code=trust_remote_code)
+    run_layers(model, weights, depth, side, trust_remote_code=trust_remote_code)
 
 
 @app.command()
 def demo(
     *,
-    out: Annotated[Path, typer.Option(help="Folder for the results.")] = Path("linexp-demo"),
-    neurons: Annotated[
-        int | None, typer.Option(help="Explain only the first N neurons of each layer.  [default: all]")
-    ] = None,
+    out: Annotated[Path, _option("DIR", "Folder for the results.")] = Path("linexp-demo"),
+    neurons: Annotated[int | None, _option("N", "Only the first N neurons of each layer.", "all")] = None,
 ) -> None:
     """Explain two layers of EfficientNet-Lite0 on OpenMoji pictures; nothing is downloaded."""
     from linexp.demo.run import run_demo
@@ -175,23 +218,16 @@ def demo(
 
 def main() -> None:
     """Run the command line: exit code 0 on success, 1 on an error in one sentence, 2 on wrong usage."""
-    warnings.showwarning = _show_warning
-    try:
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a terminal that knows no "≈" shall not end hours of work
+            stream.reconfigure(errors="backslashreplace")
+    with warnings.catch_warnings():
+        warnings.showwarning = _show_warning
         app()
-    except KeyboardInterrupt:
-        _fail("Interrupted. Files that were already written are complete; run the same command to start again.")
-    except (ValueError, OSError, ImportError, RuntimeError, MemoryError) as error:
-        if os.environ.get("LINEXP_TRACEBACK"):
-            raise
-        _fail(str(error) or type(error).__name__)
-    except KeyError as error:
-        if os.environ.get("LINEXP_TRACEBACK"):
-            raise
-        _fail(str(error.args[0]))
 
 
-def _fail(message: str) -> None:
-    print(f"Error: {message}", file=sys.stderr)
+def _fail(message: str) -> NoReturn:
+    print(f"Error: {' '.join(message.split())}", file=sys.stderr)
     sys.exit(1)
 
 

@@ -93,6 +93,7 @@ def save_run(folder: Path, run: Run) -> None:
     for stale in ("run.json", "explanations.csv", *(path.name for path in folder.glob("scores*.csv"))):
         (folder / stale).unlink(missing_ok=True)
     with _replacing(folder / _MATRICES) as draft:
+        draft.touch()  # or save_file would make a file that only its owner may read
         save_file(_tensors(run), draft)
     write_atomically(folder / _IMAGES, _images_csv(run).encode(errors=_KEEP))
     manifest = {

@@ -72,9 +72,10 @@ def _check_rows(rows: Sequence[int] | Tensor, n_images: int) -> Tensor:
     chosen = torch.as_tensor(rows).to(torch.int64).flatten()
     if len(chosen) < 2:
         raise ValueError(f"There are {len(chosen)} images to score on. A correlation needs at least two.")
-    if int(chosen.max()) >= n_images or int(chosen.min()) < 0:
+    outside = chosen[(chosen < 0) | (chosen >= n_images)]
+    if len(outside):
         raise DifferentImagesError(
-            f"Image {int(chosen.max())} is to be scored on, but the images are 0 to {n_images - 1}. "
+            f"Image {int(outside[0])} is to be scored on, but the images are 0 to {n_images - 1}. "
             "Take the rows from the split of these images."
         )
     return chosen

@@ -1,0 +1,84 @@
+"""One row per implementation: whatever is in these tables passes the same contract (test_contracts.py).
+
+A new image collection, concept source, explainer, search or scorer is one row here.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+import linexp as le
+
+N_IMAGES = 120
+CLASSES = ("red", "green", "blue")
+
+
+def pictures() -> np.ndarray:
+    """Small pictures, each of one colour with noise; the colour is the label."""
+    rng = np.random.default_rng(0)
+    values = rng.integers(0, 60, (N_IMAGES, 12, 12, 3), dtype=np.uint8)
+    for image, label in enumerate(labels()):
+        values[image, :, :, label] += 150
+    return values
+
+
+def labels() -> list[int]:
+    return [image % 3 for image in range(N_IMAGES)]
+
+
+def array_images(folder):
+    return le.ImageArray(pictures(), labels(), CLASSES)
+
+
+def file_images(folder):
+    from PIL import Image
+
+    paths = []
+    for image, values in enumerate(pictures()):
+        paths.append(folder / f"{image:03d}.png")
+        Image.fromarray(values).save(paths[-1])
+    return le.ImageFiles(paths, labels(), CLASSES)
+
+
+def folder_images(folder):
+    from PIL import Image
+
+    for image, (values, label) in enumerate(zip(pictures(), labels(), strict=True)):
+        (folder / CLASSES[label]).mkdir(exist_ok=True)
+        Image.fromarray(values).save(folder / CLASSES[label] / f"{image:03d}.png")
+    return le.ImageFolder(folder)
+
+
+def hugging_face_images(folder):
+    from datasets import ClassLabel, Dataset, Features, Image
+    from PIL import Image as Pillow
+
+    features = Features({"image": Image(), "label": ClassLabel(names=list(CLASSES))})
+    rows = {"image": [Pillow.fromarray(values) for values in pictures()], "label": labels()}
+    return le.HuggingFaceImages(Dataset.from_dict(rows, features=features))
+
+
+def subset_images(folder):
+    return le.ImageSubset(le.ImageArray(pictures(), labels(), CLASSES), range(N_IMAGES))
+
+
+IMAGES = {
+    "ImageArray": array_images,
+    "ImageFiles": file_images,
+    "ImageFolder": folder_images,
+    "HuggingFaceImages": hugging_face_images,
+    "ImageSubset": subset_images,
+}
+
+CONCEPT_SOURCES = {
+    "classes": lambda: le.LabelConcepts(),
+    "groups": lambda: le.LabelConcepts({"warm": ["red"], "cold": ["green", "blue"]}),
+    "table": lambda: le.LabelConcepts(table=np.eye(3, dtype=int)[labels()], names=CLASSES),
+}
+
+EXPLAINERS = {
+    "linear, greedy": lambda: le.LinearExplainer(),
+    "linear, top": lambda: le.LinearExplainer(search="top", max_terms=2),
+}
+
+SCORERS = {"correlation": lambda: le.CorrelationScorer()}

@@ -1,0 +1,92 @@
+"""The same contract for every implementation listed in contracts.py."""
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+import linexp as le
+from tests import contracts
+
+PLANTED = le.make_planted(n_images=contracts.N_IMAGES, n_concepts=8, n_neurons=5, n_terms=2, seed=3)
+SPLIT = le.Split.random(contracts.N_IMAGES)
+
+
+@pytest.mark.parametrize("make", contracts.IMAGES.values(), ids=contracts.IMAGES)
+def test_image_collection(make, tmp_path):
+    images = make(tmp_path)
+    assert isinstance(images, le.Images)
+    assert len(images) == contracts.N_IMAGES
+    assert images.label_names is not None
+    for row in (0, 1, len(images) - 1):
+        picture = images[row]
+        assert isinstance(picture, Image.Image)
+        assert (picture.mode, picture.size) == ("RGB", (12, 12))
+        name = images.label_names[images.labels[row]]
+        assert int(np.asarray(picture).mean((0, 1)).argmax()) == contracts.CLASSES.index(name)
+        assert images.name(row)
+    with pytest.raises(IndexError):
+        images[len(images)]
+    assert len(images.fingerprint) == 64
+    swapped = le.ImageSubset(images, [1, 0, *range(2, len(images))])
+    assert swapped.fingerprint != images.fingerprint
+
+
+@pytest.mark.parametrize("make", contracts.IMAGES.values(), ids=contracts.IMAGES)
+def test_recording_from_every_collection(make, tmp_path):
+    """The three neurons see red, green and blue, so the labels can be read off."""
+    images = make(tmp_path)
+    matrix = le.record(torch.nn.Sequential(torch.nn.Identity()), "0", images, preprocess=le.to_unit_tensor)
+    assert matrix.images == images.fingerprint
+    names = [images.label_names[label] for label in images.labels]
+    assert [contracts.CLASSES[column] for column in matrix.values.argmax(1).tolist()] == names
+
+
+@pytest.mark.parametrize("make", contracts.CONCEPT_SOURCES.values(), ids=contracts.CONCEPT_SOURCES)
+def test_concept_source(make, tmp_path):
+    images = contracts.array_images(tmp_path)
+    concepts = make().describe(images)
+    assert isinstance(concepts, le.ConceptMatrix)
+    assert concepts.n_images == len(images)
+    assert concepts.images == images.fingerprint
+    assert len(set(concepts.names)) == concepts.n_concepts
+    order = list(reversed(range(len(images))))
+    if "table" not in str(make()):
+        turned = make().describe(le.ImageSubset(images, order))
+        assert torch.equal(turned.values, concepts.values[order])
+    assert torch.equal(
+        concepts.values[:, concepts.names.index("red")]
+        if "red" in concepts.names
+        else concepts.values[:, concepts.names.index("warm")],
+        torch.tensor([float(label == 0) for label in contracts.labels()]),
+    )
+
+
+@pytest.mark.parametrize("make", contracts.EXPLAINERS.values(), ids=contracts.EXPLAINERS)
+def test_explainer(make, tmp_path):
+    explanations = make().explain(PLANTED.activations, PLANTED.concepts, SPLIT)
+    assert explanations.neurons == PLANTED.activations.neurons
+    assert explanations.layer == PLANTED.activations.layer
+    assert set(explanations.concepts) <= set(PLANTED.concepts.names)
+    assert make() == make()  # settings are values
+    explanations.to_csv(tmp_path / "e.csv")
+    assert le.Explanations.from_csv(tmp_path / "e.csv").items == explanations.items
+    shuffled = torch.randperm(len(SPLIT.test), generator=torch.Generator().manual_seed(0))
+    again = make().explain(
+        PLANTED.activations, PLANTED.concepts, le.Split(SPLIT.train, SPLIT.val, SPLIT.test[shuffled])
+    )
+    assert again.items == explanations.items
+
+
+@pytest.mark.parametrize("make", contracts.SCORERS.values(), ids=contracts.SCORERS)
+def test_scorer(make):
+    recorded = PLANTED.activations
+    perfect = make().score(recorded, recorded, SPLIT.test)
+    assert isinstance(perfect, le.Scores)
+    np.testing.assert_allclose(perfect.values, torch.ones(5, dtype=torch.float64), atol=1e-12)
+    noise = torch.rand(recorded.values.shape, generator=torch.Generator().manual_seed(0))
+    worse = make().score(le.ActivationMatrix(noise), recorded, SPLIT.test)
+    assert (worse.values < perfect.values).all()
+    explained = le.LinearExplainer().explain(recorded, PLANTED.concepts, SPLIT)
+    simulated = le.simulate(explained, PLANTED.concepts)
+    assert make().score(simulated, recorded, SPLIT.test).mean > 0.9

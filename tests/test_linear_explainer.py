@@ -1,0 +1,244 @@
+"""Linear Explanations end to end: recovery, silence, invariances, every odd input."""
+
+import numpy as np
+import pytest
+import torch
+
+import linexp as le
+from tests.reference import paper
+
+N_IMAGES = 800
+
+
+@pytest.fixture(scope="module")
+def planted():
+    return le.make_planted(n_images=N_IMAGES, n_concepts=30, n_neurons=12, n_terms=3, noise=0.3, seed=1)
+
+
+@pytest.fixture(scope="module")
+def split():
+    return le.Split.random(N_IMAGES)
+
+
+def explain(activations, concepts, split, **settings):
+    return le.LinearExplainer(**settings).explain(activations, concepts, split)
+
+
+def same(first: le.Explanation, second: le.Explanation, scale: float = 1.0) -> None:
+    """The two are equal but for rounding, the first's activations being ``scale`` times the second's."""
+    assert first.concepts == second.concepts
+    assert first.outcome == second.outcome
+    mine, other = ([term.weight for term in item.terms] + [item.bias] for item in (first, second))
+    np.testing.assert_allclose(mine, np.multiply(other, scale), rtol=1e-5, atol=1e-6 * scale)
+    if first.val_correlation is None or second.val_correlation is None:
+        assert first.val_correlation == second.val_correlation
+    else:
+        assert first.val_correlation == pytest.approx(second.val_correlation, abs=1e-6)
+
+
+@pytest.mark.parametrize("search", ["greedy", "top"])
+def test_recovers_planted_terms(search):
+    planted = le.make_planted(n_images=4000, n_concepts=30, n_neurons=12, n_terms=3, noise=0.3, seed=1)
+    split = le.Split.random(4000)
+    found = explain(planted.activations, planted.concepts, split, search=search, max_terms=3, min_gain=0.001)
+    for neuron in range(12):
+        truth = planted.terms(neuron)
+        assert set(found[neuron].concepts) == set(truth)
+        for term in found[neuron].terms:
+            assert term.weight == pytest.approx(truth[term.concept], abs=0.05)
+        assert found[neuron].bias == pytest.approx(float(planted.bias[neuron]), abs=0.05)
+        assert found[neuron].val_correlation > 0.9
+
+
+def test_silence_on_noise():
+    noise = le.make_planted(n_images=5000, n_terms=0, noise=1.0, seed=2)
+    found = explain(noise.activations, noise.concepts, le.Split.random(5000))
+    assert all(item.outcome == "empty" and item.terms == () for item in found)
+    assert all(item.val_correlation is None for item in found)
+    assert found[0].bias == pytest.approx(float(noise.activations.values[:, 0].mean()), abs=0.05)
+
+
+def test_weights_are_least_squares_on_train_and_correlation_is_on_val(planted, split):
+    found = explain(planted.activations, planted.concepts, split)
+    p, q = planted.concepts.values.double().numpy(), planted.activations.values.double().numpy()
+    for item in found:
+        columns = [planted.concepts.names.index(name) for name in item.concepts]
+        weights, bias = paper.least_squares(p[split.train][:, columns], q[split.train, item.neuron])
+        np.testing.assert_allclose([term.weight for term in item.terms], weights, rtol=1e-9)
+        assert item.bias == pytest.approx(bias, rel=1e-9)
+        fit = paper.simulate(list(zip(columns, weights, strict=True)), bias, p[split.val])
+        assert item.val_correlation == pytest.approx(paper.correlation(fit, q[split.val, item.neuron]), abs=1e-9)
+        assert list(weights) == sorted(weights, reverse=True)
+
+
+def test_test_images_are_never_looked_at(planted, split):
+    values = planted.activations.values.clone()
+    values[split.test] = torch.rand(len(split.test), 12, dtype=values.dtype) * 1e6
+    present = planted.concepts.values.clone()
+    present[split.test] = 1 - present[split.test]
+    changed = explain(le.ActivationMatrix(values), le.ConceptMatrix(present, planted.concepts.names), split)
+    assert changed.items == explain(planted.activations, planted.concepts, split).items
+
+
+def test_permuting_images_changes_nothing_but_rounding(planted, split):
+    order = torch.randperm(N_IMAGES, generator=torch.Generator().manual_seed(3))
+    place = torch.argsort(order)
+    moved = explain(
+        le.ActivationMatrix(planted.activations.values[order]),
+        le.ConceptMatrix(planted.concepts.values[order], planted.concepts.names),
+        le.Split(place[split.train], place[split.val], place[split.test]),
+    )
+    for first, second in zip(moved, explain(planted.activations, planted.concepts, split), strict=True):
+        same(first, second)
+
+
+def test_permuting_concepts_keeps_names_with_their_weights(planted, split):
+    order = np.random.default_rng(4).permutation(30)
+    names = [planted.concepts.names[column] for column in order]
+    moved = explain(planted.activations, le.ConceptMatrix(planted.concepts.values[:, order], names), split)
+    for first, second in zip(moved, explain(planted.activations, planted.concepts, split), strict=True):
+        same(first, second)
+
+
+@pytest.mark.parametrize("scale", [1e-6, 1e6])
+def test_scaling_a_neuron_scales_its_weights_only(planted, split, scale):
+    scaled = explain(le.ActivationMatrix(planted.activations.values * scale), planted.concepts, split)
+    for first, second in zip(scaled, explain(planted.activations, planted.concepts, split), strict=True):
+        same(first, second, scale)
+
+
+def test_one_by_one_equals_together(planted, split):
+    together = explain(planted.activations, planted.concepts, split)
+    for neuron in range(12):
+        alone = explain(planted.activations.select([neuron]), planted.concepts, split)
+        assert alone.neurons == (neuron,)
+        same(alone[neuron], together[neuron])
+
+
+def test_same_input_same_bytes(planted, split, tmp_path):
+    for name in ("first", "second"):
+        explain(planted.activations, planted.concepts, split).to_csv(tmp_path / name)
+    assert (tmp_path / "first").read_bytes() == (tmp_path / "second").read_bytes()
+
+
+def test_dead_neurons_get_none_and_harm_nobody(planted, split):
+    values = torch.cat([planted.activations.values, planted.activations.values[:, :2]], 1)
+    values[:, 3] = 2.5
+    values[split.train, 7] = -1.0  # varies on val and test only
+    found = explain(le.ActivationMatrix(values), planted.concepts, split)
+    reference = explain(planted.activations, planted.concepts, split)
+    for neuron in (3, 7):
+        assert found[neuron].outcome == "constant"
+        assert found[neuron].terms == ()
+        assert found[neuron].val_correlation is None
+    assert found[3].bias == 2.5
+    assert found.n_with("constant") == 2
+    for neuron in set(range(12)) - {3, 7}:
+        same(found[neuron], reference[neuron])
+
+
+def test_a_layer_of_dead_neurons_only(planted, split):
+    found = explain(le.ActivationMatrix(torch.full((N_IMAGES, 3), 0.25)), planted.concepts, split)
+    assert [(item.outcome, item.bias) for item in found] == [("constant", 0.25)] * 3
+
+
+def test_neuron_constant_on_val_is_empty_not_an_error(planted, split):
+    values = planted.activations.values.clone()
+    values[split.val, 5] = 1.0
+    found = explain(le.ActivationMatrix(values), planted.concepts, split)
+    assert found[5].outcome == "empty"
+    same(found[4], explain(planted.activations, planted.concepts, split)[4])
+
+
+def test_constant_and_rare_concepts_are_dropped_and_listed(planted, split):
+    extra = torch.zeros(N_IMAGES, 4)
+    extra[:, 1] = 1.0
+    extra[split.train[:2], 2] = 1.0  # two positives: mean of the top five is 0.4
+    extra[split.test, 3] = 1.0  # absent from train
+    names = [*planted.concepts.names, "never", "always", "twice", "test only"]
+    concepts = le.ConceptMatrix(torch.cat([planted.concepts.values, extra], 1), names)
+    found = explain(planted.activations, concepts, split)
+    assert found.dropped_concepts == ("never", "always", "twice", "test only")
+    assert found.items == explain(planted.activations, planted.concepts, split).items
+    lenient = explain(planted.activations, concepts, split, min_activity=0.3)
+    assert lenient.dropped_concepts == ("never", "always", "test only")
+
+
+def test_no_concept_left(planted, split):
+    concepts = le.ConceptMatrix(torch.ones(N_IMAGES, 2), ["a", "b"])
+    with pytest.raises(ValueError, match=r"None of the 2 concepts is left.*min_activity = 0\.5"):
+        explain(planted.activations, concepts, split)
+
+
+@pytest.mark.parametrize("search", ["greedy", "top"])
+def test_fewer_concepts_than_candidates_and_terms(search):
+    small = le.make_planted(n_images=N_IMAGES, n_concepts=2, n_neurons=3, n_terms=2, seed=5)
+    found = explain(
+        small.activations, small.concepts, le.Split.random(N_IMAGES), max_terms=50, n_candidates=50, search=search
+    )
+    assert all(1 <= len(item.terms) <= 2 for item in found)
+
+
+def test_one_concept_one_neuron():
+    single = le.make_planted(n_images=100, n_concepts=1, n_neurons=1, n_terms=1, noise=0.1)
+    found = explain(single.activations, single.concepts, le.Split.random(100))
+    assert found[0].concepts == ("concept 0",)
+
+
+def test_nested_and_duplicate_columns_give_finite_weights(split):
+    rng = np.random.default_rng(6)
+    leaf = (rng.random((N_IMAGES, 4)) < 0.2).astype(np.float32)
+    columns = np.column_stack([leaf, leaf[:, 0], leaf.max(1), 1 - leaf[:, 1]])
+    neuron = leaf @ rng.uniform(1, 2, (4, 3)) + 0.1 * rng.standard_normal((N_IMAGES, 3))
+    concepts = le.ConceptMatrix(columns, ["a", "b", "c", "d", "a again", "any", "not b"])
+    for search in ("greedy", "top"):
+        for item in explain(le.ActivationMatrix(neuron), concepts, split, search=search, min_gain=0):
+            assert not {"a", "a again"} <= set(item.concepts)
+            assert all(np.isfinite(term.weight) and abs(term.weight) < 10 for term in item.terms)
+            assert item.val_correlation > 0.9
+
+
+def test_half_precision_recordings(planted, split):
+    found = explain(le.ActivationMatrix(planted.activations.values.half()), planted.concepts, split)
+    reference = explain(planted.activations, planted.concepts, split)
+    assert [item.concepts for item in found] == [item.concepts for item in reference]
+
+
+def test_neuron_identifiers_are_kept(planted, split):
+    chosen = planted.activations.select([9, 2, 5])
+    found = explain(chosen, planted.concepts, split)
+    assert found.neurons == (9, 2, 5)
+    same(found[9], explain(planted.activations, planted.concepts, split)[9])
+
+
+@pytest.mark.parametrize(
+    ("setting", "value", "text"),
+    [
+        ("strength", -0.1, "strength is -0.1. It must be at least 0"),
+        ("strength", float("nan"), "strength is nan"),
+        ("l1_ratio", 0.0, "l1_ratio is 0.0. It must lie between"),
+        ("max_terms", 0, "max_terms is 0. It must be at least 1"),
+        ("n_candidates", 0, "n_candidates is 0"),
+        ("min_gain", -1, "min_gain is -1"),
+        ("search", "gredy", "search is 'gredy'. Did you mean 'greedy'"),
+        ("min_activity", 2, "min_activity is 2"),
+    ],
+)
+def test_settings_outside_their_range(setting, value, text):
+    with pytest.raises(ValueError, match=text.replace(".", r"\.")):
+        le.LinearExplainer(**{setting: value})
+
+
+def test_different_images(planted, split):
+    values = planted.concepts.values
+    with pytest.raises(le.DifferentImagesError, match="800 images and the other 799"):
+        explain(planted.activations, le.ConceptMatrix(values[1:], planted.concepts.names), split)
+    first = le.ActivationMatrix(planted.activations.values, images="a" * 64)
+    second = le.ConceptMatrix(values, planted.concepts.names, images="b" * 64)
+    with pytest.raises(le.DifferentImagesError, match="fingerprints aaaaaaaaaaaa and bbbbbbbbbbbb"):
+        explain(first, second, split)
+
+
+def test_split_of_other_images(planted):
+    with pytest.raises(le.DifferentImagesError, match="names image 899, but there are only 800 images"):
+        explain(planted.activations, planted.concepts, le.Split.random(900))

@@ -1,0 +1,84 @@
+"""The two matrices: what they accept, what they refuse, and that names stay with columns."""
+
+import numpy as np
+import pytest
+import torch
+
+import linexp as le
+
+
+def test_values_keep_their_precision():
+    assert le.ActivationMatrix([[1, 2], [3, 4]]).values.dtype == torch.float32
+    assert le.ActivationMatrix(np.ones((2, 2), np.float16)).values.dtype == torch.float32
+    assert le.ActivationMatrix(np.full((2, 2), 1 / 3)).values[0, 0].item() == 1 / 3
+
+
+def test_select_keeps_identifiers_with_columns():
+    matrix = le.ActivationMatrix(torch.arange(12.0).reshape(3, 4), [10, 11, 12, 13], "layer4", "f")
+    chosen = matrix.select([13, 10])
+    assert chosen.neurons == (13, 10)
+    assert chosen.values.tolist() == [[3, 0], [7, 4], [11, 8]]
+    assert (chosen.layer, chosen.images, chosen.n_images, chosen.n_neurons) == ("layer4", "f", 3, 2)
+    with pytest.raises(ValueError, match="Neuron 14 is not among the 4 neurons of layer 'layer4'"):
+        matrix.select([10, 14])
+
+
+def test_blocks_are_rows_in_the_order_asked_for():
+    matrix = le.ConceptMatrix(torch.eye(3), ["a", "b", "c"])
+    assert matrix.block([2, 0]).tolist() == [[0, 0, 1], [1, 0, 0]]
+    assert matrix.block(slice(1, 2)).tolist() == [[0, 1, 0]]
+    assert (matrix.n_images, matrix.n_concepts) == (3, 3)
+
+
+def test_matrices_cannot_be_changed():
+    matrix = le.ConceptMatrix(torch.eye(2), ["a", "b"])
+    with pytest.raises(AttributeError):
+        matrix.names = ("c", "d")  # pyright: ignore
+
+
+@pytest.mark.parametrize("shape", [(3,), (2, 2, 2), (0, 3), (3, 0)])
+def test_wrong_shapes(shape):
+    with pytest.raises(ValueError, match=r"The values have the shape .* must be a matrix \[images, neurons\]"):
+        le.ActivationMatrix(torch.zeros(shape))
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])
+def test_activations_that_are_no_numbers_name_neuron_and_image(value):
+    values = torch.zeros(4, 3)
+    values[2, 1] = value
+    with pytest.raises(ValueError, match=rf"Neuron 11 of layer 'x' is {value} on image 2 \(1 such values"):
+        le.ActivationMatrix(values, [10, 11, 12], "x")
+
+
+def test_overflowing_half_precision_is_found():
+    with pytest.raises(ValueError, match="Neuron 0 is inf on image 0"):
+        le.ActivationMatrix(torch.tensor([[70000.0]]).half())
+
+
+def test_neuron_identifiers_must_be_distinct_and_as_many():
+    with pytest.raises(ValueError, match="2 names for 3 neurons"):
+        le.ActivationMatrix(torch.zeros(1, 3), [0, 1])
+    with pytest.raises(ValueError, match="7 stands for more than one of the neurons"):
+        le.ActivationMatrix(torch.zeros(1, 2), [7, 7])
+
+
+@pytest.mark.parametrize("value", [-0.1, 1.1, float("nan")])
+def test_presence_outside_zero_to_one(value):
+    with pytest.raises(ValueError, match=r"Concept 'b' is .* on image 1\. The presence"):
+        le.ConceptMatrix([[0, 0], [0, value]], ["a", "b"])
+
+
+def test_concept_names():
+    with pytest.raises(ValueError, match="1 names for 2 concepts"):
+        le.ConceptMatrix(torch.zeros(1, 2), ["a"])
+    for name in ("", "  ", None):
+        with pytest.raises(ValueError, match="name of concept 1 is"):
+            le.ConceptMatrix(torch.zeros(1, 2), ["a", name])  # pyright: ignore
+
+
+def test_duplicates_merge_into_their_maximum_with_a_warning():
+    values = torch.tensor([[0.1, 0.2, 0.7, 0.4], [0.9, 0.3, 0.1, 0.5]])
+    with pytest.warns(UserWarning, match=r"1 concept columns had a name already taken.*\(missile\)"):
+        merged = le.ConceptMatrix(values, ["missile", "dog", "missile", "cat"])
+    assert merged.names == ("missile", "dog", "cat")
+    np.testing.assert_allclose(merged.values.numpy(), [[0.7, 0.2, 0.4], [0.9, 0.3, 0.5]], rtol=1e-6)
