@@ -18,7 +18,7 @@ lint: .venv/installed-dev
 	$(BIN)/pyright
 
 bench: .venv/installed-dev
-	$(BIN)/python benchmarks/against_sklearn.py
+	$(BIN)/python benchmarks/explaining_speed.py
 	$(BIN)/python benchmarks/recording_speed.py
 
 clean:

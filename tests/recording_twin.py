@@ -53,7 +53,7 @@ def pool_literally(output: Tensor, pool: str, channels: str, token: int) -> list
     last = output.ndim == 2 or channels == "last"
     neurons: list[float] = []
     for neuron in range(output.shape[-1 if last else 0]):
-        positions = [float(value) for value in (output[..., neuron] if last else output[neuron]).reshape(-1)]
+        positions: list[float] = (output[..., neuron] if last else output[neuron]).reshape(-1).tolist()
         neurons.append(max(positions) if pool == "max" else sum(positions) / len(positions))
     return neurons
 
@@ -65,7 +65,7 @@ def with_statistics(model: nn.Module, seed: int = 0) -> nn.Module:
         if isinstance(module, nn.BatchNorm2d):
             for tensor in (module.running_mean, module.running_var, module.weight, module.bias):
                 if tensor is not None:
-                    tensor.data = 0.5 + torch.rand(tensor.shape, generator=generator)
+                    tensor.data = 0.5 + torch.rand(tensor.shape, generator=generator, dtype=tensor.dtype)
     return model
 
 

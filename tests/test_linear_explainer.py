@@ -45,8 +45,8 @@ def test_recovers_planted_terms(search):
         truth = planted.terms(neuron)
         assert set(found[neuron].concepts) == set(truth)
         for term in found[neuron].terms:
-            assert term.weight == pytest.approx(truth[term.concept], abs=0.05)
-        assert found[neuron].bias == pytest.approx(float(planted.bias[neuron]), abs=0.05)
+            assert term.weight == pytest.approx(truth[term.concept], abs=0.1)
+        assert found[neuron].bias == pytest.approx(float(planted.bias[neuron]), abs=0.1)
         assert found[neuron].val_correlation > 0.9
 
 
@@ -55,7 +55,7 @@ def test_silence_on_noise():
     found = explain(noise.activations, noise.concepts, le.Split.random(5000))
     assert all(item.outcome == "empty" and item.terms == () for item in found)
     assert all(item.val_correlation is None for item in found)
-    assert found[0].bias == pytest.approx(float(noise.activations.values[:, 0].mean()), abs=0.05)
+    assert found[0].bias == pytest.approx(float(noise.activations.values[:, 0].mean()), abs=0.1)
 
 
 def test_weights_are_least_squares_on_train_and_correlation_is_on_val(planted, split):

@@ -69,7 +69,7 @@ def test_half_precision_is_pooled_in_single(dtype: torch.dtype) -> None:
 
 
 def test_double_precision_is_pooled_in_double() -> None:
-    output = torch.tensor([[1e9, -1e9, 3.0, 1.0]], dtype=torch.float64).reshape(1, 1, 2, 2)
+    output = torch.tensor([[2.0**24 + 1, -(2.0**24), 1.0, 2.0]], dtype=torch.float64).reshape(1, 1, 2, 2)
     assert pooled(output, 1).item() == 1.0
 
 

@@ -13,10 +13,10 @@ import torch
 
 from linexp._checks import check_at_least, check_choice, check_writable_folder, listing
 from linexp.concepts import LabelConcepts
-from linexp.concepts.files import read_class_names, read_groups
+from linexp.concepts.files import open_folder, read_groups
 from linexp.explain import LinearExplainer
 from linexp.explanation import Explanations
-from linexp.images import ImageFolder, Images, find_broken, skip_broken
+from linexp.images import Images, find_broken, skip_broken
 from linexp.matrix import ActivationMatrix, ConceptMatrix
 from linexp.models import VisionModel, load_model
 from linexp.progress import progress_bar
@@ -60,7 +60,7 @@ def run_explain(options: ExplainOptions, explainer: LinearExplainer) -> None:
     """Record, explain and save; whatever can be wrong with the input is found before the recording starts."""
     _check_options(options)
     source = LabelConcepts(read_groups(options.groups) if options.groups else None)
-    folder = _open_folder(options.images, options.class_names)
+    folder = open_folder(options.images, options.class_names)
     concepts, split = _prepare(folder, source, options, explainer)
     check_writable_folder(options.out)
     model = load_model(
@@ -208,20 +208,6 @@ def _check_options(options: ExplainOptions) -> None:
     check_at_least("seed", options.seed, 0)
     check_at_least("batch_size", 1 if options.batch_size is None else options.batch_size, 1)
     check_at_least("workers", 0 if options.workers is None else options.workers, 0)
-
-
-def _open_folder(path: Path, class_names: Path | None) -> ImageFolder:
-    if class_names is None:
-        return ImageFolder(path)
-    names = read_class_names(class_names)
-    folder = ImageFolder(path, names)
-    classes = list(dict.fromkeys(file.partition("/")[0] for file in folder.files))
-    if folder.labels is not None and not names.keys() & set(classes):
-        raise ValueError(
-            f"None of the {len(names)} folders named in '{class_names}' is among the {len(classes)} of '{path}' "
-            f"({listing(classes, 6)}). Write folder, tab, name on each line."
-        )
-    return folder
 
 
 def _prepare(

@@ -223,15 +223,9 @@ class Explanations:
         written.
         """
         rows = [
-            Row(
-                self.layer,
-                item.neuron,
-                item.outcome,
-                tuple((term.concept, term.weight) for term in item.terms),
-                item.bias,
-                item.val_correlation,
-            )
+            Row(self.layer, item.neuron, item.outcome, pairs, item.bias, item.val_correlation)
             for item in self.items
+            for pairs in (tuple((term.concept, term.weight) for term in item.terms),)
         ]
         write_rows(Path(path), rows)
 

@@ -27,7 +27,7 @@ def progress_bar(what: str, total: int, unit: str = "images", *, show: bool = Tr
     show
         If false nothing is shown.
     """
-    if not show:
+    if not show or sys.stderr is None:  # pyright: ignore[reportUnnecessaryComparison] - None without a console
         yield lambda _: None
     elif sys.stderr.isatty():
         yield from _draw_bar(what, total, unit)
@@ -51,8 +51,8 @@ def _draw_bar(what: str, total: int, unit: str) -> Generator[Advance, None, None
 
     class SpeedColumn(ProgressColumn):
         def render(self, task: RichTask) -> Text:
-            speed = task.finished_speed or task.speed
-            return Text("" if speed is None else f"{speed:.1f} {unit}/s")
+            speed = task.finished_speed or task.speed or task.completed / max(task.elapsed or 0.0, 1e-9)
+            return Text(f"{speed:.1f} {unit}/s" if speed else "")
 
     columns = (
         TextColumn("{task.description}"),

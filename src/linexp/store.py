@@ -22,13 +22,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from linexp._checks import (
-    DifferentImagesError,
-    StoreMismatchError,
-    check_same_images,
-    check_writable_folder,
-    listing,
-)
+from linexp._checks import DifferentImagesError, StoreMismatchError, check_same_images, check_writable_folder, listing
 from linexp._version import __version__
 from linexp.explanation import Explanations
 from linexp.explanation_csv import csv_text
@@ -93,7 +87,6 @@ def save_run(folder: Path, run: Run) -> None:
     for stale in ("run.json", "explanations.csv", *(path.name for path in folder.glob("scores*.csv"))):
         (folder / stale).unlink(missing_ok=True)
     with _replacing(folder / _MATRICES) as draft:
-        draft.touch()  # or save_file would make a file that only its owner may read
         save_file(_tensors(run), draft)
     write_atomically(folder / _IMAGES, _images_csv(run).encode(errors=_KEEP))
     manifest = {
@@ -177,7 +170,10 @@ def _replacing(path: Path) -> Generator[Path, None, None]:
     """Yield another path to write to, which takes the place of ``path`` once everything is on the disk."""
     draft = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
+        draft.touch()
+        usual = draft.stat().st_mode
         yield draft
+        draft.chmod(usual)  # safetensors makes files that only their owner may read
         with draft.open("rb+") as file:
             os.fsync(file.fileno())
         draft.replace(path)

@@ -7,6 +7,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
 
+from linexp._checks import listing
+from linexp.images import ImageFolder
+
 _FORM = 'Write it as {"animal": ["cat", "dog"]}.'
 
 
@@ -53,6 +56,27 @@ def read_class_names(path: Path) -> dict[str, str]:
                 "Keep one name for each folder."
             )
     return names
+
+
+def open_folder(path: Path, class_names: Path | None) -> ImageFolder:
+    """Open a folder of pictures, its classes called as a file says, if there is one.
+
+    Raises
+    ------
+    OSError, ValueError
+        As ``ImageFolder`` and ``read_class_names``; or no line of the file is about a sub-folder that is there.
+    """
+    if class_names is None:
+        return ImageFolder(path)
+    names = read_class_names(class_names)
+    folder = ImageFolder(path, names)
+    classes = list(dict.fromkeys(file.partition("/")[0] for file in folder.files))
+    if folder.labels is not None and not names.keys() & set(classes):
+        raise ValueError(
+            f"None of the {len(names)} folders named in '{class_names}' is among the {len(classes)} of '{path}' "
+            f"({listing(classes, 6)}). Write folder, tab, name on each line."
+        )
+    return folder
 
 
 def _unique(path: Path, pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:

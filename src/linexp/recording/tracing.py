@@ -28,6 +28,10 @@ class ConvolutionTrace(TorchDispatchMode):
         self.depends_on_values = False
         """Whether Python read a number out of a tensor: then other images may take another way through the model."""
 
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        return False  # torch would import its compiler, which takes a second, to be told that nothing is compiled here
+
     def __torch_dispatch__(
         self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:

@@ -1,0 +1,5 @@
+"""``python -m linexp``: the command line."""
+
+from linexp.cli import main
+
+main()

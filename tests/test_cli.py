@@ -1,0 +1,259 @@
+"""The command line as a user meets it: exit codes, messages, help, and one run from pictures to scores."""
+
+from __future__ import annotations
+
+import inspect
+import re
+import subprocess
+import sys
+import warnings
+from collections.abc import Callable
+from dataclasses import fields
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+
+import linexp as le
+from linexp import cli
+from linexp.commands import ExplainOptions
+from linexp.recording import record_layers
+from tests.colour_world import make_world
+
+
+class Ended(NamedTuple):
+    code: object
+    out: str
+    err: str
+
+
+Run = Callable[..., Ended]
+START = ("explain", "--model", "mymodels:build", "--images", "pictures", "--seed", "1")
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_world(tmp_path_factory.mktemp("world"))
+
+
+@pytest.fixture
+def linexp(world: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]):
+    """Return a function that runs the command line in this process, where the tiny world is."""
+    monkeypatch.chdir(world)
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    monkeypatch.setenv("COLUMNS", "200")
+    monkeypatch.setenv("NO_COLOR", "1")
+    monkeypatch.setenv("OMP_WAIT_POLICY", "PASSIVE")  # so that what the command line sets is set back
+
+    def run(*arguments: object) -> Ended:
+        monkeypatch.setattr(sys, "argv", ["linexp", *map(str, arguments)])
+        capfd.readouterr()
+        with warnings.catch_warnings():
+            warnings.simplefilter("default", UserWarning)
+            with pytest.raises(SystemExit) as ended:
+                cli.main()
+        return Ended(ended.value.code, *capfd.readouterr())
+
+    yield run
+    sys.modules.pop("mymodels", None)
+
+
+def run_python(code: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, encoding="utf-8", check=False)
+
+
+@pytest.mark.parametrize("arguments", [["--version"], ["--help"], ["explain", "--help"], ["nonsense"]])
+def test_what_needs_no_network_imports_none(arguments: list[str]):
+    ended = run_python(
+        f"import sys; sys.argv = ['linexp', *{arguments}]\n"
+        "from linexp.cli import main\n"
+        "try: main()\n"
+        "finally: print('heavy:', sorted({'torch', 'numpy', 'numba', 'pandas', 'transformers'} & set(sys.modules)))"
+    )
+    assert ended.stdout.splitlines()[-1] == "heavy: []"
+    assert ended.returncode == (2 if arguments == ["nonsense"] else 0)
+
+
+def test_version(linexp: Run):
+    assert linexp("--version") == (0, f"linexp {le.__version__}\n", "")
+
+
+def test_from_pictures_to_scores(linexp: Run, tmp_path: Path):
+    out = tmp_path / "out"
+    explained = linexp(*START, "--layer", "stem", "--layer", "head", "--groups", "groups.json", "--out", out)
+    assert explained.code == 0, explained.err
+    assert "Warning" not in explained.err
+    assert re.findall(r"^layer (\w+): (\d) of (\d) neurons explained", explained.out, re.M) == [
+        ("stem", "3", "4"),
+        ("head", "2", "2"),
+    ]
+    assert f"Next: linexp score {out / 'head'}" in explained.out
+
+    scored = linexp("score", out / "stem")
+    assert scored.code == 0
+    mean, sem = re.fullmatch(
+        r"layer stem: test correlation (.*) ± (.*) \(3 neurons, 1 undefined, 12 images\)\n  saved in .*scores.csv\n",
+        scored.out,
+    ).groups()  # pyright: ignore[reportOptionalMemberAccess]
+    assert float(mean) > 0.99
+    assert float(sem) < 0.01
+
+    shown = linexp("show", out / "head", 0)
+    assert shown.code == 0
+    assert re.match(r"neuron 0 ≈ 1\.\d\d·warm \+ 1\.0\d   \(val 1\.00\)\nlayer head, test correlation 1\.00", shown.out)
+
+    papers = tmp_path / "papers.csv"
+    papers.write_text("unit,description,sim correlation\n2,blue,0.9\n")
+    scored = linexp("score", out / "stem", "--explanations", papers)
+    assert scored.code == 0
+    assert "(1 neurons, 12 images)" in scored.out
+
+
+def test_layers(linexp: Run):
+    ended = linexp("layers", "--model", "mymodels:build", "--depth", 1, "--side", 32)
+    assert ended.code == 0
+    assert ended.out.splitlines()[:3] == ["mymodels:build", "├── stem  Conv2d  4×32×32", "├── rest  Sequential  4"]
+
+
+def test_broken_pictures(linexp: Run, world: Path, tmp_path: Path):
+    broken = world / "pictures" / "blue" / "broken.png"
+    broken.write_bytes((world / "pictures" / "blue" / "00.png").read_bytes()[:90])
+    try:
+        stopped = linexp(*START, "--layer", "stem", "--out", tmp_path / "out")
+        skipped = linexp(*START, "--layer", "stem", "--out", tmp_path / "out", "--skip-broken")
+    finally:
+        broken.unlink()
+    assert stopped.code == 1
+    assert re.search(
+        r"^Error: 1 of 61 pictures cannot be read: .*broken.png.* with --skip-broken\.$", stopped.err, re.M
+    )
+    assert skipped.code == 0
+    assert re.search(r"^Warning: 1 of 61 images cannot be read and are left out: .*broken.png", skipped.err, re.M)
+
+
+ERRORS = [
+    (("--layer", "stam"), "The model has no layer 'stam'. Did you mean 'stem'?"),
+    (("--layer", "stem", "--strength", "-1"), "strength is -1.0. It must be at least 0."),
+    (("--layer", "stem", "--search", "gredy"), "search is 'gredy'. Did you mean 'greedy'?"),
+    (("--layer", "stem", "--concepts", "clip"), "concepts is 'clip'."),
+    (("--layer", "stem", "--images", "none"), "There is no folder 'none'."),
+    (("--layer", "stem", "--groups", "none.json"), "There is no file 'none.json' to read groups from."),
+    (("--layer", "stem", "--out", "mymodels.py"), "Cannot write in the folder 'mymodels.py' ("),
+    (("--layer", "stem", "--model", "mymodels:text"), "The function 'mymodels:text' returned a str."),
+    (("--layer", "stem", "--model", "resnet5o"), "There is no model 'resnet5o'."),
+]
+
+
+@pytest.mark.parametrize(("arguments", "said"), ERRORS)
+def test_an_error_is_one_sentence_and_exit_code_1(linexp: Run, tmp_path: Path, arguments: tuple[str, ...], said: str):
+    ended = linexp(*START, "--out", tmp_path / "out", *arguments)
+    assert ended.code == 1
+    assert ended.out == ""
+    assert ended.err.startswith(f"Error: {said}")
+    assert ended.err.count("\n") == 1
+
+
+def test_a_lookup_that_fails_is_said_without_quotes(linexp: Run, monkeypatch: pytest.MonkeyPatch):
+    def fail(*_: object) -> None:
+        raise KeyError("Neuron 3\nis not there.")
+
+    monkeypatch.setattr("linexp.commands.run_show", fail)
+    assert linexp("show", "x", 3) == (1, "", "Error: Neuron 3 is not there.\n")
+
+
+def test_an_error_without_text_is_called_by_its_kind(linexp: Run, monkeypatch: pytest.MonkeyPatch):
+    def fail(*_: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr("linexp.commands.run_show", fail)
+    assert linexp("show", "x", 3).err == "Error: MemoryError\n"
+
+
+def test_the_traceback_is_there_if_asked_for(linexp: Run, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("LINEXP_TRACEBACK", "1")
+    monkeypatch.setattr(sys, "argv", ["linexp", "show", "none", "3"])
+    with pytest.raises(FileNotFoundError, match="There is no result in 'none'"):
+        cli.main()
+
+
+def test_an_interruption_is_one_sentence_and_exit_code_1(linexp: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    def interrupt(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("linexp.commands.record_layers", interrupt)
+    ended = linexp(*START, "--layer", "stem", "--out", tmp_path / "out")
+    assert ended.code == 1
+    assert ended.err.splitlines()[-1].startswith("Interrupted. Files that were already written are complete; run")
+    assert "Traceback" not in ended.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("nonsense",), "No such command 'nonsense'"),
+        (("explian",), "explian"),
+        (("explain",), "Missing option '--model'"),
+        (("explain", "--model"), "requires an argument"),
+        (("explain", "--modle", "x"), "--modle"),
+        (("explain", "--max-terms", "many"), "'--max-terms'"),
+        (("show", "folder"), "Missing argument 'NEURON'"),
+        (("show", "folder", "first"), "'NEURON'"),
+    ],
+)
+def test_wrong_usage_is_exit_code_2(linexp: Run, arguments: tuple[str, ...], said: str):
+    ended = linexp(*arguments)
+    assert ended.code == 2
+    assert said in ended.err
+    assert "Traceback" not in ended.err
+
+
+def test_without_arguments_the_help_is_shown(linexp: Run):
+    ended = linexp()
+    assert "Usage: linexp" in ended.out + ended.err
+    assert all(name in ended.out + ended.err for name in ("explain", "score", "show", "layers", "demo"))
+
+
+def test_every_option_has_a_help_text_that_shows_its_default(linexp: Run):
+    text = " ".join(linexp("explain", "--help").out.split())
+    for option in (*inspect.signature(cli.explain).parameters,):
+        assert f"--{option.replace('_', '-')} " in text
+    for said in ("[default: 0.02]", "cpu", "8 on cpu, 64 on cuda", '{"animal": ["cat", "dog"]}'):
+        assert said in text
+    for command in ("score", "show", "layers", "demo"):
+        assert linexp(command, "--help").code == 0
+
+
+def test_defaults_are_those_of_the_python_interface():
+    options = inspect.signature(cli.explain).parameters
+    explainer = {field.name: field.default for field in fields(le.LinearExplainer) if field.name in options}
+    assert set(explainer) == {field.name for field in fields(le.LinearExplainer)} - {"tolerance"}
+    others = {field.name: field.default for field in fields(ExplainOptions) if field.name in options}
+    recording = inspect.signature(record_layers).parameters
+    shared = {
+        name: recording[name].default for name in ("pool", "channels", "token", "device", "batch_size", "workers")
+    }
+    split = {"seed": inspect.signature(le.Split.random).parameters["seed"].default}
+    for source in (explainer, others, shared, split):
+        for name, default in source.items():
+            if not repr(default).startswith("<dataclasses._MISSING"):
+                assert options[name].default == default, name
+
+
+def test_the_demo_has_the_defaults_of_the_command(linexp: Run, monkeypatch: pytest.MonkeyPatch):
+    called: list[Any] = []
+    monkeypatch.setattr("linexp.demo.run.run_demo", lambda *arguments: called.append(arguments))
+    assert linexp("demo").code == 0
+    assert linexp("demo", "--out", "elsewhere", "--neurons", 3).code == 0
+    assert called == [(Path("linexp-demo"), None), (Path("elsewhere"), 3)]
+
+
+def test_a_terminal_that_knows_few_letters_ends_nothing(linexp: Run, tmp_path: Path):
+    assert linexp(*START, "--layer", "stem", "--out", tmp_path / "out").code == 0
+    ended = run_python(
+        "import io, sys\n"
+        "sys.stdout = io.TextIOWrapper(sys.stdout.buffer, encoding='ascii')\n"
+        f"sys.argv = ['linexp', 'show', {str(tmp_path / 'out')!r}, '2']\n"
+        "from linexp.cli import main; main()"
+    )
+    assert ended.returncode == 0, ended.stderr
+    assert ended.stdout.startswith("neuron 2 \\u2248 0.")

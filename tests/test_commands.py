@@ -1,0 +1,336 @@
+"""What the commands do, and that whatever is wrong with the input is said before the recording starts."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import linexp as le
+from linexp import commands
+from linexp.commands import ExplainOptions, run_explain, run_layers, run_score, run_show
+from linexp.store import load_explanations, load_run, save_explanations
+from tests.colour_world import draw_pictures, make_world
+
+SEED = 1  # every colour is in every part of the split
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_world(tmp_path_factory.mktemp("world"))
+
+
+@pytest.fixture(autouse=True)
+def _there(world: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(world)
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    yield
+    sys.modules.pop("mymodels", None)
+
+
+@pytest.fixture
+def options(tmp_path: Path) -> ExplainOptions:
+    return ExplainOptions("mymodels:build", ("stem",), Path("pictures"), tmp_path / "out", seed=SEED)
+
+
+@pytest.fixture
+def _no_recording(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: Any, **__: Any) -> None:
+        raise AssertionError("the recording was started")
+
+    monkeypatch.setattr(commands, "record_layers", refuse)
+
+
+def weights_of(explanation: le.Explanation) -> dict[str, float]:
+    return {term.concept: term.weight for term in explanation.terms}
+
+
+def test_explanations_say_what_the_network_was_built_to_see(options: ExplainOptions):
+    run_explain(replace(options, layers=("stem", "head")), le.LinearExplainer())
+    stem, head = (load_explanations(options.out / layer) for layer in ("stem", "head"))
+    expected: dict[int, dict[str, float]] = {
+        0: {"red": 0.8, "yellow": 0.8},
+        1: {"green": 0.8, "yellow": 0.8},
+        2: {"blue": 0.8},
+    }
+    for neuron, weights in expected.items():
+        assert weights_of(stem[neuron]) == pytest.approx(weights, abs=0.02)
+        assert stem[neuron].bias == pytest.approx(0, abs=0.02)
+    assert stem[3].outcome == "constant"
+    assert weights_of(head[0]) == pytest.approx({"red": 1.6, "yellow": 1.6}, abs=0.04)
+    assert head[0].bias == pytest.approx(1, abs=0.04)
+    assert weights_of(head[1]) == pytest.approx({"blue": 0.8, "green": -0.8, "yellow": -0.8}, abs=0.03)
+
+
+def test_groups_are_concepts(options: ExplainOptions):
+    run_explain(replace(options, groups=Path("groups.json")), le.LinearExplainer(max_terms=1))
+    assert load_run(options.out).concepts.names[5:] == ("warm", "lit", "cold", "leafy")
+    assert load_explanations(options.out)[0].concepts == ("warm",)
+
+
+def test_class_names_are_used(options: ExplainOptions, tmp_path: Path):
+    (tmp_path / "names.tsv").write_text("blue\tdeep sea\nviolet\tviolet\n")
+    run_explain(replace(options, class_names=tmp_path / "names.tsv"), le.LinearExplainer())
+    assert load_explanations(options.out)[2].concepts == ("deep sea",)
+
+
+def test_the_result_says_how_it_was_made(options: ExplainOptions):
+    run_explain(replace(options, seed=4), le.LinearExplainer(max_terms=3))
+    run = load_run(options.out)
+    assert run.settings["model"] == "mymodels:build"
+    assert (run.settings["seed"], run.settings["explainer"]["max_terms"]) == (4, 3)
+    assert run.image_names[0] == str(Path("pictures/black/00.png"))
+    assert run.split.test.tolist() == le.Split.random(60, 4).test.tolist()
+
+
+def test_the_same_command_gives_the_same_bytes(options: ExplainOptions, tmp_path: Path):
+    run_explain(options, le.LinearExplainer())
+    run_explain(replace(options, out=tmp_path / "again"), le.LinearExplainer())
+    for path in options.out.iterdir():
+        assert path.read_bytes() == (tmp_path / "again" / path.name).read_bytes(), path.name
+
+
+def test_what_explain_prints(options: ExplainOptions, capsys: pytest.CaptureFixture[str]):
+    out = options.out.with_name("my out")
+    run_explain(replace(options, out=out), le.LinearExplainer())
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].startswith("layer stem: 3 of 4 neurons explained, 1.67 terms each, val correlation 1.0000;")
+    assert lines[0].endswith("; 0 without a fitting concept, 1 dead")
+    assert lines[1] == "  5 of 5 concepts used"
+    assert lines[2].endswith(f"saved in {out}")
+    assert lines[3] == f"Next: linexp score '{out}'"
+
+
+def test_a_summary_of_nothing_invents_no_numbers():
+    nobody = le.Explanations((le.Explanation(0, (), outcome="constant"),), "stem", ("rare",))
+    concepts = le.ConceptMatrix([[0.0, 1.0]], ["rare", "b"])
+    assert commands.summary(nobody, concepts) == (
+        "layer stem: 0 of 1 neurons explained; 0 without a fitting concept, 1 dead\n"
+        "  1 of 2 concepts used; 1 dropped as too rare or constant (rare)"
+    )
+
+
+def test_score_of_a_result(options: ExplainOptions, capsys: pytest.CaptureFixture[str]):
+    run_explain(options, le.LinearExplainer())
+    capsys.readouterr()
+    scores = run_score(options.out, None)
+    assert (scores.n_images, scores.n_undefined, scores.metric) == (12, 1, "correlation")
+    assert scores.mean > 0.99
+    said = capsys.readouterr().out
+    assert said == f"layer stem: test {scores}\n  saved in {options.out / 'scores.csv'}\n"
+    lines = (options.out / "scores.csv").read_text().splitlines()
+    assert lines[0] == "neuron,correlation"
+    assert lines[1] == f"0,{scores.of(0)!r}"
+    assert lines[4] == "3,"
+
+
+def test_scores_of_the_papers_files_are_kept_apart(options: ExplainOptions, tmp_path: Path):
+    run_explain(options, le.LinearExplainer())
+    columns = ",".join(f"weight{place},concept{place}" for place in range(10))
+    padding = "0.0,0," * 8
+    for name, first in (("LE_label", "red"), ("LE_siglip", "green")):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "net.csv").write_text(
+            f"layer,unit,val correlation,{columns},bias,sim correlation\n"
+            f"stem,0,0.9,1.0,{first},0.5,yellow,{padding}0.1,0.9\n"
+        )
+    right = run_score(options.out, tmp_path / "LE_label" / "net.csv")
+    wrong = run_score(options.out, tmp_path / "LE_siglip" / "net.csv")
+    assert right.neurons == wrong.neurons == (0,)
+    assert right.mean > 0.8 > wrong.mean
+    (tmp_path / "net.csv").write_text("unit,description,sim correlation\n2,blue,0.3\n1,red,0.1\n")
+    baseline = run_score(options.out, tmp_path / "net.csv")
+    assert baseline.neurons == (2, 1)
+    assert baseline.of(2) > 0.99
+    assert baseline.of(1) < 0
+    assert {path.name for path in options.out.glob("scores*")} == {
+        "scores-LE_label-net.csv",
+        "scores-LE_siglip-net.csv",
+        f"scores-{tmp_path.name}-net.csv",
+    }
+
+
+def test_explanations_of_another_layer_are_scored_with_a_warning(options: ExplainOptions, tmp_path: Path):
+    run_explain(options, le.LinearExplainer())
+    other = tmp_path / "other.csv"
+    le.Explanations((le.Explanation(0, (le.Term("red", 1.0),)),), "head").to_csv(other)
+    with pytest.warns(UserWarning, match="are of layer 'head', the result is of layer 'stem'"):
+        run_score(options.out, other)
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("0,rde", r"The concept 'rde' of the explanations is not in the concept matrix\. Did you mean 'red'"),
+        ("9,red", r"Neuron 9 is not among the 4 neurons of layer 'stem'"),
+    ],
+)
+def test_explanations_that_do_not_fit_the_result(options: ExplainOptions, tmp_path: Path, line: str, said: str):
+    run_explain(options, le.LinearExplainer())
+    (tmp_path / "net.csv").write_text(f"unit,description\n{line}\n")
+    with pytest.raises(ValueError, match=said):
+        run_score(options.out, tmp_path / "net.csv")
+    assert not list(options.out.glob("scores*"))
+
+
+def test_show_a_neuron(options: ExplainOptions, capsys: pytest.CaptureFixture[str]):
+    run_explain(options, le.LinearExplainer())
+    capsys.readouterr()
+    run_show(options.out, 2)
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].startswith("neuron 2 ≈ 0.7")
+    assert lines[0].endswith("   (val 1.00)")
+    assert lines[1] == "layer stem, test correlation 1.00 on 12 images"
+    assert lines[2].startswith("activation 0.0")
+    assert (lines[3], lines[9]) == ("highest on", "lowest on")
+    assert all("pictures/blue/" in Path(line).as_posix() for line in lines[4:9])
+    values = [float(line.split()[0]) for line in lines[4:9] + lines[10:]]
+    assert values[:5] == sorted(values[:5], reverse=True)
+    assert values[5:] == sorted(values[5:])
+    assert len(values) == 10
+
+
+def test_show_a_dead_neuron_and_one_that_is_not_there(options: ExplainOptions, capsys: pytest.CaptureFixture[str]):
+    run_explain(options, le.LinearExplainer())
+    capsys.readouterr()
+    run_show(options.out, 3)
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "neuron 3 is 0.00 on every training image: not explained"
+    assert lines[1] == "layer stem, test correlation undefined on 12 images"
+    save_explanations(options.out, load_explanations(options.out)[1:])
+    with pytest.raises(ValueError, match=r"Neuron 0 is not in this result\. Its 3 neurons are 1, 2, 3\."):
+        run_show(options.out, 0)
+
+
+def test_the_tree_of_layers(capsys: pytest.CaptureFixture[str]):
+    run_layers("mymodels:build", None, None, 16, trust_remote_code=False)
+    assert capsys.readouterr().out.splitlines() == [
+        "mymodels:build",
+        "├── stem  Conv2d  4×16×16",
+        "├── rest  Sequential  4",
+        "│   ├── rest.0  ReLU  4×16×16",
+        "│   ├── rest.1  AdaptiveAvgPool2d  4×1×1",
+        "│   └── rest.2  Flatten  4",
+        "├── head  Linear  2",
+        "└── unused  Linear  does not run",
+    ]
+    run_layers("mymodels:build", None, 1, 16, trust_remote_code=False)
+    assert [line[4:8] for line in capsys.readouterr().out.splitlines()[1:]] == ["stem", "rest", "head", "unus"]
+
+
+def test_a_model_of_another_input_size(capsys: pytest.CaptureFixture[str]):
+    with pytest.raises(
+        RuntimeError, match=r"fails on a grey picture of 224 by 224 pixels \(.*\)\. Give the side .* --side"
+    ):
+        run_layers("mymodels:fixed", None, None, 224, trust_remote_code=False)
+    run_layers("mymodels:fixed", None, None, 8, trust_remote_code=False)
+    assert capsys.readouterr().out.splitlines()[-1] == "└── 1  Linear  5"
+    for depth, side in ((0, 8), (1, 0)):
+        with pytest.raises(ValueError, match=r"(depth|side) is 0\. It must be at least 1"):
+            run_layers("mymodels:fixed", None, depth, side, trust_remote_code=False)
+
+
+@pytest.mark.usefixtures("_no_recording")
+class TestBeforeTheRecording:
+    @pytest.mark.parametrize(
+        ("changes", "said"),
+        [
+            ({"concepts": "lables"}, r"concepts is 'lables'\. Did you mean 'labels'\? Choose one of: labels"),
+            ({"pool": "men"}, r"pool is 'men'\. Did you mean 'mean'"),
+            ({"channels": "middle"}, r"channels is 'middle'\. .*Choose one of: first, last"),
+            ({"token": -1}, r"token is -1\. It must be at least 0"),
+            ({"seed": -1}, r"seed is -1\. It must be at least 0"),
+            ({"batch_size": 0}, r"batch_size is 0\. It must be at least 1"),
+            ({"workers": -1}, r"workers is -1\. It must be at least 0"),
+            ({"device": "cudda"}, r"cannot be moved to the device 'cudda' .* Use 'cpu'"),
+            ({"model": "mymodels:biuld"}, r"has no function 'biuld'\. Did you mean 'build'"),
+            ({"layers": ("stam",)}, r"The model has no layer 'stam'\. Did you mean 'stem'\? Layers: stem, rest, head"),
+            ({"layers": ("stem", "stem")}, r"'stem'.* each once"),
+            ({"images": Path("picture")}, r"There is no folder 'picture'\. Did you mean 'pictures'"),
+            ({"images": Path("groups.json")}, r"'groups.json' is a file, not a folder\. Give the folder"),
+            ({"weights": Path("none.safetensors")}, r"none\.safetensors"),
+            ({"groups": Path("none.json")}, r"There is no file 'none.json' to read groups from\. Give its path"),
+            ({"class_names": Path("none.tsv")}, r"There is no file 'none.tsv' to read class names from"),
+        ],
+    )
+    def test_options(self, options: ExplainOptions, changes: dict[str, Any], said: str):
+        with pytest.raises((ValueError, OSError), match=said):
+            run_explain(replace(options, **changes), le.LinearExplainer())
+
+    @pytest.mark.parametrize(
+        ("text", "said"),
+        [
+            ("animal: cat", r"is not JSON .* Write it as"),
+            ('{"warm": ["redd"]}', r"'warm' has the member 'redd', .* Did you mean 'red'\? Correct"),
+            ('{"a": ["b"], "b": ["a"]}', r"contains itself \(a → b → a\)\. Break the circle"),
+            ('{"a": [7]}', r"the class number 7, but the classes are 0 to 4"),
+        ],
+    )
+    def test_groups(self, options: ExplainOptions, tmp_path: Path, text: str, said: str):
+        (tmp_path / "groups.json").write_text(text)
+        with pytest.raises(ValueError, match=said):
+            run_explain(replace(options, groups=tmp_path / "groups.json"), le.LinearExplainer())
+        assert not options.out.exists()
+
+    def test_class_names_of_other_folders(self, options: ExplainOptions, tmp_path: Path):
+        (tmp_path / "names.tsv").write_text("n01440764\ttench\n")
+        with pytest.raises(
+            ValueError, match=r"None of the 1 folders named in .* \(black, blue, green, red, yellow\)\. Write"
+        ):
+            run_explain(replace(options, class_names=tmp_path / "names.tsv"), le.LinearExplainer())
+
+    def test_pictures(self, options: ExplainOptions, tmp_path: Path):
+        (tmp_path / "empty").mkdir()
+        with pytest.raises(ValueError, match=r"No images found in '.*empty'\. Give a folder with pictures"):
+            run_explain(replace(options, images=tmp_path / "empty"), le.LinearExplainer())
+        with pytest.raises(ValueError, match=r"have no labels\. Sort them into one folder per class"):
+            run_explain(replace(options, images=Path("pictures/red")), le.LinearExplainer())
+        draw_pictures(tmp_path / "few", 2)
+        with pytest.raises(ValueError, match=r"10 images split by .* leave fewer than two .* Use more images"):
+            run_explain(replace(options, images=tmp_path / "few"), le.LinearExplainer())
+        (tmp_path / "one").mkdir()
+        (tmp_path / "few" / "red").rename(tmp_path / "one" / "red")
+        with pytest.raises(ValueError, match=r"All 2 images have the label 'red'.* Add images of other classes"):
+            run_explain(replace(options, images=tmp_path / "one"), le.LinearExplainer())
+        assert not options.out.exists()
+
+    def test_concepts_that_are_all_too_rare(self, options: ExplainOptions, tmp_path: Path):
+        draw_pictures(tmp_path / "few", 4)
+        with pytest.raises(ValueError, match=r"None of the 5 concepts is left.* min_activity"):
+            run_explain(replace(options, images=tmp_path / "few"), le.LinearExplainer(min_activity=1.0))
+
+    def test_a_place_that_cannot_be_written(self, options: ExplainOptions):
+        options.out.write_text("a file")
+        with pytest.raises(OSError, match=r"Cannot write in the folder '.*out' .* Choose another folder"):
+            run_explain(options, le.LinearExplainer())
+
+    def test_a_layers_place_that_cannot_be_written(self, options: ExplainOptions):
+        options.out.mkdir()
+        (options.out / "head").write_text("a file")
+        with pytest.raises(OSError, match=r"Cannot write in the folder '.*head' .* Choose another folder"):
+            run_explain(replace(options, layers=("stem", "head")), le.LinearExplainer())
+
+    def test_a_broken_picture_stops(self, options: ExplainOptions, tmp_path: Path):
+        draw_pictures(tmp_path / "some")
+        broken = tmp_path / "some" / "red" / "03.png"
+        broken.write_bytes(broken.read_bytes()[:100])
+        with pytest.raises(
+            OSError, match=r"1 of 60 pictures cannot be read: '.*red.03.png' \(.*\)\. Remove .* --skip-broken"
+        ):
+            run_explain(replace(options, images=tmp_path / "some"), le.LinearExplainer())
+
+
+def test_a_broken_picture_is_left_out_if_asked_for(options: ExplainOptions, tmp_path: Path):
+    draw_pictures(tmp_path / "some")
+    broken = tmp_path / "some" / "red" / "03.png"
+    broken.write_bytes(broken.read_bytes()[:100])
+    with pytest.warns(UserWarning, match=r"1 of 60 images cannot be read and are left out: '.*red.03.png'"):
+        run_explain(replace(options, images=tmp_path / "some", skip_broken=True), le.LinearExplainer())
+    run = load_run(options.out)
+    assert run.activations.n_images == run.concepts.n_images == len(run.image_names) == 59
+    assert str(broken) not in run.image_names
+    assert run.split.test.max() < 59
+    assert weights_of(load_explanations(options.out)[2]) == pytest.approx({"blue": 0.8}, abs=0.02)

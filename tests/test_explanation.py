@@ -1,0 +1,142 @@
+"""Explanations: how they print, how one finds one's way in them, and their table."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+from linexp import Explanation, Explanations, Term
+from linexp.explanation import format_number
+
+SKI = Explanation(17, (Term("snow", 2.4113), Term("ski slope", 1.07)), -0.3, 0.5234)
+DOG = Explanation(4, (Term("Dog", 3.0), Term("cat", -1.5)), 0.25, 0.75)
+EMPTY = Explanation(900, (), 1.5, None, "empty")
+DEAD = Explanation(2, (), -0.5, None, "constant")
+HOUND = Explanation(3, (Term("hound dog", 1.0),), 0.0, -0.25)
+ALL = Explanations((SKI, DOG, EMPTY, DEAD, HOUND), "layer4", ("unicorn",))
+
+
+def one(*weights: float, bias: float = 0.0, val: float | None = None) -> str:
+    terms = tuple(Term("abcdef"[place], weight) for place, weight in enumerate(weights))
+    return str(Explanation(0, terms, bias, val))
+
+
+def test_prints_as_promised():
+    assert str(SKI) == "neuron 17 ≈ 2.41·snow + 1.07·ski slope − 0.30   (val 0.52)"
+    assert SKI.formula == "2.41·snow + 1.07·ski slope − 0.30"
+    assert SKI.concepts == ("snow", "ski slope")
+
+
+@pytest.mark.parametrize(
+    ("printed", "expected"),
+    [
+        (one(1.0), "neuron 0 ≈ 1.00·a"),
+        (one(-1.0, -2.0), "neuron 0 ≈ −1.00·a − 2.00·b"),
+        (one(1.0, -0.5, bias=0.25, val=1.0), "neuron 0 ≈ 1.00·a − 0.50·b + 0.25   (val 1.00)"),
+        (one(1.0, bias=-1.1e-16), "neuron 0 ≈ 1.00·a"),
+        (one(3e-5, -2e-4, bias=1e-5), "neuron 0 ≈ 3.0e−05·a − 2.0e−04·b + 1.0e−05"),
+        (one(123456.0, 9999.0), "neuron 0 ≈ 1.2e+05·a + 9999.00·b"),
+        (one(1e-300), "neuron 0 ≈ 1.0e−300·a"),
+        (one(1.0, val=-0.25), "neuron 0 ≈ 1.00·a   (val −0.25)"),
+        (one(1.0, val=-0.001), "neuron 0 ≈ 1.00·a   (val 0.00)"),
+        (str(EMPTY), "neuron 900: no concept predicts it"),
+        (str(DEAD), "neuron 2 is −0.50 on every training image: not explained"),
+        (str(Term("snow", -2.0)), "−2.00·snow"),
+    ],
+)
+def test_prints_every_kind_of_number(printed: str, expected: str):
+    assert printed == expected
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(0.0, "0.00"), (-0.0, "0.00"), (0.01, "0.01"), (0.0099, "9.9e−03"), (-12.345, "−12.35"), (10_000, "1.0e+04")],
+)
+def test_numbers_for_people(value: float, text: str):
+    assert format_number(value) == text
+
+
+def test_many_print_line_by_line():
+    assert str(ALL).splitlines() == [str(item) for item in ALL]
+    many = Explanations(tuple(Explanation(k, (Term("a", 1.0),)) for k in range(23)))
+    assert str(many).splitlines()[19:] == ["neuron 19 ≈ 1.00·a", "… and 3 more"]
+    assert str(Explanations(())) == "no explanations"
+    assert repr(ALL) == "Explanations(5 neurons of layer 'layer4')"
+
+
+def test_are_found_by_neuron_not_by_place():
+    assert (ALL[17], ALL[2], ALL[900]) == (SKI, DEAD, EMPTY)
+    assert ALL[np.int64(4)] is DOG
+    assert 17 in ALL
+    assert 0 not in ALL
+    assert SKI in ALL
+    assert "snow" not in ALL
+    with pytest.raises(KeyError, match=r"Neuron 0 is not among the 5 explained ones \(17, 4, 900, 2, 3\)"):
+        ALL[0]
+    with pytest.raises(KeyError, match="Neuron -1 is not among"):
+        ALL[-1]
+
+
+def test_slices_and_iteration_go_by_place():
+    assert ALL[:2].items == (SKI, DOG)
+    assert ALL[::-1].neurons == (3, 2, 900, 4, 17)
+    assert ALL[:2].layer == "layer4"
+    assert ALL[:2].dropped_concepts == ("unicorn",)
+    assert list(ALL) == [SKI, DOG, EMPTY, DEAD, HOUND]
+    assert len(ALL) == 5
+
+
+def test_only_keeps_the_order_asked_for():
+    assert ALL.only([3, 17]).items == (HOUND, SKI)
+    with pytest.raises(KeyError, match="Neuron 5"):
+        ALL.only([3, 5])
+    with pytest.raises(ValueError, match=r"Neuron 3 is explained twice\. Keep one"):
+        ALL.only([3, 3])
+
+
+def test_best_by_validation_correlation():
+    assert ALL.best(2).items == (DOG, SKI)
+    assert ALL.best().items == (DOG, SKI, HOUND)
+    assert ALL.best(0).items == ()
+    with pytest.raises(ValueError, match="n is -1"):
+        ALL.best(-1)
+
+
+def test_about_a_word():
+    assert ALL.about("dog").items == (DOG, HOUND)
+    assert ALL.about("DOG").items == (DOG, HOUND)
+    assert ALL.about("giraffe").items == ()
+
+
+def test_counts_and_means():
+    assert [ALL.n_with(outcome) for outcome in ("explained", "empty", "constant")] == [3, 1, 1]
+    assert ALL.mean_terms == 5 / 3
+    assert ALL.mean_val_correlation == pytest.approx((0.5234 + 0.75 - 0.25) / 3)
+    assert ALL.concepts == ("snow", "ski slope", "Dog", "cat", "hound dog")
+    nobody = Explanations((EMPTY,))
+    assert nobody.mean_terms == 0
+    assert math.isnan(nobody.mean_val_correlation)
+    with pytest.raises(ValueError, match=r"outcome is 'dead'\. .*Choose one of: explained, empty, constant"):
+        ALL.n_with("dead")
+
+
+def test_outcome_and_terms_agree():
+    with pytest.raises(ValueError, match="Neuron 3 has the outcome 'explained' with 0 terms"):
+        Explanation(3, ())
+    with pytest.raises(ValueError, match="Neuron 3 has the outcome 'constant' with 1 terms"):
+        Explanation(3, (Term("a", 1.0),), outcome="constant")
+    with pytest.raises(ValueError, match=r"outcome is 'explaned'\. Did you mean 'explained'"):
+        Explanation(3, (), outcome="explaned")
+
+
+def test_the_table_has_a_row_for_each_neuron():
+    frame = ALL.to_frame()
+    assert frame.index.tolist() == [17, 4, 900, 2, 3]
+    assert frame.index.name == "neuron"
+    assert frame.columns.tolist() == ["layer", "outcome", "n_terms", "val_correlation", "bias", "explanation"]
+    assert frame.loc[17].tolist() == ["layer4", "explained", 2, 0.5234, -0.3, SKI.formula]
+    assert frame.loc[2, "explanation"] == ""
+    assert np.isnan(frame.loc[900, "val_correlation"])
+    assert len(Explanations(()).to_frame()) == 0

@@ -1,0 +1,67 @@
+"""What the README says is true: its example runs, its commands exist."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def make_pictures(folder: Path) -> None:
+    """Sixty pictures in three classes, each class of one colour and pattern."""
+    rng = np.random.default_rng(0)
+    for label, name in enumerate(("car", "cat", "dog")):
+        (folder / name).mkdir(parents=True)
+        for number in range(20):
+            values = rng.integers(0, 90, (64, 64, 3), dtype=np.uint8)
+            values[:: label + 2, :, label] += 150
+            Image.fromarray(values).save(folder / name / f"{number}.png")
+
+
+def test_the_example_runs(tmp_path, monkeypatch, capsys):
+    blocks = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
+    example = blocks[0]
+    assert len([line for line in example.splitlines() if line.strip()]) <= 12
+    make_pictures(tmp_path / "pictures")
+    monkeypatch.chdir(tmp_path)
+    names: dict[str, object] = {}
+    exec(example, names)
+    printed = capsys.readouterr().out
+    assert re.search(r"neuron \d+ ≈ ", printed)
+    assert re.search(r"correlation -?0\.\d{4} ± 0\.\d{4} \(\d+ neurons", printed)
+    assert (tmp_path / "explanations.csv").read_text(encoding="utf-8").startswith("layer,neuron,outcome")
+
+
+def test_every_command_named_exists():
+    commands = set(re.findall(r"^(?:\$ )?linexp (\w+)", README, flags=re.MULTILINE))
+    assert commands
+    for command in commands:
+        subprocess.run([sys.executable, "-m", "linexp", command, "--help"], check=True, capture_output=True)
+
+
+def test_every_target_named_exists():
+    makefile = (ROOT / "Makefile").read_text()
+    for target in set(re.findall(r"^make (\w+)", README, flags=re.MULTILINE)):
+        assert re.search(rf"^{target}:", makefile, flags=re.MULTILINE)
+
+
+@pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md", "CHANGELOG.md", "docs/paper-map.md"])
+def test_links_lead_somewhere(page):
+    text = (ROOT / page).read_text(encoding="utf-8")
+    for link in re.findall(r"\]\(([^)#]+)\)", text) + re.findall(r'src="([^"]+)"', text):
+        if not link.startswith("http"):
+            assert ((ROOT / page).parent / link).exists(), link
+
+
+def test_the_paper_map_names_real_tests():
+    page = (ROOT / "docs" / "paper-map.md").read_text(encoding="utf-8")
+    named = set(re.findall(r"`(test_\w+\.py)`", page))
+    assert named
+    for name in named:
+        assert (ROOT / "tests" / name).exists(), name
