@@ -152,9 +152,7 @@ def test_draws_nothing_twice_and_mends_empty_files(tmp_path: Path):
 def test_any_number_of_processes_draws_the_same(tmp_path: Path):
     stems = [word.stem for word in WORDS[:250]]  # more than one process takes at a time
     told: list[tuple[int, int]] = []
-    there = draw_pictures(
-        stems, tmp_path / "2", side=24, workers=2, progress=lambda done, n: told.append((done, n))
-    )
+    there = draw_pictures(stems, tmp_path / "2", side=24, workers=2, progress=lambda done, n: told.append((done, n)))
     here = draw_pictures(stems, tmp_path / "1", side=24, workers=1)
     assert [file.read_bytes() for file in there] == [file.read_bytes() for file in here]
     assert told == [(100, 250), (200, 250), (250, 250)]
@@ -167,9 +165,7 @@ def test_repeated_stems_are_drawn_once(tmp_path: Path):
 
 
 def test_unknown_drawing(tmp_path: Path):
-    with pytest.raises(
-        ValueError, match=r"OpenMoji has no drawing '1f600'\..*picture_stems\(\) lists all 4,495"
-    ):
+    with pytest.raises(ValueError, match=r"OpenMoji has no drawing '1f600'\..*picture_stems\(\) lists all 4,495"):
         draw_pictures(["2764", "1f600"], tmp_path / "none")
     assert not (tmp_path / "none").exists()
 

@@ -31,7 +31,7 @@ def test_the_example_runs(tmp_path, monkeypatch, capsys):
     make_pictures(tmp_path / "pictures")
     monkeypatch.chdir(tmp_path)
     names: dict[str, object] = {}
-    exec(example, names)
+    exec(example, names)  # noqa: S102 - the README's own code
     printed = capsys.readouterr().out
     assert re.search(r"neuron \d+ ≈ ", printed)
     assert re.search(r"correlation -?0\.\d{4} ± 0\.\d{4} \(\d+ neurons", printed)

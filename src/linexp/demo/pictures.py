@@ -125,8 +125,7 @@ def _check_stems(stems: Sequence[str]) -> None:
     if unknown:
         name = next(stem for stem in stems if stem in unknown)
         raise ValueError(
-            f"OpenMoji has no drawing '{name}'.{closest(name, known)} "
-            f"picture_stems() lists all {len(known):,}."
+            f"OpenMoji has no drawing '{name}'.{closest(name, known)} picture_stems() lists all {len(known):,}."
         )
 
 
@@ -134,9 +133,7 @@ def _is_drawn(file: Path) -> bool:
     return file.is_file() and file.stat().st_size > 0
 
 
-def _finished(
-    batches: Sequence[Sequence[str]], folder: Path, side: int, workers: int
-) -> Iterable[Sequence[str]]:
+def _finished(batches: Sequence[Sequence[str]], folder: Path, side: int, workers: int) -> Iterable[Sequence[str]]:
     """Yield each batch of stems, in order, once its pictures are in the folder."""
     if workers <= 1:
         for batch in batches:
@@ -184,9 +181,7 @@ def _draw_batch(batch: Iterable[str], folder: Path, side: int) -> None:
     drawings = _drawings()
     for stem in batch:
         svg = (drawings / f"{stem}.svg").read_text(encoding="utf-8")
-        png = svg_to_bytes(
-            svg_string=svg, width=side, height=side, background="white", skip_system_fonts=True
-        )
+        png = svg_to_bytes(svg_string=svg, width=side, height=side, background="white", skip_system_fonts=True)
         _write_at_once(folder / f"{stem}.png", png)
 
 

@@ -114,9 +114,7 @@ def emoji_concepts(
 def _spellings(words: Sequence[EmojiWords]) -> Iterator[tuple[str, int]]:
     """Yield each word and a row it holds for: all groups, then subgroups, then keywords, each sorted."""
     yield from sorted((word.group, row) for row, word in enumerate(words))
-    yield from sorted(
-        (word.subgroup, row) for row, word in enumerate(words) if "other" not in word.subgroup.split()
-    )
+    yield from sorted((word.subgroup, row) for row, word in enumerate(words) if "other" not in word.subgroup.split())
     yield from sorted((keyword, row) for row, word in enumerate(words) for keyword in word.keywords)
 
 

@@ -83,6 +83,7 @@ class PairFinder:
             once = {*n_reads, n_result_reads[weight], self._n_calls[name]} == {1}
             if once and results[weight]() is None:
                 found.append(Pair(convolution, normalisation))
+        self._recorded.clear()
         return found
 
 

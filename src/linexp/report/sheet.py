@@ -91,7 +91,7 @@ def best_neurons(scores: Scores, n_neurons: int) -> tuple[int, ...]:
 
 
 def choose_pictures(
-    activations: Float[np.ndarray, "images"], seed: int | tuple[int, ...]
+    activations: Float[np.ndarray, " images"], seed: int | tuple[int, ...]
 ) -> tuple[tuple[int, ...], ...]:
     """Choose images from the top, from the middle third and from the lowest third of the range of activation.
 

@@ -38,8 +38,13 @@ class Line:
 
     explanation: Explanation
     score: float
-    activations: Float[np.ndarray, "images"]
+    activations: Float[np.ndarray, " images"]
     chosen: tuple[tuple[int, ...], ...]
+
+    def activation(self, value: float) -> str:
+        """Write an activation of this neuron: all of them with two decimals if that suits the largest."""
+        suits = 0.1 <= abs(self.activations).max() < 10_000
+        return f"{value:.2f}".replace("-", "−") if suits else number(value)
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,16 +59,19 @@ class Sheet:
 
 # Vermilion, blue and grey: told apart by every kind of colour vision (Okabe and Ito, 2008).
 RANGES = (
-    Range("highest", "#D55E00", 4),
-    Range("middle third", "#0072B2", 3),
-    Range("lowest third", "#777777", 3),
+    Range("highest activation", "#D55E00", 4),
+    Range("random, middle third", "#0072B2", 3),
+    Range("random, lowest third", "#777777", 3),
 )
 _INK, _MUTED, _RULE = "#1A1A1A", "#666666", "#D8D8D8"
 # Lengths in inches, from the top left corner; type sizes in points. 1,800 pixels wide, legible at 1,200.
 _DPI, _WIDTH, _MARGIN = 150, 12.0, 0.3
 _HEAD, _LINE, _PADDING, _CAPTION = 1.2, 0.18, 0.13, 0.2
-_TEXT, _HISTOGRAM, _GUTTER = 2.75, 1.3, 0.3
-_PICTURE, _GAP, _BLOCK_GAP = 0.625, 0.05, 0.16
+_TEXT, _HISTOGRAM, _GUTTER, _GAP, _BLOCK_GAP = 2.75, 1.25, 0.28, 0.05, 0.2
+_FIRST = _MARGIN + _TEXT + _GUTTER + _HISTOGRAM + _GUTTER  # where the pictures begin; they fill the rest
+_N_PICTURES = sum(part.n_pictures for part in RANGES)
+_GAPS = (_N_PICTURES - len(RANGES)) * _GAP + (len(RANGES) - 1) * _BLOCK_GAP
+_PICTURE = (_WIDTH - _MARGIN - _FIRST - _GAPS) / _N_PICTURES
 _BINS = 30  # a multiple of three, so that no bar belongs to two thirds
 
 
@@ -154,7 +162,7 @@ def _write(axes: Any, x: float, y: float, text: str, **style: Any) -> None:
 
 def _lefts() -> list[float]:
     """Return where each block of pictures begins."""
-    lefts = [_MARGIN + _TEXT + _GUTTER + _HISTOGRAM + _GUTTER]
+    lefts = [_FIRST]
     for part in RANGES[:-1]:
         lefts.append(lefts[-1] + part.n_pictures * (_PICTURE + _GAP) - _GAP + _BLOCK_GAP)
     return lefts
@@ -189,8 +197,8 @@ def _draw_histogram(axes: Any, line: Line, top: float) -> None:
     axes.bar(places, -heights, width * 0.85, bottom=base, align="edge", color=colours, linewidth=0)
     axes.plot((left, left + _HISTOGRAM), (base, base), color=_MUTED, linewidth=0.8)
     ends = {"fontsize": 8, "color": _MUTED}
-    _write(axes, left, base + 0.05, number(float(line.activations.min())), **ends)
-    _write(axes, left + _HISTOGRAM, base + 0.05, number(float(line.activations.max())), ha="right", **ends)
+    _write(axes, left, base + 0.05, line.activation(float(line.activations.min())), **ends)
+    _write(axes, left + _HISTOGRAM, base + 0.05, line.activation(float(line.activations.max())), ha="right", **ends)
 
 
 def _draw_pictures(axes: Any, line: Line, images: Pictures, rows: Sequence[int], top: float) -> None:
@@ -205,6 +213,6 @@ def _draw_pictures(axes: Any, line: Line, images: Pictures, rows: Sequence[int],
             axes.imshow(picture, extent=edges, aspect="auto", interpolation="antialiased")
             frame = ((x, x + _PICTURE, x + _PICTURE, x, x), (top, top, edges[2], edges[2], top))
             axes.plot(*frame, color=_RULE, linewidth=0.8)
-            value = number(float(line.activations[place]))
+            value = line.activation(float(line.activations[place]))
             style = {"fontsize": 8, "color": part.colour, "ha": "center"}
             _write(axes, x + _PICTURE / 2, top + _PICTURE + 0.05, value, **style)

@@ -82,7 +82,8 @@ def solve_elastic_net(
     check_at_least("strength", strength, 0)
     check_within("l1_ratio", l1_ratio, 1e-12, 1)
     if strength == 0:  # the dual that the gap comes from degenerates; the solution of least norm is exact
-        return ElasticNetFit(np.linalg.lstsq(gram, cross, rcond=None)[0], np.zeros(cross.shape[1]), 0)
+        weights = np.linalg.lstsq(gram, cross, rcond=None)[0].astype(np.float64)
+        return ElasticNetFit(weights, np.zeros(cross.shape[1]), 0)
     ridge = strength * (1 - l1_ratio) / l1_ratio
     targets = np.ascontiguousarray(cross.T)
     weights = np.zeros_like(targets)

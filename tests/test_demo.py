@@ -1,0 +1,51 @@
+"""The demo, with the real network and real drawings; fewer of both than ``make demo`` takes."""
+
+import csv
+
+import pytest
+from PIL import Image
+
+import linexp as le
+from linexp.demo import run as demo
+from linexp.store import load_run
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory):
+    """Explain 24 neurons of each layer on every twelfth drawing."""
+    words = demo.emoji_words()[::12]
+    out = tmp_path_factory.mktemp("demo")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(out / "cache"))
+        patch.setattr(demo, "emoji_words", lambda: words)
+        return demo.run_demo(out / "results", 24)
+
+
+def test_both_layers_are_explained_scored_and_drawn(results):
+    assert [result.name for result in results] == ["block 10", "head"]
+    for result in results:
+        assert len(result.explanations) == 24
+        assert result.explanations.n_with("explained") > 12
+        assert result.scores.n_images == pytest.approx(0.2 * 137, abs=2)
+        with Image.open(result.sheet) as sheet:
+            assert sheet.format == "PNG"
+            assert min(sheet.size) > 500
+
+
+def test_the_result_folders_hold_the_same(results):
+    for result in results:
+        run = load_run(result.folder)
+        assert le.Explanations.from_csv(result.folder / "explanations.csv").items == result.explanations.items
+        scores = le.CorrelationScorer().score(
+            le.simulate(result.explanations, run.concepts), run.activations, run.split.test
+        )
+        with (result.folder / "scores.csv").open() as file:
+            written = {int(row["neuron"]): row["correlation"] for row in csv.DictReader(file)}
+        assert written == {
+            n: "" if v != v else repr(v) for n, v in zip(scores.neurons, scores.values.tolist(), strict=True)
+        }
+
+
+def test_the_wrong_number_of_neurons_is_refused(tmp_path):
+    with pytest.raises(ValueError, match=r"neurons is 0\. It must be at least 1"):
+        demo.run_demo(tmp_path, 0)
