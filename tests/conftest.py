@@ -32,6 +32,9 @@ def declare_missing_operators() -> torch.library.Library | None:
 
 OPERATORS = declare_missing_operators()  # they exist as long as this object does
 
+# Tests work on small things; on a busy machine, waiting for a second thread takes most of the time.
+torch.set_num_threads(1)
+
 hypothesis.settings.register_profile("linexp", deadline=None, derandomize=True)
 hypothesis.settings.load_profile("linexp")
 

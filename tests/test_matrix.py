@@ -25,7 +25,8 @@ def test_select_keeps_identifiers_with_columns():
 
 def test_blocks_are_rows_in_the_order_asked_for():
     matrix = le.ConceptMatrix(torch.eye(3), ["a", "b", "c"])
-    assert matrix.block([2, 0]).tolist() == [[0, 0, 1], [1, 0, 0]]
+    for rows in ([2, 0], (2, 0), np.array([2, 0]), torch.tensor([2, 0])):
+        assert matrix.block(rows).tolist() == [[0, 0, 1], [1, 0, 0]]
     assert matrix.block(slice(1, 2)).tolist() == [[0, 1, 0]]
     assert (matrix.n_images, matrix.n_concepts) == (3, 3)
 

@@ -227,7 +227,7 @@ def main() -> None:
             stream.reconfigure(errors="backslashreplace")
     with warnings.catch_warnings():
         warnings.showwarning = _show_warning
-        app()
+        app(prog_name="linexp")
 
 
 def _fail(message: str) -> NoReturn:

@@ -70,7 +70,7 @@ class ActivationMatrix:
 
     def block(self, rows: Rows) -> Float[Tensor, "rows neurons"]:
         """Return the activations of some images, in the order asked for."""
-        return self.values[rows]
+        return _take(self.values, rows)
 
     def select(self, neurons: Sequence[int]) -> ActivationMatrix:
         """Return the matrix of some neurons, named by their identifiers, in the order asked for.
@@ -134,7 +134,7 @@ class ConceptMatrix:
 
     def block(self, rows: Rows) -> Float[Tensor, "rows concepts"]:
         """Return the presence of all concepts in some images, in the order asked for."""
-        return self.values[rows]
+        return _take(self.values, rows)
 
 
 def check_finite_activations(
@@ -208,6 +208,10 @@ def _merge_duplicates(values: Tensor, names: tuple[str, ...]) -> tuple[Tensor, t
         stacklevel=4,
     )
     return merged, unique
+
+
+def _take(values: Tensor, rows: Rows) -> Tensor:
+    return values[rows if isinstance(rows, slice) else torch.as_tensor(rows)]
 
 
 def _fill(noun: object, **fields: object) -> None:

@@ -13,7 +13,8 @@ from jaxtyping import UInt8
 from linexp._checks import check_at_least
 from linexp.demo.pictures import demo_package, picture_stems
 
-_GRAMMAR = set(re.findall(r"\w+", "and for from in like not of off on or over the to with without"))
+# Nothing one could see: grammar, and "early" and "late", which every clock face is filed under, whatever its hour.
+_UNSEEN = set(re.findall(r"\w+", "and early for from in late like not of off on or over the to with without"))
 # Out of Unicode's own character names, which the search words quote: "black" means filled, "white" outlined.
 _JARGON = set(re.findall(r"\w+", "black cjk heavy ideograph meaning oclock rightwards squared unified white"))
 # Letters only: leaves out ":D", "dog2", "u6307", "12:30" and shortcodes such as "heart_eyes".
@@ -147,7 +148,7 @@ def _keywords(name: str, aliases: Iterable[str]) -> tuple[str, ...]:
     searched = {_plain(word) for word in aliases} - _JARGON
     named = {_plain(word) for word in re.split(r"[\s:,()]+", name)}
     words = {word for word in searched | named if len(word) > 1 and _WORD.fullmatch(word)}
-    return tuple(sorted(words - _GRAMMAR))
+    return tuple(sorted(words - _UNSEEN))
 
 
 def _spaced(slug: str) -> str:

@@ -68,8 +68,8 @@ def _batches(
     row = 0
     try:
         for batch in outcomes:
-            if first is None and isinstance(head := batch[0], Tensor):
-                first = _form(head)
+            if first is None:
+                first = next((_form(item) for item in batch if isinstance(item, Tensor)), None)
             if isinstance(batch, list):
                 _raise_first(images, batch, row, first)
             else:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import warnings
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
@@ -24,6 +25,8 @@ from linexp.recording.source import open_source
 # without asking the system; measured best on CPUs. A GPU wants more at a time.
 BATCH_SIZE_CPU = 8
 BATCH_SIZE_CUDA = 64
+# On a CPU the network needs the cores: measured on two, a process that decodes slows it by more than it saves.
+CORES_PER_DECODER = 4
 
 
 def record(
@@ -118,7 +121,8 @@ def record_layers(
     batch_size
         Images at a time; does not change the result beyond rounding. Default: 8 on a CPU, 64 on a GPU.
     workers
-        Processes that decode pictures. Default: chosen by the number of images and processors; 0: none.
+        Processes that decode pictures; 0: none. Default: one for every four processors if the model runs on the
+        CPU, else one for each, at most eight, unless there are few images.
     fold
         Fold batch normalisations into convolutions while recording, where that gives the same activations but for
         rounding: no other operation, hook, cache or recorded layer sees the convolution's result.
@@ -158,6 +162,8 @@ def record_layers(
     check_at_least("batch_size", 1 if batch_size is None else batch_size, 1)
     with _on_device(module, device) as place:
         size = batch_size or (BATCH_SIZE_CUDA if place.type == "cuda" else BATCH_SIZE_CPU)
+        if workers is None and place.type == "cpu":
+            workers = (os.cpu_count() or 1) // CORES_PER_DECODER
         source = open_source(images, model, preprocess, size, workers)
         run = Run(found, pooling, source)
         with evaluating(module), progress_bar("recording", source.n_images, show=show_progress) as advance:

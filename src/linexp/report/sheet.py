@@ -5,25 +5,28 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
+from torch import Tensor
 
-from linexp._checks import check_at_least, check_same_images, check_writable_folder
+from linexp._checks import check_same_images, check_within, check_writable_folder
 from linexp.explanation import Explanations
+from linexp.images import ImageSubset, as_images
 from linexp.matrix import ActivationMatrix
-from linexp.report.sheet_layout import RANGES, Line, Pictures, Sheet, draw_sheet, number
+from linexp.report.sheet_layout import RANGES, Line, Sheet, draw_sheet, number
 from linexp.score.base import Scores
 
 
 def draw_picture_sheet(
     explanations: Explanations,
     recorded: ActivationMatrix,
-    images: Pictures,
+    images: Any,
     scores: Scores,
     path: Path | str,
     *,
-    rows: Sequence[int] | None = None,
+    rows: Sequence[int] | Int[Tensor, " rows"] | None = None,
     n_neurons: int = 10,
     seed: int = 0,
 ) -> Path:
@@ -41,7 +44,7 @@ def draw_picture_sheet(
     recorded
         Activations of at least the neurons drawn.
     images
-        The images behind the rows of ``recorded``.
+        The images behind the rows of ``recorded``: whatever ``record`` takes.
     scores
         One score per neuron, higher being better; neurons without a defined score are never drawn.
     path
@@ -49,36 +52,39 @@ def draw_picture_sheet(
     rows
         Images to show, normally those of the test split. Default: all.
     n_neurons
-        How many neurons to draw at most.
+        How many neurons to draw at most, from 1 to 100.
     seed
         Decides the lots, for each neuron independently of the others drawn.
 
     Raises
     ------
     ValueError
-        No neuron has a score, or ``rows`` is empty.
+        No neuron has a score, there is no row, or a row is outside the images.
+    KeyError
+        A neuron to be drawn has no explanation.
     DifferentImagesError
-        ``images`` and ``recorded`` differ in number.
+        ``images`` are not the ones that were recorded.
     """
-    check_same_images(None, None, len(images), recorded.n_images)
-    kept = list(range(recorded.n_images) if rows is None else rows)
-    if not kept:
-        raise ValueError("There are 0 rows to show. Give the rows of at least one image, or None for all.")
+    check_within("n_neurons", n_neurons, 1, 100)
+    images = as_images(images)
+    fingerprint = images.fingerprint if recorded.images is not None else None
+    check_same_images(fingerprint, recorded.images, len(images), recorded.n_images)
+    kept = [int(row) for row in (range(len(images)) if rows is None else rows)]
+    shown = ImageSubset(images, kept)  # complains of rows that do not exist
     neurons = best_neurons(scores, n_neurons)
     columns = recorded.select(neurons).block(kept).double().numpy().T
     lines = tuple(
-        Line(explanations[neuron], scores.of(neuron), column, choose_pictures(column, (seed, place)))
-        for neuron, column, place in zip(neurons, columns, _places(neurons, scores), strict=True)
+        Line(explanations[neuron], scores.of(neuron), column, choose_pictures(column, _seed(seed, neuron)))
+        for neuron, column in zip(neurons, columns, strict=True)
     )
     path = Path(path)
     check_writable_folder(path.parent)
-    draw_sheet(Sheet(*_headings(scores, recorded.layer, len(lines)), scores.metric, lines), images, kept, path)
+    draw_sheet(Sheet(*_headings(scores, recorded.layer, len(lines)), scores.metric, lines), shown, path)
     return path
 
 
 def best_neurons(scores: Scores, n_neurons: int) -> tuple[int, ...]:
     """Return the neurons of highest score, best first; of equal ones the earlier, and none whose score is NaN."""
-    check_at_least("n_neurons", n_neurons, 1)
     values: list[float] = scores.values.tolist()
     known = [place for place, value in enumerate(values) if not math.isnan(value)]
     if not known:
@@ -116,12 +122,14 @@ def choose_pictures(
     return tuple(tuple(int(place) for place in places) for places in chosen)
 
 
-def _places(neurons: Sequence[int], scores: Scores) -> list[int]:
-    """Return where each neuron stands among all: a seed that, unlike an identifier, is never negative."""
-    return [scores.neurons.index(neuron) for neuron in neurons]
+def _seed(seed: int, neuron: int) -> tuple[int, int, int]:
+    return seed, abs(neuron), int(neuron < 0)  # seeds are never negative, identifiers may be
 
 
 def _headings(scores: Scores, layer: str, n_drawn: int) -> tuple[str, str]:
     title = f"The best-explained neurons of layer {layer}" if layer else "The best-explained neurons"
     most = f"The {n_drawn} of {len(scores.neurons):,} neurons with the highest {scores.metric}"
-    return title, f"{most}, on {scores.n_images:,} images. Mean over all neurons: {number(scores.mean)}."
+    return (
+        title,
+        f"{most}, on {scores.n_images:,} images. Mean of all {len(scores.defined):,} scores: {number(scores.mean)}.",
+    )

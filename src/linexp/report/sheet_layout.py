@@ -5,22 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float
 
 from linexp.explanation import Explanation, format_number
-
-if TYPE_CHECKING:
-    from PIL.Image import Image
-
-
-class Pictures(Protocol):
-    """Any image collection: sized, and row ``i`` is an RGB image."""
-
-    def __len__(self) -> int: ...
-    def __getitem__(self, row: int, /) -> Image: ...
+from linexp.images import Images
 
 
 @dataclass(frozen=True)
@@ -87,13 +78,13 @@ def wrap_terms(explanation: Explanation, fits: Callable[[str], bool]) -> list[st
     pieces: list[str] = []
     for place, term in enumerate(explanation.terms):
         sign = "−" if term.weight < 0 else "+"
-        lead = f"{sign} " if place else sign.replace("+", "")
-        pieces.append(f"{lead}{format_number(abs(term.weight))}·{term.concept}")
-    return _fill_lines(pieces, fits)
+        lead = f"{sign}\N{NO-BREAK SPACE}" if place else sign.replace("+", "")  # a sign never ends a line
+        pieces.append(f"{lead}{format_number(abs(term.weight))}·{' '.join(term.concept.split())}")
+    return [line.replace("\N{NO-BREAK SPACE}", " ") for line in _fill_lines(pieces, fits)]
 
 
-def draw_sheet(sheet: Sheet, images: Pictures, rows: Sequence[int], path: Path) -> None:
-    """Draw the sheet into a PNG file; ``rows`` are the images behind the activations of its lines."""
+def draw_sheet(sheet: Sheet, images: Images, path: Path) -> None:
+    """Draw the sheet into a PNG file; ``images`` are those behind the activations of its lines."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -108,9 +99,9 @@ def draw_sheet(sheet: Sheet, images: Pictures, rows: Sequence[int], path: Path) 
     top = _HEAD
     for line, text, height in zip(sheet.lines, texts, heights, strict=True):
         axes.plot((_MARGIN, _WIDTH - _MARGIN), (top, top), color=_RULE, linewidth=0.8)
-        _draw_text(axes, line, text, sheet.metric, top + _PADDING)
+        _draw_text(axes, line, text, top + _PADDING)
         _draw_histogram(axes, line, top + _PADDING)
-        _draw_pictures(axes, line, images, rows, top + _PADDING)
+        _draw_pictures(axes, line, images, top + _PADDING)
         top += height
     # Last, because drawing a picture moves the limits.
     axes.set(xlim=(0, _WIDTH), ylim=(top + _MARGIN, 0))
@@ -180,7 +171,7 @@ def _draw_head(axes: Any, sheet: Sheet) -> None:
         _write(axes, left, y, part.heading, color=part.colour, weight="bold", **small)
 
 
-def _draw_text(axes: Any, line: Line, text: Sequence[str], metric: str, top: float) -> None:
+def _draw_text(axes: Any, line: Line, text: Sequence[str], top: float) -> None:
     _write(axes, _MARGIN, top, f"neuron {line.explanation.neuron}", fontsize=10.5, weight="bold")
     _write(axes, _MARGIN + _TEXT, top, number(line.score), fontsize=10.5, weight="bold", ha="right")
     for place, row in enumerate(text):
@@ -201,14 +192,14 @@ def _draw_histogram(axes: Any, line: Line, top: float) -> None:
     _write(axes, left + _HISTOGRAM, base + 0.05, line.activation(float(line.activations.max())), ha="right", **ends)
 
 
-def _draw_pictures(axes: Any, line: Line, images: Pictures, rows: Sequence[int], top: float) -> None:
+def _draw_pictures(axes: Any, line: Line, images: Images, top: float) -> None:
     from PIL import ImageOps
 
     side = round(2 * _PICTURE * _DPI)  # twice the pixels there are: the final resampling stays sharp
     for part, left, places in zip(RANGES, _lefts(), line.chosen, strict=True):
         for column, place in enumerate(places):
             x = left + column * (_PICTURE + _GAP)
-            picture = np.asarray(ImageOps.fit(images[rows[place]].convert("RGB"), (side, side)))
+            picture = np.asarray(ImageOps.fit(images[place], (side, side)))
             edges = (x, x + _PICTURE, top + _PICTURE, top)
             axes.imshow(picture, extent=edges, aspect="auto", interpolation="antialiased")
             frame = ((x, x + _PICTURE, x + _PICTURE, x, x), (top, top, edges[2], edges[2], top))
