@@ -14,7 +14,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.text import Text
 
-WIDTH = 100
+WIDTH = 112
 PICTURE = Path(__file__).with_name("demo.svg")
 
 

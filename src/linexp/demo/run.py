@@ -19,7 +19,7 @@ from linexp.models import load_model
 from linexp.progress import progress_bar
 from linexp.recording import record_layers
 from linexp.recording.memory import reuse_large_buffers
-from linexp.report import draw_picture_sheet
+from linexp.report import best_neurons, draw_picture_sheet
 from linexp.score import CorrelationScorer, Scores
 from linexp.simulation import simulate
 from linexp.split import Split
@@ -120,7 +120,7 @@ def _print(results: list[DemoResult], n_images: int, n_concepts: int, clock: _Cl
     from rich.table import Table
 
     table = Table(title=f"EfficientNet-Lite0 on {n_images} OpenMoji pictures, {n_concepts} concepts")
-    for column in ("layer", "neurons", "mean terms", "val correlation", "test correlation", "dead"):
+    for column in ("layer", "neurons", "mean terms", "val correlation", "test correlation", "dead", "no score"):
         table.add_column(column, justify="left" if column == "layer" else "right")
     for result in results:
         explanations, scores = result.explanations, result.scores
@@ -131,11 +131,16 @@ def _print(results: list[DemoResult], n_images: int, n_concepts: int, clock: _Cl
             f"{explanations.mean_val_correlation:.3f}",
             f"{scores.mean:.3f} ± {scores.sem:.3f}",
             str(explanations.n_with("constant")),
+            str(scores.n_undefined),
         )
     console = Console(soft_wrap=True, highlight=False)
     console.print(table)
     console.print(", ".join(f"{stage} {seconds:.1f} s" for stage, seconds in clock.seconds.items()))
+    console.print(f"\nThe best of {results[-1].name}, and their correlation on the test pictures:")
+    best = best_neurons(results[-1].scores, 5)
+    for neuron in best:
+        console.print(f"  {results[-1].scores.of(neuron):.2f}  {results[-1].explanations[neuron]}")
+    console.print()
     for result in results:
-        console.print(f"{result.name}: pictures of the best neurons in {result.sheet}, tables in {result.folder}")
-    best = results[-1].explanations.best(1).items[0].neuron
-    console.print(f"Look at one neuron: linexp show {results[-1].folder} {best}")
+        console.print(f"{result.name}: {result.sheet} shows the best neurons, the tables are beside it")
+    console.print(f"Look at one neuron: linexp show {results[-1].folder} {best[0]}")

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from linexp.report.sheet import draw_picture_sheet
+from linexp.report.sheet import best_neurons, draw_picture_sheet
 
-__all__ = ["draw_picture_sheet"]
+__all__ = ["best_neurons", "draw_picture_sheet"]
