@@ -15,7 +15,7 @@ test: lint
 lint: .venv/installed-dev
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
-	$(BIN)/pyright
+	$(BIN)/pyright --project pyproject.toml
 
 bench: .venv/installed-dev
 	$(BIN)/python benchmarks/explaining_speed.py

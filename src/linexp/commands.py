@@ -9,15 +9,13 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, cast
 
-import torch
-
 from linexp._checks import check_at_least, check_choice, check_writable_folder, listing
 from linexp.concepts import LabelConcepts
 from linexp.concepts.files import open_folder, read_groups
 from linexp.explain import LinearExplainer
 from linexp.explanation import Explanations
 from linexp.images import Images, find_broken, skip_broken
-from linexp.matrix import ActivationMatrix, ConceptMatrix
+from linexp.matrix import ConceptMatrix
 from linexp.models import VisionModel, load_model
 from linexp.progress import progress_bar
 from linexp.recording import LayerInfo, list_layers, record_layers
@@ -216,8 +214,7 @@ def _prepare(
     """Describe and split the images, and find out whether the explainer will take them."""
     concepts = source.describe(images)
     split = Split.random(len(images), options.seed)
-    dead = ActivationMatrix(torch.zeros(len(images), 1), images=concepts.images)
-    explainer.explain(dead, concepts, split)  # explains nothing, but refuses concepts of which none is of use
+    explainer.find_usable(concepts, split)  # refuses concepts of which none is of use
     return concepts, split
 
 
@@ -243,4 +240,5 @@ def _readable(images: Images, options: ExplainOptions) -> Images:
 
 def _settings(options: ExplainOptions, explainer: LinearExplainer) -> dict[str, Any]:
     plain = {name: str(value) if isinstance(value, Path) else value for name, value in asdict(options).items()}
-    return {**plain, "out": None, "explainer": asdict(explainer)}
+    del plain["out"]  # so that a result can be moved, and two runs compared
+    return {**plain, "explainer": asdict(explainer)}

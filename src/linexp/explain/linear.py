@@ -128,7 +128,7 @@ class LinearExplainer:
         """
         check_same_images(activations.images, concepts.images, activations.n_images, concepts.n_images)
         split.check(activations.n_images)
-        usable = self._find_usable(concepts, split)
+        usable = self.find_usable(concepts, split)
         dead = measure_columns(_blocks(activations, split.train)).is_constant
         dropped = tuple(name for name, kept in zip(concepts.names, usable.tolist(), strict=True) if not kept)
         names = [name for name, kept in zip(concepts.names, usable.tolist(), strict=True) if kept]
@@ -144,7 +144,14 @@ class LinearExplainer:
                 items.append(_rename(next(found), neuron))
         return Explanations(tuple(items), activations.layer, dropped)
 
-    def _find_usable(self, concepts: ConceptMatrix, split: Split) -> Bool[Tensor, " concepts"]:
+    def find_usable(self, concepts: ConceptMatrix, split: Split) -> Bool[Tensor, " concepts"]:
+        """Tell which concepts vary over the training images and are present enough in some of them.
+
+        Raises
+        ------
+        ValueError
+            None is.
+        """
         columns = measure_columns(_blocks(concepts, split.train))
         usable = (columns.top_mean >= self.min_activity) & ~columns.is_constant
         if not bool(usable.any()):
