@@ -51,5 +51,5 @@ def test_the_order_of_concepts_does_not_matter():
 
 def test_missing_concept():
     concepts = le.ConceptMatrix(torch.zeros(2, 2), ["c0", "c44"])
-    with pytest.raises(ValueError, match=r"concept 'c4' of the explanations is not in the concept matrix\. Did you"):
+    with pytest.raises(ValueError, match=r"concept 'c4' is not among the 2 of this matrix\. Did you"):
         le.simulate(EXPLANATIONS, concepts)

@@ -6,7 +6,6 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from linexp._checks import closest, listing
 from linexp.explanation import Explanations
 from linexp.matrix import ActivationMatrix, ConceptMatrix
 
@@ -39,32 +38,22 @@ def simulate(explanations: Explanations, concepts: ConceptMatrix) -> ActivationM
     ----------
     Paper, Eq. 9; the bias is the fitted one, which no correlation sees and ablation scoring needs.
     """
-    used, weights, bias = _as_matrix(explanations, concepts)
-    pieces = [
-        concepts.block(slice(start, start + _BLOCK_ROWS))[:, used].to(torch.float64) @ weights + bias
-        for start in range(0, concepts.n_images, _BLOCK_ROWS)
-    ]
+    needed = concepts.only(explanations.concepts) if explanations.concepts else None
+    weights, bias = _as_matrix(explanations)
+    pieces: list[Tensor] = []
+    for start in range(0, concepts.n_images, _BLOCK_ROWS):
+        rows = slice(start, min(start + _BLOCK_ROWS, concepts.n_images))
+        present = torch.zeros(rows.stop - start, 0) if needed is None else needed.block(rows)
+        pieces.append(present.to(torch.float64) @ weights + bias)
     values = torch.cat(pieces).to(torch.float32)
     return ActivationMatrix(values, explanations.neurons, explanations.layer, concepts.images)
 
 
-def _as_matrix(
-    explanations: Explanations, concepts: ConceptMatrix
-) -> tuple[Tensor, Float[Tensor, "used neurons"], Float[Tensor, " neurons"]]:
-    place = {name: column for column, name in enumerate(concepts.names)}
-    missing = [name for name in explanations.concepts if name not in place]
-    if missing:
-        raise ValueError(
-            f"The concept '{missing[0]}' of the explanations is not in the concept matrix"
-            f"{f' (nor are {len(missing) - 1} others)' if len(missing) > 1 else ''}."
-            f"{closest(missing[0], concepts.names)} Describe the images with every concept the explanations use: "
-            f"{listing(explanations.concepts, 6)}."
-        )
+def _as_matrix(explanations: Explanations) -> tuple[Float[Tensor, "used neurons"], Float[Tensor, " neurons"]]:
+    """Return weights and biases, a row for each concept that some explanation uses."""
     row = {name: number for number, name in enumerate(explanations.concepts)}
     weights = torch.zeros(len(row), len(explanations), dtype=torch.float64)
     for neuron, item in enumerate(explanations):
         for term in item.terms:
             weights[row[term.concept], neuron] += term.weight
-    used = torch.tensor([place[name] for name in row], dtype=torch.int64)
-    bias = torch.tensor([item.bias for item in explanations], dtype=torch.float64)
-    return used, weights, bias
+    return weights, torch.tensor([item.bias for item in explanations], dtype=torch.float64)

@@ -132,8 +132,9 @@ class LinearExplainer:
         dead = measure_columns(_blocks(activations, split.train)).is_constant
         dropped = tuple(name for name, kept in zip(concepts.names, usable.tolist(), strict=True) if not kept)
         names = [name for name, kept in zip(concepts.names, usable.tolist(), strict=True) if kept]
-        train = _measure(activations, concepts, split.train, usable, ~dead)
-        val = _measure(activations, concepts, split.val, usable, ~dead)
+        kept = concepts if len(names) == concepts.n_concepts else concepts.only(names)
+        train = _measure(activations, kept, split.train, ~dead)
+        val = _measure(activations, kept, split.val, ~dead)
         found = iter(self._explain_living(train, val, names))
         constants = activations.values[split.train[0]].to(torch.float64).tolist()
         items: list[Explanation] = []
@@ -194,11 +195,9 @@ def _blocks(matrix: ActivationMatrix | ConceptMatrix, rows: Tensor) -> Iterator[
         yield matrix.block(rows[start : start + _BLOCK_ROWS])
 
 
-def _measure(
-    activations: ActivationMatrix, concepts: ConceptMatrix, rows: Tensor, usable: Tensor, living: Tensor
-) -> Moments:
+def _measure(activations: ActivationMatrix, concepts: ConceptMatrix, rows: Tensor, living: Tensor) -> Moments:
     blocks = zip(_blocks(concepts, rows), _blocks(activations, rows), strict=True)
-    return accumulate_moments((present[:, usable], active[:, living]) for present, active in blocks)
+    return accumulate_moments((present, active[:, living]) for present, active in blocks)
 
 
 def _in_words(solution: Solution, train: Moments, names: list[str]) -> list[Explanation]:
