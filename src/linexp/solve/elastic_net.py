@@ -9,12 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from linexp._checks import NotConvergedWarning, check_at_least, check_within
-from linexp.solve._compiled import compiled, compiled_parallel, parallel_range
+from linexp.solve._compiled import compiled, share_neurons
 
 Array = NDArray[np.float64]
-
-# Neurons solved between two chances for Python to notice Ctrl-C.
-_NEURONS_PER_CALL = 256
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,19 +85,14 @@ def solve_elastic_net(
     targets = np.ascontiguousarray(cross.T)
     weights = np.zeros_like(targets)
     gaps = np.zeros(len(targets))
-    for start in range(0, len(targets), _NEURONS_PER_CALL):
-        part = slice(start, start + _NEURONS_PER_CALL)
+    gram, variance = np.ascontiguousarray(gram), np.ascontiguousarray(variance)
+
+    def work(part: slice) -> None:
         _solve_neurons(
-            np.ascontiguousarray(gram),
-            targets[part],
-            np.ascontiguousarray(variance[part]),
-            strength,
-            ridge,
-            tolerance,
-            max_rounds,
-            weights[part],
-            gaps[part],
+            gram, targets[part], variance[part], strength, ridge, tolerance, max_rounds, weights[part], gaps[part]
         )
+
+    share_neurons(len(targets), work)
     n_not_converged = int((gaps > tolerance * np.maximum(variance, np.finfo(float).tiny) / 2).sum())
     if n_not_converged:
         warnings.warn(
@@ -112,7 +104,7 @@ def solve_elastic_net(
     return ElasticNetFit(weights.T, gaps, n_not_converged)
 
 
-@compiled_parallel
+@compiled
 def _solve_neurons(
     gram: Array,
     cross: Array,
@@ -124,7 +116,7 @@ def _solve_neurons(
     weights: Array,
     gaps: Array,
 ) -> None:
-    for neuron in parallel_range(len(cross)):
+    for neuron in range(len(cross)):
         gaps[neuron] = _solve_one(
             gram, cross[neuron], variance[neuron], lasso, ridge, tolerance, max_rounds, weights[neuron]
         )
@@ -163,9 +155,16 @@ def _solve_one(
         for place in range(n_active):
             concept = active[place]
             if weights[concept] != 0.0:
-                slack -= weights[concept] * gram[concept]
+                _subtract(slack, weights[concept], gram[concept])
         gap = _duality_gap(cross, slack, weights, variance, lasso, ridge)
     return gap
+
+
+@compiled
+def _subtract(values: Array, factor: float, other: Array) -> None:
+    """Subtract ``factor`` times ``other`` in place; a loop compiles in a tenth of the time of an array expression."""
+    for place in range(len(values)):
+        values[place] -= factor * other[place]
 
 
 @compiled
@@ -193,10 +192,11 @@ def _descend(
             scale = inner[place, place]
             before = weights[concept]
             pull = here[place] + scale * before
-            after = np.sign(pull) * max(abs(pull) - lasso, 0.0) / (scale + ridge)
+            size = max(abs(pull) - lasso, 0.0) / (scale + ridge)
+            after = size if pull > 0 else -size
             if after != before:
                 weights[concept] = after
-                here -= (after - before) * inner[place]
+                _subtract(here, after - before, inner[place])
                 largest = max(largest, abs(after - before) * np.sqrt(scale))
         if largest <= precision:
             break

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from linexp.solve._compiled import compiled, compiled_parallel, parallel_range
+from linexp.solve._compiled import compiled, share_neurons
 from linexp.solve.least_squares import UNDEFINED, Solution, correlation, grow, solve
 from linexp.solve.moments import Moments
 
@@ -49,23 +49,32 @@ def search_greedy(
     n_neurons = guide.shape[1]
     most = min(max_terms, guide.shape[0])
     solution = Solution(np.full((n_neurons, most), -1), np.zeros((n_neurons, most)), np.full(n_neurons, np.nan))
-    _search_neurons(
-        train.gram.numpy(),
-        np.ascontiguousarray(train.cross.numpy().T),
-        val.gram.numpy(),
-        np.ascontiguousarray(val.cross.numpy().T),
-        val.neuron_variance.numpy(),
-        np.ascontiguousarray(guide.T),
-        n_candidates,
-        min_gain,
-        solution.concepts,
-        solution.weights,
-        solution.val_correlation,
-    )
+    gram, cross = train.gram.numpy(), np.ascontiguousarray(train.cross.numpy().T)
+    val_gram, val_cross = val.gram.numpy(), np.ascontiguousarray(val.cross.numpy().T)
+    val_variance, weights = val.neuron_variance.numpy(), np.ascontiguousarray(guide.T)
+    ranked = np.argsort(-weights, axis=1, kind="stable")  # equal weights keep the order of the concepts
+
+    def work(part: slice) -> None:
+        _search_neurons(
+            gram,
+            cross[part],
+            val_gram,
+            val_cross[part],
+            val_variance[part],
+            weights[part],
+            ranked[part],
+            n_candidates,
+            min_gain,
+            solution.concepts[part],
+            solution.weights[part],
+            solution.val_correlation[part],
+        )
+
+    share_neurons(n_neurons, work)
     return solution
 
 
-@compiled_parallel
+@compiled
 def _search_neurons(
     gram: Array,
     cross: Array,
@@ -73,13 +82,14 @@ def _search_neurons(
     val_cross: Array,
     val_variance: Array,
     guide: Array,
+    ranked: Indices,
     n_candidates: int,
     min_gain: float,
     concepts: Indices,
     weights: Array,
     val_correlation: Array,
 ) -> None:
-    for neuron in parallel_range(len(cross)):
+    for neuron in range(len(cross)):
         val_correlation[neuron] = _search_one(
             gram,
             cross[neuron],
@@ -87,6 +97,7 @@ def _search_neurons(
             val_cross[neuron],
             val_variance[neuron],
             guide[neuron],
+            ranked[neuron],
             n_candidates,
             min_gain,
             concepts[neuron],
@@ -102,6 +113,7 @@ def _search_one(
     val_cross: Array,
     val_variance: float,
     guide: Array,
+    ranked: Indices,
     n_candidates: int,
     min_gain: float,
     chosen: Indices,
@@ -111,7 +123,6 @@ def _search_one(
     factor = np.zeros((most, most))
     rotated = np.zeros(most)
     trial = np.zeros(most)
-    ranked = np.argsort(-guide, kind="mergesort")  # stable: equal weights keep the order of the concepts
     open_ = guide[ranked] != 0.0
     reached = 0.0
     for n_terms in range(most):
