@@ -155,7 +155,7 @@ def _solve_one(
         for place in range(n_active):
             concept = active[place]
             if weights[concept] != 0.0:
-                _subtract(slack, weights[concept], gram[concept])
+                _subtract(slack, float(weights[concept]), gram[concept])
         gap = _duality_gap(cross, slack, weights, variance, lasso, ridge)
     return gap
 
