@@ -33,8 +33,8 @@ clean:
 	$(PIP) --editable ".[demo]"
 	touch $@
 
-# torchvision and timm without what they declare: their CUDA build of torch is not wanted; see tests/conftest.py.
+# These without what they declare: the CUDA build of torch they ask for is not wanted; see tests/conftest.py.
 .venv/installed-dev: .venv/installed-demo
 	$(PIP) --editable ".[demo,datasets,dev]"
-	$(PIP) --no-deps torchvision timm
+	$(PIP) --no-deps torchvision timm open_clip_torch ftfy wcwidth
 	touch $@

@@ -13,7 +13,7 @@ from linexp._version import __version__
 
 if TYPE_CHECKING:
     from linexp._checks import DifferentImagesError, NotConvergedWarning, StoreMismatchError
-    from linexp.concepts import LabelConcepts
+    from linexp.concepts import Calibration, CalibrationFit, LabelConcepts, TextConcepts, fit_calibration
     from linexp.explain import LinearExplainer
     from linexp.explanation import Explanation, Explanations, Term
     from linexp.images import (
@@ -37,6 +37,8 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ActivationMatrix",
+    "Calibration",
+    "CalibrationFit",
     "ConceptMatrix",
     "CorrelationScorer",
     "DifferentImagesError",
@@ -57,10 +59,12 @@ __all__ = [
     "Split",
     "StoreMismatchError",
     "Term",
+    "TextConcepts",
     "VisionModel",
     "__version__",
     "draw_picture_sheet",
     "find_broken",
+    "fit_calibration",
     "list_layers",
     "load_model",
     "make_planted",
@@ -82,7 +86,7 @@ _HOMES = {
     "linexp.planted": ("Planted", "make_planted"),
     "linexp.models": ("VisionModel", "load_model", "to_unit_tensor"),
     "linexp.recording": ("LayerInfo", "list_layers", "record", "record_layers"),
-    "linexp.concepts": ("LabelConcepts",),
+    "linexp.concepts": ("Calibration", "CalibrationFit", "LabelConcepts", "TextConcepts", "fit_calibration"),
     "linexp.explanation": ("Explanation", "Explanations", "Term"),
     "linexp.explain": ("LinearExplainer",),
     "linexp.simulation": ("simulate",),

@@ -43,12 +43,12 @@ def load(name: str, weights: Path | None, *, trust_remote_code: bool = False) ->
     trust_remote_code
         Whether code that comes with the model may run.
     """
-    source = _source(name)
+    source = find_source(name)
     import transformers
 
-    with _told_where(name), _quiet(transformers):
+    with telling_where(name), quiet(transformers):
         family, config = _family(transformers, source, trust_remote_code)
-        processor = _processor(transformers, source, trust_remote_code)
+        processor = load_processor(transformers, source, trust_remote_code)
         if weights is None:
             module, found = family.from_pretrained(source, config=config, output_loading_info=True)
         else:
@@ -76,7 +76,7 @@ class _Family:
         return self.kind.from_config(config, **self.trust) if self.trust else self.kind(config)
 
 
-def _source(name: str) -> str:
+def find_source(name: str) -> str:
     """Return the folder's path, its two configurations checked, or the name on the hub."""
     folder = Path(name).expanduser()
     if not folder.is_dir():
@@ -111,7 +111,8 @@ def _family(transformers: Any, source: str, trust_remote_code: bool) -> tuple[_F
     return _Family(transformers.AutoModel, trust), getattr(config, "vision_config", None) or config
 
 
-def _processor(transformers: Any, source: str, trust_remote_code: bool) -> Any:
+def load_processor(transformers: Any, source: str, trust_remote_code: bool) -> Any:
+    """Return the image processor, the Pillow one, so that everybody gets the same numbers."""
     # Through PIL, whether torchvision is installed or not: its processors give slightly other numbers.
     is_old = int(transformers.__version__.split(".")[0]) < 5
     options: dict[str, Any] = {"use_fast": False} if is_old else {"backend": "pil"}
@@ -146,7 +147,7 @@ def _check_loaded(module: Any, missing: list[str], name: str) -> None:
 
 
 @contextmanager
-def _quiet(transformers: Any) -> Generator[None, None, None]:
+def quiet(transformers: Any) -> Generator[None, None, None]:
     """Silence transformers' log for a while: it reports a second tower's unused weights key by key."""
     logging = transformers.utils.logging
     before = logging.get_verbosity()
@@ -158,7 +159,7 @@ def _quiet(transformers: Any) -> Generator[None, None, None]:
 
 
 @contextmanager
-def _told_where(name: str) -> Generator[None, None, None]:
+def telling_where(name: str) -> Generator[None, None, None]:
     """Put what was asked for, and what to do, into transformers' errors."""
     try:
         yield

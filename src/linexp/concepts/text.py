@@ -1,0 +1,72 @@
+"""Concepts from words: an image-text encoder says how much of each is in each image (LE(SigLIP) in the paper)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from linexp.concepts.calibration import Calibration
+from linexp.concepts.encoder import Encoder, check_texts, embed_prompts
+from linexp.images import as_images
+from linexp.matrix import ConceptMatrix, EmbeddedConceptMatrix
+
+
+@dataclass(frozen=True)
+class TextConcepts:
+    """Presence of any words: P(concept | image) = σ(a·(cos(text, image) + b)).
+
+    Parameters
+    ----------
+    texts
+        The concepts, each once.
+    encoder
+        Embeds images and texts in one space.
+    calibration
+        Turns its similarities into probabilities; must be of this encoder.
+    templates
+        What the encoder is told for a concept: "{}" is replaced by it; the embeddings of several are averaged.
+
+    Raises
+    ------
+    ValueError
+        The calibration is of another encoder; there is no text, an empty one, or one twice.
+
+    References
+    ----------
+    Paper, Section 3.1 and Eq. 8.
+    """
+
+    texts: Sequence[str]
+    encoder: Encoder
+    calibration: Calibration
+    templates: Sequence[str] = ("{}",)
+
+    def __post_init__(self) -> None:
+        self.calibration.check(self.encoder.name)
+        seen: set[str] = set()
+        for text in check_texts(self.texts):
+            if not text.strip():
+                raise ValueError("One of the texts is empty. Leave it out.")
+            if text in seen:
+                raise ValueError(f"The text '{text}' occurs twice. Name each concept once.")
+            seen.add(text)
+
+    def describe(self, images: Any) -> ConceptMatrix:
+        """Embed texts and images and return the concept matrix, which makes its blocks from them on demand.
+
+        Parameters
+        ----------
+        images
+            An image collection, or anything ``as_images`` turns into one.
+        """
+        collection = as_images(images)
+        texts = embed_prompts(self.encoder, list(self.texts), self.templates)  # first: a bad text is said at once
+        return EmbeddedConceptMatrix(
+            self.encoder.encode_images(collection),
+            texts,
+            list(self.texts),
+            self.calibration.a,
+            self.calibration.b,
+            collection.fingerprint,
+        )
