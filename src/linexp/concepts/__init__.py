@@ -3,16 +3,23 @@
 from linexp.concepts.base import ConceptSource
 from linexp.concepts.calibrate import CalibrationFit, fit_calibration
 from linexp.concepts.calibration import Calibration
+from linexp.concepts.conse import ConSE
 from linexp.concepts.encoder import Encoder
 from linexp.concepts.labels import LabelConcepts
 from linexp.concepts.text import TextConcepts
+from linexp.concepts.vocabulary import Vocabulary, read_vocabulary
+from linexp.concepts.wordnet import superclasses
 
 __all__ = [
     "Calibration",
     "CalibrationFit",
+    "ConSE",
     "ConceptSource",
     "Encoder",
     "LabelConcepts",
     "TextConcepts",
+    "Vocabulary",
     "fit_calibration",
+    "read_vocabulary",
+    "superclasses",
 ]
