@@ -120,8 +120,8 @@ def _print(results: list[DemoResult], n_images: int, n_concepts: int, clock: _Cl
     from rich.table import Table
 
     table = Table(title=f"EfficientNet-Lite0 on {n_images} OpenMoji pictures, {n_concepts} concepts")
-    for column in ("layer", "neurons", "mean terms", "val corr.", "test corr.", "dead", "no score"):
-        table.add_column(column, justify="left" if column == "layer" else "right")
+    for column in ("layer", "neurons", "terms", "val corr.", "test corr.", "dead", "no score"):
+        table.add_column(column, justify="left" if column == "layer" else "right", no_wrap=True)
     for result in results:
         explanations, scores = result.explanations, result.scores
         table.add_row(
