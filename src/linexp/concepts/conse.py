@@ -14,8 +14,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from linexp._checks import check_within
-from linexp.concepts.encoder import check_batch_size
-from linexp.concepts.minilm import NAME, MiniLM, load_minilm, to_unit_length
+from linexp.concepts.encoder import check_batch_size, unit_length
+from linexp.concepts.minilm import NAME, MiniLM, load_minilm
 from linexp.images import as_images
 from linexp.models import load_model
 from linexp.models.base import VisionModel
@@ -127,7 +127,7 @@ class ConSE:
             batch_size=self.batch_size,
             show_progress=show_progress,
         )
-        return to_unit_length(recorded.values)
+        return unit_length(recorded.values, lambda row: f"the image '{collection.name(row)}'", self.name)
 
     def encode_texts(self, texts: Sequence[str], *, show_progress: bool = True) -> Float[Tensor, "texts dims"]:
         """Return one row of unit length for each text, in their order: float32, on the CPU.

@@ -180,14 +180,14 @@ def embed_texts(
 def unit_length(
     rows: Float[Tensor, "rows dims"], row_name: Callable[[int], str], encoder: str
 ) -> Float[Tensor, "rows dims"]:
-    """Scale every row to length 1, in float32.
+    """Scale every row to length 1, in float32; computed in float64, so that doing it twice changes nothing.
 
     Raises
     ------
     ValueError
         A row is zero or not finite, so that it has no direction; the message says what ``row_name`` calls it.
     """
-    rows = rows.float()
+    rows = rows.double()
     length = torch.linalg.vector_norm(rows, dim=1, keepdim=True)
     wrong = torch.nonzero(~(length[:, 0].isfinite() & (length[:, 0] > 0)))
     if len(wrong):
@@ -196,7 +196,7 @@ def unit_length(
             f"'{encoder}' gives {row_name(row)} an embedding of length {float(length[row]):g}, which has no direction. "
             f"Check the encoder's weights, or leave {row_name(row)} out."
         )
-    return rows / length
+    return (rows / length).float()
 
 
 def check_texts(texts: Sequence[str]) -> list[str]:

@@ -14,7 +14,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from linexp._checks import check_at_least
-from linexp.concepts.encoder import check_lengths, check_texts
+from linexp.concepts.encoder import check_lengths, check_texts, unit_length
 from linexp.models.base import needs
 from linexp.models.weights import read_weights
 from linexp.progress import progress_bar
@@ -90,7 +90,7 @@ class MiniLM:
                 batch = order[start : start + self.batch_size]
                 rows[batch] = self._mean_over_tokens([tokens[row] for row in batch])
                 advance(len(batch))
-        return to_unit_length(rows)
+        return unit_length(rows, lambda row: f"the text '{texts[row]}'", NAME)
 
     def _tokens(self, texts: Sequence[str]) -> list[list[int]]:
         # Not verbose: what is too long is said below, as an error.
@@ -143,11 +143,6 @@ def load_minilm(folder: str | Path | None = None, *, batch_size: int = 64) -> Mi
     weights.pop("embeddings.position_ids", None)  # 0, 1, 2 …: no weight, though older versions saved it as one
     model.load_state_dict(weights)
     return MiniLM(model.eval(), tokenizer, batch_size)
-
-
-def to_unit_length(rows: Float[Tensor, "rows dims"]) -> Float[Tensor, "rows dims"]:
-    """Scale every row to length 1; computed in float64, so that doing it twice changes nothing."""
-    return torch.nn.functional.normalize(rows.double(), dim=1).float()
 
 
 def _packaged_folder() -> Path:
