@@ -33,8 +33,11 @@ clean:
 	$(PIP) --editable ".[demo]"
 	touch $@
 
-# These without what they declare: the CUDA build of torch they ask for is not wanted; see tests/conftest.py.
+# The last five without what they declare (the CUDA build of torch they ask for is not wanted), and in a folder that
+# only the tests and pyright look into: beside the torch above, transformers could not be used where torchvision can be
+# found; see tests/conftest.py. Emptied first, for pip leaves old versions standing there.
 .venv/installed-dev: .venv/installed-demo
 	$(PIP) --editable ".[demo,datasets,dev]"
-	$(PIP) --no-deps torchvision timm open_clip_torch ftfy wcwidth
+	rm -rf .venv/beside
+	$(PIP) --no-deps --target .venv/beside torchvision timm open_clip_torch ftfy wcwidth
 	touch $@

@@ -15,6 +15,7 @@ GROUPS = '{"warm": ["red", "yellow"], "lit": {"cold": ["blue"], "leafy": ["green
 MODEL = """
 import torch
 from torch import nn
+from tests.colour_encoder import WorldEncoder
 
 class Net(nn.Module):
     def __init__(self):
@@ -40,6 +41,12 @@ def fixed():
 
 def text():
     return "no model"
+
+def see():
+    return WorldEncoder()
+
+def judge():
+    return WorldEncoder("judge", seed=5)
 """
 
 
@@ -54,8 +61,9 @@ def draw_pictures(folder: Path, n_each: int = N_EACH) -> None:
 
 
 def make_world(folder: Path) -> Path:
-    """Write the model, the pictures and the groups into a folder."""
+    """Write the model, the pictures, the groups and the words into a folder."""
     (folder / "mymodels.py").write_text(MODEL)
     (folder / "groups.json").write_text(GROUPS)
+    (folder / "words.txt").write_text("red\nblue\ngreen\nyellow\nblack\nwarm\nmelancholy\n")
     draw_pictures(folder / "pictures")
     return folder

@@ -11,7 +11,7 @@ import pytest
 
 import linexp as le
 from linexp import commands
-from linexp.commands import ExplainOptions, run_explain, run_layers, run_score, run_show
+from linexp.commands import ExplainOptions, ScoreOptions, run_explain, run_layers, run_score, run_show
 from linexp.store import load_explanations, load_run, save_explanations
 from tests.colour_world import draw_pictures, make_world
 
@@ -41,7 +41,7 @@ def _no_recording(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: Any, **__: Any) -> None:
         raise AssertionError("the recording was started")
 
-    monkeypatch.setattr(commands, "record_layers", refuse)
+    monkeypatch.setattr("linexp.commands.explain.record_layers", refuse)
 
 
 def weights_of(explanation: le.Explanation) -> dict[str, float]:
@@ -116,7 +116,7 @@ def test_a_summary_of_nothing_invents_no_numbers():
 def test_score_of_a_result(options: ExplainOptions, capsys: pytest.CaptureFixture[str]):
     run_explain(options, le.LinearExplainer())
     capsys.readouterr()
-    scores = run_score(options.out, None)
+    scores = run_score([options.out], ScoreOptions())[0]
     assert (scores.n_images, scores.n_undefined, scores.metric) == (12, 1, "correlation")
     assert scores.mean > 0.99
     said = capsys.readouterr().out
@@ -137,12 +137,12 @@ def test_scores_of_the_papers_files_are_kept_apart(options: ExplainOptions, tmp_
             f"layer,unit,val correlation,{columns},bias,sim correlation\n"
             f"stem,0,0.9,1.0,{first},0.5,yellow,{padding}0.1,0.9\n"
         )
-    right = run_score(options.out, tmp_path / "LE_label" / "net.csv")
-    wrong = run_score(options.out, tmp_path / "LE_siglip" / "net.csv")
+    right = run_score([options.out], ScoreOptions(tmp_path / "LE_label" / "net.csv"))[0]
+    wrong = run_score([options.out], ScoreOptions(tmp_path / "LE_siglip" / "net.csv"))[0]
     assert right.neurons == wrong.neurons == (0,)
     assert right.mean > 0.8 > wrong.mean
     (tmp_path / "net.csv").write_text("unit,description,sim correlation\n2,blue,0.3\n1,red,0.1\n")
-    baseline = run_score(options.out, tmp_path / "net.csv")
+    baseline = run_score([options.out], ScoreOptions(tmp_path / "net.csv"))[0]
     assert baseline.neurons == (2, 1)
     assert baseline.of(2) > 0.99
     assert baseline.of(1) < 0
@@ -158,7 +158,7 @@ def test_explanations_of_another_layer_are_scored_with_a_warning(options: Explai
     other = tmp_path / "other.csv"
     le.Explanations((le.Explanation(0, (le.Term("red", 1.0),)),), "head").to_csv(other)
     with pytest.warns(UserWarning, match="are of layer 'head', the result is of layer 'stem'"):
-        run_score(options.out, other)
+        run_score([options.out], ScoreOptions(other))[0]
 
 
 @pytest.mark.parametrize(
@@ -172,7 +172,7 @@ def test_explanations_that_do_not_fit_the_result(options: ExplainOptions, tmp_pa
     run_explain(options, le.LinearExplainer())
     (tmp_path / "net.csv").write_text(f"unit,description\n{line}\n")
     with pytest.raises(ValueError, match=said):
-        run_score(options.out, tmp_path / "net.csv")
+        run_score([options.out], ScoreOptions(tmp_path / "net.csv"))[0]
     assert not list(options.out.glob("scores*"))
 
 

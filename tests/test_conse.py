@@ -54,7 +54,7 @@ def conse() -> ConSE:
 
 # Classifiers of colours, with the names the option "package.module:function" needs.
 
-IMAGENET = [one.name for one in imagenet_classes()]
+IMAGENET = [one.description for one in imagenet_classes()]
 COLOURS = ("red", "green", "blue")
 
 
@@ -271,10 +271,12 @@ def test_code_of_the_package_is_not_run(monkeypatch: pytest.MonkeyPatch, tmp_pat
 # ConSE
 
 
-def literal_embedding(logits: list[float], classes: list[list[float]], n_classes: int) -> list[float]:
-    """Equation 3 of Norouzi et al., number by number, and then unit length."""
+def literal_embedding(
+    logits: list[float], classes: list[list[float]], n_classes: int, temperature: float
+) -> list[float]:
+    """Equation 3 of Norouzi et al., number by number, with a temperature, and then unit length."""
     highest = max(logits)
-    exponentials = [math.exp(logit - highest) for logit in logits]
+    exponentials = [math.exp((logit - highest) / temperature) for logit in logits]
     probabilities = [exponential / sum(exponentials) for exponential in exponentials]
     best = sorted(range(len(logits)), key=lambda k: -probabilities[k])[:n_classes]
     total = sum(probabilities[k] for k in best)
@@ -283,9 +285,9 @@ def literal_embedding(logits: list[float], classes: list[list[float]], n_classes
     return [value / length for value in mean]
 
 
-@pytest.mark.parametrize("n_classes", [3, 10])
-def test_images_by_the_formula(conse: ConSE, pictures: ImageFiles, n_classes: int) -> None:
-    conse = replace(conse, n_classes=n_classes)
+@pytest.mark.parametrize(("n_classes", "temperature"), [(3, 1.0), (10, 2.0)])
+def test_images_by_the_formula(conse: ConSE, pictures: ImageFiles, n_classes: int, temperature: float) -> None:
+    conse = replace(conse, n_classes=n_classes, temperature=temperature)
     embeddings = conse.encode_images(pictures)
     assert (embeddings.shape, embeddings.dtype, embeddings.device.type) == ((3, 384), torch.float32, "cpu")
     model = load_model("efficientnet_lite0")
@@ -293,7 +295,7 @@ def test_images_by_the_formula(conse: ConSE, pictures: ImageFiles, n_classes: in
     for row, embedding in enumerate(embeddings):
         with torch.no_grad():
             logits = model.module(model.preprocess(pictures[row]).unsqueeze(0))[0].double().tolist()
-        expected = torch.tensor(literal_embedding(logits, classes, n_classes), dtype=torch.float64)
+        expected = torch.tensor(literal_embedding(logits, classes, n_classes, temperature), dtype=torch.float64)
         torch.testing.assert_close(embedding.double(), expected, atol=2e-5, rtol=0)
     lengths = embeddings.double().norm(dim=1)
     torch.testing.assert_close(lengths, torch.ones(3, dtype=torch.float64), atol=1e-7, rtol=0)
@@ -322,7 +324,7 @@ def test_images_of_a_classifier_of_ones_own(minilm: MiniLM) -> None:
         embeddings = of_colours(n_classes=n_classes).encode_images(images, show_progress=False)
         for row, embedding in enumerate(embeddings):
             logits = [10 * value / 255 for value in np.asarray(images[row])[0, 0].tolist()]
-            expected = torch.tensor(literal_embedding(logits, classes, n_classes), dtype=torch.float64)
+            expected = torch.tensor(literal_embedding(logits, classes, n_classes, 2.0), dtype=torch.float64)
             torch.testing.assert_close(embedding.double(), expected, atol=1e-6, rtol=0)
 
 
@@ -397,6 +399,13 @@ def test_settings_are_values() -> None:
     assert hash(conse) == hash(of_colours())
     with pytest.raises(AttributeError):
         conse.n_classes = 2
+
+
+@pytest.mark.parametrize("temperature", [0, -1, math.nan, math.inf])
+def test_temperature(temperature: float) -> None:
+    with pytest.raises(ValueError, match=rf"temperature is {temperature}\. It must lie between 0\.001 and 1000"):
+        of_colours(temperature=temperature)
+    assert ConSE(temperature=1).name == "conse:efficientnet_lite2+minilm,temperature=1"
 
 
 @pytest.mark.parametrize("n_classes", [0, -1, 4])

@@ -1,4 +1,4 @@
-"""The demo, with the real network and real drawings; fewer of both than ``make demo`` takes."""
+"""The demo, with the real networks and real drawings; fewer of both than ``make demo`` takes."""
 
 import csv
 
@@ -18,15 +18,23 @@ def results(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_CACHE_HOME", str(out / "cache"))
         patch.setattr(demo, "emoji_words", lambda: words)
+        patch.setattr(demo, "VOCABULARY", "labels+nouns:200")
+        patch.setattr(demo, "MIN_ACTIVITY", 0.05)
         return demo.run_demo(out / "results", 24)
 
 
-def test_both_layers_are_explained_scored_and_drawn(results):
-    assert [result.name for result in results] == ["block 10", "head"]
+def test_both_layers_are_explained_in_both_ways_scored_and_drawn(results):
+    assert [(result.name, result.source) for result in results] == [
+        ("block 10", "labels"),
+        ("block 10", "text"),
+        ("head", "labels"),
+        ("head", "text"),
+    ]
     for result in results:
         assert len(result.explanations) == 24
         assert result.explanations.n_with("explained") > 12
-        assert result.scores.n_images == pytest.approx(0.2 * 137, abs=2)
+        for scores in (result.scores, result.judged):
+            assert scores.n_images == pytest.approx(0.2 * 137, abs=2)
         with Image.open(result.sheet) as sheet:
             assert sheet.format == "PNG"
             assert min(sheet.size) > 500
@@ -35,15 +43,22 @@ def test_both_layers_are_explained_scored_and_drawn(results):
 def test_the_result_folders_hold_the_same(results):
     for result in results:
         run = load_run(result.folder)
+        assert isinstance(run.concepts, le.EmbeddedConceptMatrix) == (result.source == "text")
         assert le.Explanations.from_csv(result.folder / "explanations.csv").items == result.explanations.items
-        scores = le.CorrelationScorer().score(
+        own = le.CorrelationScorer().score(
             le.simulate(result.explanations, run.concepts), run.activations, run.split.test
         )
-        with (result.folder / "scores.csv").open() as file:
-            written = {int(row["neuron"]): row["correlation"] for row in csv.DictReader(file)}
-        assert written == {
-            n: "" if v != v else repr(v) for n, v in zip(scores.neurons, scores.values.tolist(), strict=True)
-        }
+        for name, scores in {"scores": own, "scores-by-conse-efficientnet_lite1": result.judged}.items():
+            with (result.folder / f"{name}.csv").open() as file:
+                written = {int(row["neuron"]): row["correlation"] for row in csv.DictReader(file)}
+            assert written == {
+                n: "" if v != v else repr(v) for n, v in zip(scores.neurons, scores.values.tolist(), strict=True)
+            }
+
+
+def test_three_networks_take_part():
+    assert not le.ConSE("efficientnet_lite0").name.startswith((demo.EXPLAINER, demo.SIMULATOR))
+    assert demo.EXPLAINER != demo.SIMULATOR
 
 
 def test_the_wrong_number_of_neurons_is_refused(tmp_path):

@@ -20,7 +20,7 @@ from PIL import Image
 from tokenizers.processors import TemplateProcessing
 
 from linexp.concepts.encoder import embed_prompts, unit_length
-from linexp.concepts.huggingface import PAPER_ENCODERS, HuggingFaceEncoder, load_encoder
+from linexp.concepts.huggingface import PAPER_ENCODERS, HuggingFaceEncoder, load_huggingface
 
 tf: Any = transformers
 RNG = np.random.default_rng(0)
@@ -104,7 +104,7 @@ def kind(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture
 def encoder(kind: str, folders: dict[str, Path]) -> HuggingFaceEncoder:
-    return load_encoder(folders[kind])
+    return load_huggingface(folders[kind])
 
 
 class NoImages:
@@ -206,18 +206,18 @@ def test_order(encoder: HuggingFaceEncoder) -> None:
 def test_batch_size_changes_nothing(
     batch_size: int, kind: str, encoder: HuggingFaceEncoder, folders: dict[str, Path]
 ) -> None:
-    other = load_encoder(folders[kind], batch_size=batch_size)
+    other = load_huggingface(folders[kind], batch_size=batch_size)
     assert other.batch_size == batch_size
     close(other.encode_images(PICTURES), encoder.encode_images(PICTURES))
     close(other.encode_texts(TEXTS), encoder.encode_texts(TEXTS))
 
 
 def test_name_and_device(kind: str, folders: dict[str, Path]) -> None:
-    encoder = load_encoder(f"hf:{folders[kind]}", device="cpu")
-    assert encoder.name == load_encoder(str(folders[kind])).name == f"hf:{folders[kind]}"
+    encoder = load_huggingface(f"hf:{folders[kind]}", device="cpu")
+    assert encoder.name == load_huggingface(str(folders[kind])).name == f"hf:{folders[kind]}"
     assert {parameter.device.type for parameter in encoder.model.parameters()} == {"cpu"}
     with pytest.raises(ValueError, match=r"cannot be moved to the device 'nowhere' \(.*\). Use 'cpu'"):
-        load_encoder(folders[kind], device="nowhere")
+        load_huggingface(folders[kind], device="nowhere")
 
 
 def test_model_comes_back_as_it_was(encoder: HuggingFaceEncoder) -> None:
@@ -236,7 +236,7 @@ def test_half_precision_becomes_float32(
 ) -> None:
     shutil.copytree(folders[kind], tmp_path / "half")
     tf.AutoModel.from_pretrained(folders[kind]).half().save_pretrained(tmp_path / "half")
-    half = load_encoder(tmp_path / "half")
+    half = load_huggingface(tmp_path / "half")
     assert {parameter.dtype for parameter in half.model.parameters()} == {torch.float32}
     torch.testing.assert_close(half.encode_images(PICTURES), encoder.encode_images(PICTURES), rtol=0, atol=0.02)
 
@@ -255,7 +255,7 @@ def test_progress(encoder: HuggingFaceEncoder, capfd: pytest.CaptureFixture[str]
 
 def test_log_level_comes_back(kind: str, folders: dict[str, Path]) -> None:
     before = transformers.logging.get_verbosity()
-    load_encoder(folders[kind])
+    load_huggingface(folders[kind])
     assert transformers.logging.get_verbosity() == before
 
 
@@ -279,7 +279,7 @@ def test_too_long_a_text_is_not_cut(kind: str, encoder: HuggingFaceEncoder) -> N
 def test_too_long_a_text_is_known_at_once(
     kind: str, folders: dict[str, Path], capfd: pytest.CaptureFixture[str]
 ) -> None:
-    encoder = load_encoder(folders[kind], batch_size=1)
+    encoder = load_huggingface(folders[kind], batch_size=1)
     capfd.readouterr()
     with pytest.raises(ValueError, match=r"tokens, and"):
         encoder.encode_texts(["snow", "dog " * 50])
@@ -318,7 +318,7 @@ def test_unreadable_and_rejected_images_are_named(
 
 def test_batch_size_below_one(kind: str, folders: dict[str, Path]) -> None:
     with pytest.raises(ValueError, match=r"batch_size is 0. It must be at least 1"):
-        load_encoder(folders[kind], batch_size=0)
+        load_huggingface(folders[kind], batch_size=0)
 
 
 def test_embeddings_without_direction_are_named(encoder: HuggingFaceEncoder) -> None:
@@ -348,33 +348,33 @@ def test_other_architectures_are_refused(other: str, tmp_path: Path) -> None:
     models[other]().save_pretrained(tmp_path)
     expected = rf"^'hf:.*' is a model of the type '{other}', which does not embed .* Choose a SigLIP, SigLIP 2 or CLIP"
     with pytest.raises(ValueError, match=expected):
-        load_encoder(tmp_path)
+        load_huggingface(tmp_path)
 
 
 def test_a_model_without_one_tower_is_refused(tmp_path: Path, folders: dict[str, Path]) -> None:
     shutil.copytree(folders["siglip"], tmp_path / "headless")
     tf.SiglipForImageClassification.from_pretrained(folders["siglip"]).save_pretrained(tmp_path / "headless")
     with pytest.raises(ValueError, match=r"weights of 'hf:.*' are not in its checkpoint .* SiglipModel with both"):
-        load_encoder(tmp_path / "headless")
+        load_huggingface(tmp_path / "headless")
 
 
 def test_incomplete_folders(kind: str, folders: dict[str, Path], tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match=r"There is no folder '.*nowhere'. Pass one written by"):
-        load_encoder(tmp_path / "nowhere")
+        load_huggingface(tmp_path / "nowhere")
     with pytest.raises(FileNotFoundError, match=r"has no config.json"):
-        load_encoder(tmp_path)
+        load_huggingface(tmp_path)
     shutil.copy(folders[kind] / "config.json", tmp_path)
     with pytest.raises(FileNotFoundError, match=r"has no preprocessor_config.json"):
-        load_encoder(tmp_path)
+        load_huggingface(tmp_path)
     shutil.copy(folders[kind] / "preprocessor_config.json", tmp_path)
     with pytest.raises(FileNotFoundError, match=r"has no tokenizer \(.*\), which says .*AutoTokenizer.*save_"):
-        load_encoder(tmp_path)
+        load_huggingface(tmp_path)
 
 
 @pytest.mark.parametrize("name", [*PAPER_ENCODERS.values(), "not a name"])
 def test_hub_out_of_reach(name: str) -> None:
     with pytest.raises(OSError, match=rf"'hf:{name}' could not be loaded \(.*\). .*a folder .*'hf:/path/to/folder'"):
-        load_encoder(name)
+        load_huggingface(name)
 
 
 def test_remote_code_is_not_run_unasked(tmp_path: Path) -> None:
@@ -382,7 +382,7 @@ def test_remote_code_is_not_run_unasked(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text(json.dumps(config), encoding="utf-8")
     (tmp_path / "mine.py").write_text("raise SystemExit('it ran')", encoding="utf-8")
     with pytest.raises(ValueError, match=r"brings Python code of its own, which has not been run. Read that code"):
-        load_encoder(tmp_path)
+        load_huggingface(tmp_path)
 
 
 def test_missing_tokenizer_packages(folders: dict[str, Path], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -391,7 +391,7 @@ def test_missing_tokenizer_packages(folders: dict[str, Path], monkeypatch: pytes
 
     monkeypatch.setattr(tf.AutoTokenizer, "from_pretrained", fail)
     with pytest.raises(ImportError, match=r"tokenizer of 'hf:.*' needs packages .* pip install sentencepiece protobuf"):
-        load_encoder(folders["siglip"])
+        load_huggingface(folders["siglip"])
 
 
 # Templates

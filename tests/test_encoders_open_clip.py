@@ -120,7 +120,7 @@ def test_architecture_with_a_file(folders: dict[str, Path], tmp_path: Path) -> N
     folder = load_open_clip(folders["clip"])
     torch.save(folder.model.state_dict(), tmp_path / "weights.pt")
     encoder = load_open_clip("tiny-clip", tmp_path / "weights.pt", device="cpu")
-    assert encoder.name == f"open_clip:tiny-clip {tmp_path}/weights.pt"
+    assert encoder.name == f"open_clip:tiny-clip,{tmp_path}/weights.pt"
     assert folder.name == f"open_clip:{folders['clip']}"
     assert torch.equal(encoder.encode_texts(TEXTS), folder.encode_texts(TEXTS))
 
@@ -160,7 +160,7 @@ def test_image_the_transform_fails_on_is_named(encoder: OpenClipEncoder, monkeyp
         (["ViT-L-16-SigLIP-385", "webli"], ValueError, r"no architecture '.*-385'. Did you mean '.*-384'\?"),
         (["ViT-L-16-SigLIP-384"], ValueError, r"Nothing says which weights '.*' gets. Pass .* Its tags are webli."),
         (["ViT-L-16-SigLIP-384", "web"], ValueError, r"'web' is neither a file nor a tag of .* Did you mean 'webli'"),
-        (["ViT-L-16-SigLIP-384", "webli"], OSError, r"'ViT-L-16-SigLIP-384 webli' could not be loaded \(.*local file"),
+        (["ViT-L-16-SigLIP-384", "webli"], OSError, r"'ViT-L-16-SigLIP-384,webli' could not be loaded \(.*local file"),
         (["hf-hub:nobody/nothing"], OSError, r"open_clip's 'hf-hub:nobody/nothing' could not be loaded \(.*connection"),
         (["tiny-clip", "x"], ValueError, r"'x' is neither a file nor a tag of 'tiny-clip'. It has no tags"),
         (["/no/folder"], FileNotFoundError, r"There is no file '/no/folder/open_clip_config.json'. Pass a folder"),
@@ -177,7 +177,7 @@ def test_wrong_weights(folders: dict[str, Path], tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"The weights '.*' are a folder. Pass a folder as model, without pretrained"):
         load_open_clip("tiny-clip", tmp_path)
     save_file({"logit_scale": torch.zeros(())}, tmp_path / "other.safetensors")
-    with pytest.raises(ValueError, match=r"'tiny-clip .*other.safetensors' could not be loaded \(.*Missing key"):
+    with pytest.raises(ValueError, match=r"'tiny-clip,.*other.safetensors' could not be loaded \(.*Missing key"):
         load_open_clip("tiny-clip", tmp_path / "other.safetensors")
     shutil.copy(folders["clip"] / "open_clip_config.json", tmp_path)
     (tmp_path / "other.safetensors").unlink()

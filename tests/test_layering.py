@@ -14,6 +14,7 @@ SOURCE = Path(linexp.__file__).parent
 LINES = [
     "_version",
     "_checks",
+    "atomic",
     "progress",
     "images",
     "matrix",

@@ -73,6 +73,35 @@ def test_a_run_comes_back_to_the_last_bit(tmp_path: Path, dtype: torch.dtype, wh
         assert torch.equal(getattr(run.split, part), getattr(back.split, part))
 
 
+def make_embedded_run() -> Run:
+    torch.manual_seed(0)
+    run = make_run()
+    images, texts = (torch.nn.functional.normalize(torch.randn(n, 5), dim=1) for n in (20, len(NAMES)))
+    concepts = le.EmbeddedConceptMatrix(images, texts, NAMES, 58.0, -0.1, "abc")
+    return Run(run.activations, concepts, run.split, run.image_names, run.settings)
+
+
+def test_embeddings_are_kept_instead_of_the_matrix(tmp_path: Path):
+    run = make_embedded_run()
+    save_run(tmp_path, run)
+    found = load_run(tmp_path)
+    assert isinstance(found.concepts, le.EmbeddedConceptMatrix)
+    assert isinstance(run.concepts, le.EmbeddedConceptMatrix)
+    assert torch.equal(found.concepts.values, run.concepts.values)
+    assert torch.equal(found.concepts.image_embeddings, run.concepts.image_embeddings)
+    assert (found.concepts.names, found.concepts.images) == (NAMES, "abc")
+    assert (found.concepts.a, found.concepts.b) == (58.0, -0.1)
+    assert (tmp_path / "matrices.safetensors").stat().st_size < 20 * 4 * 4 + (20 + len(NAMES)) * 5 * 4 + 500
+
+
+@pytest.mark.parametrize("calibration", [{"a": 58.0}, {"a": 58.0, "b": "x"}, {"a": 0, "b": 1}, "remove"])
+def test_embeddings_without_their_calibration_are_refused(tmp_path: Path, calibration: object):
+    save_run(tmp_path, make_embedded_run())
+    edit_manifest(tmp_path, calibration=calibration)
+    with pytest.raises(le.StoreMismatchError, match=r"Make the result anew with linexp explain\."):
+        load_run(tmp_path)
+
+
 def test_images_in_no_part_of_the_split_stay_in_none(tmp_path: Path):
     run = make_run()
     run = Run(run.activations, run.concepts, le.Split([0, 5], [3, 2], [9, 11]), IMAGES, {})
@@ -166,7 +195,7 @@ def test_missing_changed_and_swapped_files_are_noticed(tmp_path: Path, name: str
 def test_another_format_names_the_version_that_wrote_it(tmp_path: Path):
     save_run(tmp_path, make_run())
     edit_manifest(tmp_path, format=99, linexp="7.0")
-    with pytest.raises(le.StoreMismatchError, match=r"has the format 99, .* reads 1\. It was written by linexp 7\.0"):
+    with pytest.raises(le.StoreMismatchError, match=r"has the format 99, .* reads 2\. It was written by linexp 7\.0"):
         load_run(tmp_path)
 
 

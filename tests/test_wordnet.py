@@ -36,7 +36,9 @@ def test_classes_in_their_order():
     assert (WNIDS[0], WNIDS[999]) == ("n01440764", "n15075141")
     assert NAMES[:3] == ["tench", "goldfish", "great white shark"]
     assert NAMES[-1] == "toilet tissue"
-    assert imagenet_classes()[281].lemmas == ("tabby", "tabby cat")
+    tabby = imagenet_classes()[281]
+    assert (tabby.lemmas, tabby.hypernym) == (("tabby", "tabby cat"), "domestic cat")
+    assert tabby.description == "tabby, tabby cat, domestic cat"
 
 
 def test_classes_of_one_word_are_told_apart():

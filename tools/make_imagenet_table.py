@@ -4,11 +4,11 @@
 common English nouns for what a photograph can show. Run it again only to change what is kept of WordNet::
 
     apt-get install wordnet-base
-    python tools/make_imagenet_table.py /usr/share/wordnet
+    PYTHONPATH=.venv/beside .venv/bin/python tools/make_imagenet_table.py /usr/share/wordnet
 
-The class order comes from timm, which only this script needs. How common a noun is comes from WordNet too: how often
-it was tagged in texts (``cntlist.rev``) times how often it stands in WordNet's own glosses. Counts from larger corpora
-have licences under which the list could not be shipped here.
+The class order comes from timm, which ``make lint`` installs into ``.venv/beside``. How common a noun is comes from
+WordNet too: how often it was tagged in texts (``cntlist.rev``) times how often it stands in WordNet's own glosses.
+Counts from larger corpora have licences under which the list could not be shipped here.
 """
 
 from __future__ import annotations
@@ -28,7 +28,15 @@ N_NOUNS = 9000
 PHYSICAL, PROCESS = "00001930", "00029677"  # a physical process is under "physical entity", but is no thing
 CHROMATIC, ACHROMATIC = "04959672", "04960079"  # colours
 SEEN_TOO = {"14", "19", "25"}  # lexicographer files: groups, phenomena (weather), shapes
-RUDE = re.compile(r"slur\b|obscene|offensive (name|term|word)|derogat|disparag|vulgar|pejorative|contemptuous")
+# What makes a word rude: how WordNet explains it, or, where its explanation says nothing of the kind, the word itself.
+RUDE = re.compile(
+    r"slur\b|obscene|offensive (name|term|word)|derogat|disparag|vulgar|pejorative|contemptuous|slang for sexual"
+    r"|(subnormal|less than normal) intelligence|mentally retarded"
+)
+RUDE_TOO = re.compile(
+    "aborigine|blackface|bugger|bum|commie|cripple|cum|git|homo|illegitimate|jewfish|masturbator|mulatto|nymphomaniac"
+    "|pee|ponce|poon|puke|quadroon|slattern|spastic|squaw|tit|whore"
+)
 
 
 @dataclass(frozen=True)
@@ -152,12 +160,8 @@ def noun_score(word: str, senses: list[Synset], visible: list[bool], counted: Co
     is_seen = sum(seen) >= sum(tags) / 3 if any(tags) else visible[0]
     share = (1 + sum(tags)) / (1 + sum(tags) + counted.others[word])
     is_colour = visible[0] and senses[0].file == "07"  # tagged as an adjective more often, and a good word even so
-    if (
-        not is_plain
-        or not is_seen
-        or (share < 0.5 and not is_colour)
-        or any(RUDE.search(sense.gloss) for sense in senses)
-    ):
+    is_rude = RUDE_TOO.fullmatch(word) or any(RUDE.search(sense.gloss) for sense in senses)
+    if not is_plain or not is_seen or (share < 0.5 and not is_colour) or is_rude:
         return 0
     return (1 + sum(seen)) * (1 + share * counted.glosses[word]) - 1
 

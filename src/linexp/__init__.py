@@ -13,7 +13,20 @@ from linexp._version import __version__
 
 if TYPE_CHECKING:
     from linexp._checks import DifferentImagesError, NotConvergedWarning, StoreMismatchError
-    from linexp.concepts import Calibration, CalibrationFit, LabelConcepts, TextConcepts, fit_calibration
+    from linexp.concepts import (
+        Calibration,
+        CalibrationFit,
+        ConSE,
+        LabelConcepts,
+        Reliability,
+        TextConcepts,
+        Vocabulary,
+        fit_calibration,
+        load_encoder,
+        measure_reliability,
+        read_vocabulary,
+        superclasses,
+    )
     from linexp.explain import LinearExplainer
     from linexp.explanation import Explanation, Explanations, Term
     from linexp.images import (
@@ -26,11 +39,11 @@ if TYPE_CHECKING:
         find_broken,
         skip_broken,
     )
-    from linexp.matrix import ActivationMatrix, ConceptMatrix
+    from linexp.matrix import ActivationMatrix, ConceptMatrix, EmbeddedConceptMatrix
     from linexp.models import VisionModel, load_model, to_unit_tensor
     from linexp.planted import Planted, make_planted
     from linexp.recording import LayerInfo, list_layers, record, record_layers
-    from linexp.report import draw_picture_sheet
+    from linexp.report import draw_picture_sheet, draw_reliability
     from linexp.score import CorrelationScorer, Scores
     from linexp.simulation import simulate
     from linexp.split import Split
@@ -39,9 +52,11 @@ __all__ = [
     "ActivationMatrix",
     "Calibration",
     "CalibrationFit",
+    "ConSE",
     "ConceptMatrix",
     "CorrelationScorer",
     "DifferentImagesError",
+    "EmbeddedConceptMatrix",
     "Explanation",
     "Explanations",
     "HuggingFaceImages",
@@ -55,23 +70,30 @@ __all__ = [
     "LinearExplainer",
     "NotConvergedWarning",
     "Planted",
+    "Reliability",
     "Scores",
     "Split",
     "StoreMismatchError",
     "Term",
     "TextConcepts",
     "VisionModel",
+    "Vocabulary",
     "__version__",
     "draw_picture_sheet",
+    "draw_reliability",
     "find_broken",
     "fit_calibration",
     "list_layers",
+    "load_encoder",
     "load_model",
     "make_planted",
+    "measure_reliability",
+    "read_vocabulary",
     "record",
     "record_layers",
     "simulate",
     "skip_broken",
+    "superclasses",
     "to_unit_tensor",
 ]
 
@@ -81,17 +103,20 @@ _HOMES = {
         *("Images", "ImageFolder", "ImageFiles", "ImageArray", "HuggingFaceImages", "ImageSubset"),
         *("find_broken", "skip_broken"),
     ),
-    "linexp.matrix": ("ActivationMatrix", "ConceptMatrix"),
+    "linexp.matrix": ("ActivationMatrix", "ConceptMatrix", "EmbeddedConceptMatrix"),
     "linexp.split": ("Split",),
     "linexp.planted": ("Planted", "make_planted"),
     "linexp.models": ("VisionModel", "load_model", "to_unit_tensor"),
     "linexp.recording": ("LayerInfo", "list_layers", "record", "record_layers"),
-    "linexp.concepts": ("Calibration", "CalibrationFit", "LabelConcepts", "TextConcepts", "fit_calibration"),
+    "linexp.concepts": (
+        *("LabelConcepts", "superclasses", "TextConcepts", "Vocabulary", "read_vocabulary", "ConSE", "load_encoder"),
+        *("Calibration", "CalibrationFit", "Reliability", "fit_calibration", "measure_reliability"),
+    ),
     "linexp.explanation": ("Explanation", "Explanations", "Term"),
     "linexp.explain": ("LinearExplainer",),
     "linexp.simulation": ("simulate",),
     "linexp.score": ("CorrelationScorer", "Scores"),
-    "linexp.report": ("draw_picture_sheet",),
+    "linexp.report": ("draw_picture_sheet", "draw_reliability"),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 

@@ -1,7 +1,8 @@
 """A result folder: what was recorded, with what settings, and what came out, in open formats.
 
 ``run.json`` (settings and names), ``images.csv`` (which image is in which row and which part of the split),
-``matrices.safetensors`` (activations and concepts), ``explanations.csv`` and, once scored, ``scores.csv``.
+``matrices.safetensors`` (activations, and concepts or the embeddings they are made from), ``explanations.csv`` and,
+once scored, ``scores.csv``.
 ``run.json`` holds the SHA-256 of the two files that go with it, so what was changed or swapped is noticed.
 """
 
@@ -10,9 +11,7 @@ from __future__ import annotations
 import csv
 import hashlib
 import json
-import os
-from collections.abc import Generator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,13 +23,14 @@ from torch import Tensor
 
 from linexp._checks import DifferentImagesError, StoreMismatchError, check_same_images, check_writable_folder, listing
 from linexp._version import __version__
+from linexp.atomic import replacing, write_atomically
 from linexp.explanation import Explanations
 from linexp.explanation_csv import csv_text
-from linexp.matrix import ActivationMatrix, ConceptMatrix
+from linexp.matrix import ActivationMatrix, ConceptMatrix, EmbeddedConceptMatrix
 from linexp.score import Scores
 from linexp.split import Split
 
-_FORMAT = 1
+_FORMAT = 2
 _MATRICES, _IMAGES = "matrices.safetensors", "images.csv"
 _ANEW = "Make the result anew with linexp explain."
 # Names of files need not be text; like this they come back as they were.
@@ -86,7 +86,7 @@ def save_run(folder: Path, run: Run) -> None:
     check_writable_folder(folder)
     for stale in ("run.json", "explanations.csv", *(path.name for path in folder.glob("scores*.csv"))):
         (folder / stale).unlink(missing_ok=True)
-    with _replacing(folder / _MATRICES) as draft:
+    with replacing(folder / _MATRICES) as draft:
         save_file(_tensors(run), draft)
     write_atomically(folder / _IMAGES, _images_csv(run).encode(errors=_KEEP))
     manifest = {
@@ -96,6 +96,7 @@ def save_run(folder: Path, run: Run) -> None:
         "images": run.activations.images or run.concepts.images,
         "neurons": list(run.activations.neurons),
         "concepts": list(run.concepts.names),
+        "calibration": _calibration(run.concepts),
         "settings": run.settings,
         "sha256": {name: _digest(folder / name) for name in (_MATRICES, _IMAGES)},
     }
@@ -118,10 +119,10 @@ def load_run(folder: Path) -> Run:
         _check_files(folder, manifest["sha256"])
         tensors = load_file(folder / _MATRICES)
         names, split = _read_images(folder / _IMAGES)
-        images = manifest["images"]
-        activations = ActivationMatrix(tensors["activations"], manifest["neurons"], manifest["layer"], images)
-        concepts = ConceptMatrix(tensors["concepts"], manifest["concepts"], images)
-        return Run(activations, concepts, split, names, manifest["settings"])
+        activations = ActivationMatrix(
+            tensors["activations"], manifest["neurons"], manifest["layer"], manifest["images"]
+        )
+        return Run(activations, _concepts(tensors, manifest), split, names, manifest["settings"])
     except StoreMismatchError:
         raise
     except KeyError as error:
@@ -132,14 +133,14 @@ def load_run(folder: Path) -> Run:
 
 def save_explanations(folder: Path, explanations: Explanations) -> Path:
     """Write ``explanations.csv`` into a result folder and return its path."""
-    with _replacing(folder / "explanations.csv") as draft:
+    with replacing(folder / "explanations.csv") as draft:
         explanations.to_csv(draft)
     return folder / "explanations.csv"
 
 
 def save_scores(folder: Path, scores: Scores, name: str = "scores") -> Path:
     """Write ``scores.csv``, or another name, into a result folder and return its path."""
-    with _replacing(folder / f"{name}.csv") as draft:
+    with replacing(folder / f"{name}.csv") as draft:
         scores.to_csv(draft)
     return folder / f"{name}.csv"
 
@@ -159,36 +160,33 @@ def load_explanations(folder: Path) -> Explanations:
     return Explanations.from_csv(folder / "explanations.csv")
 
 
-def write_atomically(path: Path, content: bytes) -> None:
-    """Write a file so that it is there whole or not at all, whatever interrupts the writing."""
-    with _replacing(path) as draft:
-        draft.write_bytes(content)
-
-
-@contextmanager
-def _replacing(path: Path) -> Generator[Path, None, None]:
-    """Yield another path to write to, which takes the place of ``path`` once everything is on the disk."""
-    draft = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        draft.touch()
-        usual = draft.stat().st_mode
-        yield draft
-        draft.chmod(usual)  # safetensors makes files that only their owner may read
-        with draft.open("rb+") as file:
-            os.fsync(file.fileno())
-        draft.replace(path)
-    finally:
-        draft.unlink(missing_ok=True)
-
-
 def _tensors(run: Run) -> dict[str, Tensor]:
     """Return what goes into the matrix file; zeros and ones take a byte each there."""
+    tensors = {"activations": run.activations.values.contiguous()}
+    if isinstance(run.concepts, EmbeddedConceptMatrix):
+        embeddings = run.concepts.image_embeddings, run.concepts.text_embeddings
+        return {
+            **tensors,
+            "image_embeddings": embeddings[0].contiguous(),
+            "text_embeddings": embeddings[1].contiguous(),
+        }
     presence = run.concepts.values
     whole = presence.dtype == torch.float32 and bool(((presence == 0) | (presence == 1)).all())
-    return {
-        "activations": run.activations.values.contiguous(),
-        "concepts": (presence.to(torch.uint8) if whole else presence).contiguous(),
-    }
+    return {**tensors, "concepts": (presence.to(torch.uint8) if whole else presence).contiguous()}
+
+
+def _calibration(concepts: ConceptMatrix) -> dict[str, float] | None:
+    """Return what turns embeddings into concepts; ``None`` where the concepts are kept as they are."""
+    return {"a": concepts.a, "b": concepts.b} if isinstance(concepts, EmbeddedConceptMatrix) else None
+
+
+def _concepts(tensors: Mapping[str, Tensor], manifest: Mapping[str, Any]) -> ConceptMatrix:
+    names, images, calibration = manifest["concepts"], manifest["images"], manifest["calibration"]
+    if calibration is None:
+        return ConceptMatrix(tensors["concepts"], names, images)
+    return EmbeddedConceptMatrix(
+        tensors["image_embeddings"], tensors["text_embeddings"], names, calibration["a"], calibration["b"], images
+    )
 
 
 def _images_csv(run: Run) -> str:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import math
 from dataclasses import asdict, dataclass
+from functools import cache
+from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +14,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from linexp._checks import StoreMismatchError, closest
-
-_AUTHORS = "the authors' released code: ImageNet validation images, classes and superclasses"
+from linexp._checks import StoreMismatchError, check_writable_folder, closest
+from linexp.atomic import write_atomically
 
 
 @dataclass(frozen=True)
@@ -32,8 +33,12 @@ class Calibration:
     source
         What it was fitted on, in words.
     bce, ece
-        Mean binary cross-entropy (nats) and expected calibration error (0 to 1) on the images it was fitted on;
+        Mean binary cross-entropy (nats) and expected calibration error (0 to 1) on the images it was measured on;
         ``None`` if unknown.
+    images
+        Fingerprint of the images it was fitted on; empty if unknown.
+    date
+        Day it was fitted, as "2025-01-31" (ISO 8601); empty if unknown.
 
     Raises
     ------
@@ -51,6 +56,8 @@ class Calibration:
     source: str = ""
     bce: float | None = None
     ece: float | None = None
+    images: str = ""
+    date: str = ""
 
     def __post_init__(self) -> None:
         if not (math.isfinite(self.a) and math.isfinite(self.b) and self.a > 0):
@@ -69,8 +76,16 @@ class Calibration:
             )
 
     def to_json(self, path: str | Path) -> None:
-        """Write the calibration as a small JSON file."""
-        Path(path).write_text(json.dumps(asdict(self), indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+        """Write the calibration as a small JSON file, which is there whole or not at all.
+
+        Raises
+        ------
+        OSError
+            The folder cannot be made or written.
+        """
+        path = Path(path)
+        check_writable_folder(path.parent)
+        write_atomically(path, (json.dumps(asdict(self), indent=1, ensure_ascii=False) + "\n").encode())
 
     @staticmethod
     def from_json(path: str | Path) -> Calibration:
@@ -94,27 +109,26 @@ class Calibration:
             ) from error
 
     @staticmethod
-    def published(encoder: str) -> Calibration:
-        """Return the authors' calibration of one of the paper's three encoders.
+    def shipped(encoder: str) -> Calibration:
+        """Return the calibration of an encoder that comes with linexp; ``source`` says whose it is.
+
+        There are the authors' for the paper's three encoders, and our own for ConSE with the packaged networks.
 
         Raises
         ------
         ValueError
-            They published none for this encoder.
+            None comes for this encoder.
         """
-        name = encoder.removeprefix("hf:")
-        if name not in PUBLISHED:
+        found = _shipped()
+        if encoder not in found:
             raise ValueError(
-                f"The paper's authors published no calibration for '{encoder}'.{closest(name, PUBLISHED)} "
-                f"There are some for {', '.join(PUBLISHED)}; fit your own with fit_calibration."
+                f"No calibration for the encoder '{encoder}' comes with linexp.{closest(encoder, found)} "
+                "Fit one with linexp calibrate and pass it with --calibration, or with fit_calibration in Python."
             )
-        a, b = PUBLISHED[name]
-        return Calibration(a, b, f"hf:{name}", _AUTHORS)
+        return found[encoder]
 
 
-# Encoder on the Hugging Face hub → the authors' a and b. They used the same weights through another library.
-PUBLISHED = {
-    "google/siglip-so400m-patch14-384": (58.0, -0.13),
-    "google/siglip-large-patch16-384": (60.0, -0.09),
-    "openai/clip-vit-large-patch14-336": (58.0, -0.25),
-}
+@cache
+def _shipped() -> dict[str, Calibration]:
+    text = resources.files("linexp.concepts").joinpath("calibrations.json").read_text(encoding="utf-8")
+    return {entry["encoder"]: Calibration(**entry) for entry in json.loads(text)}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float
@@ -19,6 +19,7 @@ from linexp.recording.hooks import evaluating
 from linexp.recording.record import BATCH_SIZE_CPU, BATCH_SIZE_CUDA, CORES_PER_DECODER
 
 
+@runtime_checkable
 class Encoder(Protocol):
     """Embeds images and texts in one space, where the cosine says how well they fit; any class like this is one."""
 

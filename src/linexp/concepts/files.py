@@ -58,23 +58,21 @@ def read_class_names(path: Path) -> dict[str, str]:
     return names
 
 
-def open_folder(path: Path, class_names: Path | None) -> ImageFolder:
-    """Open a folder of pictures, its classes called as a file says, if there is one.
+def open_folder(path: Path, names: Mapping[str, str] | None, called: str) -> ImageFolder:
+    """Open a folder of pictures, its sub-folders called by other names, if there are any.
 
     Raises
     ------
     OSError, ValueError
-        As ``ImageFolder`` and ``read_class_names``; or no line of the file is about a sub-folder that is there.
+        As ``ImageFolder``; or none of the names is of a sub-folder that is there. ``called`` says in the message
+        where the names are from.
     """
-    if class_names is None:
-        return ImageFolder(path)
-    names = read_class_names(class_names)
     folder = ImageFolder(path, names)
     classes = list(dict.fromkeys(file.partition("/")[0] for file in folder.files))
-    if folder.labels is not None and not names.keys() & set(classes):
+    if names is not None and folder.labels is not None and not names.keys() & set(classes):
         raise ValueError(
-            f"None of the {len(names)} folders named in '{class_names}' is among the {len(classes)} of '{path}' "
-            f"({listing(classes, 6)}). Write folder, tab, name on each line."
+            f"None of the {len(names)} folders named in {called} is among the {len(classes)} of '{path}' "
+            f"({listing(classes, 6)}). Write folder, tab, name on each line of a file."
         )
     return folder
 

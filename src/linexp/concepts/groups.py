@@ -27,6 +27,17 @@ def resolve_groups(groups: Mapping[str, Group], classes: Sequence[str]) -> dict[
     return _Resolver(_collect(groups), classes).resolve()
 
 
+def group_names(groups: Mapping[str, Group]) -> tuple[str, ...]:
+    """Return the names of all groups, those inside others included.
+
+    Raises
+    ------
+    ValueError
+        As ``resolve_groups``, but for members that are not known.
+    """
+    return tuple(_collect(groups))
+
+
 class _Resolver:
     """Follows the names of members until only class numbers are left."""
 

@@ -29,7 +29,7 @@ _TOKENIZER_FILES = ("tokenizer.json", "spiece.model", "vocab.json", "tokenizer.m
 
 @dataclass(frozen=True, eq=False)
 class HuggingFaceEncoder:
-    """An image-text model of transformers as an ``Encoder``; ``load_encoder`` makes one.
+    """An image-text model of transformers as an ``Encoder``; ``load_huggingface`` makes one.
 
     Parameters
     ----------
@@ -139,7 +139,7 @@ class HuggingFaceEncoder:
         return {key: torch.tensor(tokens[key]) for key in wanted}
 
 
-def load_encoder(
+def load_huggingface(
     name_or_folder: str | Path,
     *,
     device: str | torch.device | None = None,

@@ -149,7 +149,7 @@ def load_open_clip(
     """
     check_batch_size(batch_size)
     open_clip = _open_clip()
-    asked = " ".join(str(part) for part in (model, pretrained) if part is not None)
+    asked = ",".join(str(part) for part in (model, pretrained) if part is not None)
     source, weights = _source(open_clip, model, pretrained)
     corrections = _corrections(open_clip, source, weights)
     with _told_where(asked):

@@ -76,7 +76,8 @@ def read_vocabulary(
         Parts joined by "+", as "labels+superclasses+nouns+my.txt", or a list of parts (a path with a "+" in it is safe
         there, or as a ``Path``). A part is a file in UTF-8 or one of:
 
-        - "labels", "superclasses": those passed here.
+        - "labels", "superclasses": those passed here; superclasses that are not passed are WordNet's, if the labels
+          are classes of ImageNet.
         - "imagenet": the names of ImageNet's 1,000 classes.
         - "nouns": the 7,000 most common English nouns that a photograph can show, "nouns:2000" the 2,000 (at most
           9,000) most common.
@@ -107,6 +108,8 @@ def read_vocabulary(
     ('tabby', 'beagle', 'pet')
     """
     given = {"labels": labels, "superclasses": superclasses}
+    if superclasses is None and labels is not None and "superclasses" in _split(spec):
+        given["superclasses"] = wordnet.superclasses(labels)
     kept: dict[str, None] = {}
     dropped: dict[str, list[str]] = {"empty": [], "duplicate": []}
     for written in (word for part in _split(spec) for word in _read(part, given)):

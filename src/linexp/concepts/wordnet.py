@@ -28,11 +28,19 @@ class ImageNetClass:
         A readable name that no other class has.
     lemmas
         All its words in WordNet, the most usual first.
+    hypernym
+        What it is a kind of: the first word of what WordNet has right above it.
     """
 
     wnid: str
     name: str
     lemmas: tuple[str, ...]
+    hypernym: str
+
+    @property
+    def description(self) -> str:
+        """All its words and what it is a kind of: "beagle, hound"."""
+        return ", ".join((*self.lemmas, self.hypernym))
 
 
 @cache
@@ -43,7 +51,10 @@ def imagenet_classes() -> tuple[ImageNetClass, ...]:
     "crane (wading bird)", "crane (lifting device)".
     """
     table = _table()
-    return tuple(ImageNetClass(wnid, table.names[wnid], table.lemmas[wnid]) for wnid in table.classes)
+    return tuple(
+        ImageNetClass(wnid, table.names[wnid], table.lemmas[wnid], _word_above(wnid, table.lemmas, table.parents))
+        for wnid in table.classes
+    )
 
 
 def superclasses(classes: Iterable[str], *, merge_homonyms: bool = False) -> dict[str, list[str]]:
@@ -210,8 +221,12 @@ def _name(
     word = lemmas[synset][0]
     if word not in taken:
         return word
+    return f"{word} ({_word_above(synset, lemmas, parents)})"
+
+
+def _word_above(synset: str, lemmas: Mapping[str, tuple[str, ...]], parents: Mapping[str, Sequence[str]]) -> str:
     # both meanings of "substance" are matter, one is also a part: the last parent is the telling one
-    return f"{word} ({lemmas[parents[synset][-1]][0]})"
+    return lemmas[parents[synset][-1]][0]
 
 
 def _resolve(classes: Iterable[str], table: _Table) -> dict[str, str]:

@@ -1,25 +1,29 @@
-"""The embedded default, end to end: a packaged ImageNet network on packaged pictures with packaged words."""
+"""The embedded default, end to end: a packaged ImageNet network on packaged pictures with packaged words.
+
+Each layer is explained twice, by the pictures' own labels and by any words; the same simulator judges both.
+"""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Generator
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from linexp._checks import check_at_least, check_writable_folder
-from linexp.concepts import LabelConcepts
+from linexp.concepts import Calibration, LabelConcepts, TextConcepts, load_encoder, read_vocabulary
+from linexp.demo.clock import Clock
 from linexp.demo.pictures import draw_pictures, picture_folder
+from linexp.demo.table import DemoResult, print_results
 from linexp.demo.words import emoji_concepts, emoji_words
 from linexp.explain import LinearExplainer
 from linexp.explanation import Explanations
-from linexp.images import ImageFiles
+from linexp.images import ImageFiles, Images, ImageSubset
+from linexp.matrix import ActivationMatrix, ConceptMatrix
 from linexp.models import load_model
 from linexp.progress import progress_bar
 from linexp.recording import record_layers
 from linexp.recording.memory import reuse_large_buffers
-from linexp.report import best_neurons, draw_picture_sheet
+from linexp.report import draw_picture_sheet
 from linexp.score import CorrelationScorer, Scores
 from linexp.simulation import simulate
 from linexp.split import Split
@@ -28,17 +32,22 @@ from linexp.store import Run, save_explanations, save_run, save_scores
 MODEL = "efficientnet_lite0"
 # Name in the output → layer: one block in the middle, and the 1,280 channels the classifier sees.
 LAYERS = {"block 10": "_blocks.10", "head": "_avg_pooling"}
+# Three different networks: one is explained, one finds words, one judges.
+EXPLAINER, SIMULATOR = "conse:efficientnet_lite2", "conse:efficientnet_lite1"
+VOCABULARY = "labels+nouns:2000"
+# Networks trained on photographs are sure of little in a drawing: with the usual 0.5 only seven words would be left.
+MIN_ACTIVITY = 0.1
 
 
-@dataclass(frozen=True)
-class DemoResult:
-    """What the demo found about one layer, and where it is."""
+@dataclass(frozen=True, eq=False)
+class _Case:
+    """One layer and one source of concepts."""
 
     name: str
-    folder: Path
-    explanations: Explanations
-    scores: Scores
-    sheet: Path
+    source: str
+    activations: ActivationMatrix
+    concepts: ConceptMatrix
+    explainer: LinearExplainer
 
 
 def run_demo(out: Path, n_neurons: int | None = None) -> list[DemoResult]:
@@ -47,45 +56,94 @@ def run_demo(out: Path, n_neurons: int | None = None) -> list[DemoResult]:
     Parameters
     ----------
     out
-        Folder for the results; a sub-folder per layer.
+        Folder for the results; a sub-folder for each layer and source of concepts.
     n_neurons
         Explain only the first so many neurons of each layer. Default: all.
     """
     if n_neurons is not None:
         check_at_least("neurons", n_neurons, 1)
     check_writable_folder(out)
-    clock = _Clock()
+    clock = Clock()
     with clock.stage("pictures"):
         words = emoji_words()
         images = _draw([word.stem for word in words])
         names, table = emoji_concepts(words)
-        concepts = LabelConcepts(table=table, names=names).describe(images)
+        labels = LabelConcepts(table=table, names=names).describe(images)
     with clock.stage("network"):
         reuse_large_buffers()
         recorded = record_layers(load_model(MODEL), list(LAYERS.values()), images)
+    with clock.stage("words"):
+        vocabulary = read_vocabulary(VOCABULARY, labels=names)
+        text = _encoder_concepts(EXPLAINER, vocabulary.words).describe(images)
     split = Split.random(len(images))
-    explainer = LinearExplainer()
-    results: list[DemoResult] = []
-    for name, layer in LAYERS.items():
-        activations = recorded[layer]
-        if n_neurons is not None:
-            activations = activations.select(activations.neurons[:n_neurons])
-        with clock.stage("explaining"):
-            explanations = explainer.explain(activations, concepts, split)
-        with clock.stage("scoring"):
-            scores = CorrelationScorer().score(simulate(explanations, concepts), activations, split.test)
-        with clock.stage("writing"):
-            folder = out / name.replace(" ", "-")
-            settings = {"model": MODEL, "layer": layer, "images": "OpenMoji", "explainer": asdict(explainer)}
-            save_run(folder, Run(activations, concepts, split, tuple(word.name for word in words), settings))
-            save_explanations(folder, explanations)
-            save_scores(folder, scores)
-            sheet = draw_picture_sheet(
-                explanations, activations, images, scores, folder / "sheet.png", rows=split.test.tolist()
-            )
-        results.append(DemoResult(name, folder, explanations, scores, sheet))
-    _print(results, len(images), concepts.n_concepts, clock)
+    cases = [
+        _Case(name, source, _first(recorded[layer], n_neurons), concepts, explainer)
+        for name, layer in LAYERS.items()
+        for source, concepts, explainer in (
+            ("labels", labels, LinearExplainer()),
+            ("text", text, replace(LinearExplainer(), min_activity=MIN_ACTIVITY)),
+        )
+    ]
+    with clock.stage("explaining"):
+        explained = [case.explainer.explain(case.activations, case.concepts, split) for case in cases]
+    with clock.stage("judging"):
+        judged = _judge(explained, cases, images, split)
+    with clock.stage("writing"):
+        picture_names = tuple(word.name for word in words)
+        results = [
+            _save(out, case, explanations, scores, images, picture_names, split)
+            for case, explanations, scores in zip(cases, explained, judged, strict=True)
+        ]
+    print_results(results, len(images), clock)
     return results
+
+
+def _encoder_concepts(encoder: str, texts: Sequence[str]) -> TextConcepts:
+    loaded = load_encoder(encoder)
+    return TextConcepts(texts, loaded, Calibration.shipped(loaded.name))
+
+
+def _first(activations: ActivationMatrix, n_neurons: int | None) -> ActivationMatrix:
+    return activations if n_neurons is None else activations.select(activations.neurons[:n_neurons])
+
+
+def _judge(explained: Sequence[Explanations], cases: Sequence[_Case], images: Images, split: Split) -> list[Scores]:
+    """Score all explanations by the simulator, which looks at the test pictures only, and at each word once."""
+    test = ImageSubset(images, split.test.tolist())
+    words = dict.fromkeys(concept for explanations in explained for concept in explanations.concepts)
+    presence = _encoder_concepts(SIMULATOR, list(words)).describe(test)
+    found: list[Scores] = []
+    for explanations, case in zip(explained, cases, strict=True):
+        activations = case.activations
+        recorded = ActivationMatrix(
+            activations.block(split.test), activations.neurons, activations.layer, test.fingerprint
+        )
+        simulated = simulate(explanations, presence)
+        found.append(CorrelationScorer().score(simulated, recorded, range(len(test))))
+    return found
+
+
+def _save(
+    out: Path,
+    case: _Case,
+    explanations: Explanations,
+    judged: Scores,
+    images: Images,
+    picture_names: tuple[str, ...],
+    split: Split,
+) -> DemoResult:
+    folder = out / f"{case.name.replace(' ', '-')}-{case.source}"
+    settings = {"model": MODEL, "layer": case.activations.layer, "images": "OpenMoji", "concepts": case.source}
+    settings |= {"encoder": EXPLAINER if case.source == "text" else None, "explainer": asdict(case.explainer)}
+    save_run(folder, Run(case.activations, case.concepts, split, picture_names, settings))
+    save_explanations(folder, explanations)
+    scores = CorrelationScorer().score(simulate(explanations, case.concepts), case.activations, split.test)
+    save_scores(folder, scores)
+    save_scores(folder, judged, f"scores-by-{SIMULATOR.replace(':', '-')}")
+    sheet = draw_picture_sheet(
+        explanations, case.activations, images, judged, folder / "sheet.png", rows=split.test.tolist()
+    )
+    return DemoResult(case.name, case.source, folder, explanations, scores, judged, sheet, case.concepts.n_concepts)
 
 
 def _draw(stems: list[str]) -> ImageFiles:
@@ -98,49 +156,3 @@ def _draw(stems: list[str]) -> ImageFiles:
             done = n_drawn
 
         return ImageFiles(draw_pictures(stems, picture_folder(), progress=tell))
-
-
-class _Clock:
-    """Seconds spent in each stage, in the order the stages first ran."""
-
-    def __init__(self) -> None:
-        self.seconds: dict[str, float] = {}
-
-    @contextmanager
-    def stage(self, name: str) -> Generator[None, None, None]:
-        started = time.perf_counter()
-        try:
-            yield
-        finally:
-            self.seconds[name] = self.seconds.get(name, 0.0) + time.perf_counter() - started
-
-
-def _print(results: list[DemoResult], n_images: int, n_concepts: int, clock: _Clock) -> None:
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table(title=f"EfficientNet-Lite0 on {n_images} OpenMoji pictures, {n_concepts} concepts")
-    for column in ("layer", "neurons", "terms", "val corr.", "test corr.", "dead", "no score"):
-        table.add_column(column, justify="left" if column == "layer" else "right", no_wrap=True)
-    for result in results:
-        explanations, scores = result.explanations, result.scores
-        table.add_row(
-            result.name,
-            f"{len(explanations):,}",
-            f"{explanations.mean_terms:.2f}",
-            f"{explanations.mean_val_correlation:.3f}",
-            f"{scores.mean:.3f} ± {scores.sem:.3f}",
-            str(explanations.n_with("constant")),
-            str(scores.n_undefined),
-        )
-    console = Console(soft_wrap=True, highlight=False)
-    console.print(table)
-    console.print(", ".join(f"{stage} {seconds:.1f} s" for stage, seconds in clock.seconds.items()))
-    console.print(f"\nThe best of {results[-1].name}, and their correlation on the test pictures:")
-    best = best_neurons(results[-1].scores, 5)
-    for neuron in best:
-        console.print(f"  {results[-1].scores.of(neuron):.2f}  {results[-1].explanations[neuron]}")
-    console.print()
-    for result in results:
-        console.print(f"{result.name}: {result.sheet} shows the best neurons, the tables are beside it")
-    console.print(f"Look at one neuron: linexp show {results[-1].folder} {best[0]}")

@@ -11,6 +11,7 @@ from pathlib import Path
 import torch
 
 from linexp._checks import closest
+from linexp.models import own
 from linexp.models.base import PhotoTransform, VisionModel, move_to, to_unit_tensor
 from linexp.models.weights import load_weights, read_weights
 
@@ -24,7 +25,6 @@ _FAMILIES = re.compile(
     r"(alexnet|convnext_|densenet\d|efficientnet_(b\d|v2)|googlenet|inception_v|maxvit_|mnasnet|mobilenet_|regnet_"
     r"|resnet\d|resnext\d|shufflenet_|squeezenet\d|swin_|vgg\d|vit_|wide_resnet)"
 )
-_OWN_FUNCTION = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*")
 
 
 def load_model(
@@ -96,10 +96,8 @@ def _load(name: str, weights: Path | None, trust_remote_code: bool) -> VisionMod
         from linexp.models import timm as adapter
 
         return adapter.load(rest, weights)
-    if not _OWN_FUNCTION.fullmatch(name):
+    if not own.OWN_FUNCTION.fullmatch(name):
         raise _unknown(name)
-    from linexp.models import own
-
     return own.load(name, weights, libraries=_LIBRARIES)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import re
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -17,11 +18,13 @@ from linexp._checks import closest
 from linexp.models.base import VisionModel, to_unit_tensor
 from linexp.models.weights import load_weights
 
+OWN_FUNCTION = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*")
+"""What ``package.module:function`` looks like."""
+
 
 def load(name: str, weights: Path | None, *, libraries: Sequence[str] = ()) -> VisionModel:
-    """Import the module, call the function without arguments and wrap what it returns.
+    """Make a model by a function of the user's.
 
-    The current directory becomes importable and stays so, because worker processes must find the module too.
     A module that comes without a transform gets `to_unit_tensor`: RGB in [0, 1] at the picture's own size.
 
     Parameters
@@ -33,13 +36,29 @@ def load(name: str, weights: Path | None, *, libraries: Sequence[str] = ()) -> V
     libraries
         Prefixes that could have been meant where the module does not exist (``torchvison:resnet50``).
     """
-    home, _, function = name.partition(":")
-    build = _find(_import(home, function, libraries), home, function)
-    model = _as_model(_call(build, name), name)
+    model = _as_model(make(name, libraries=libraries), name)
     if weights is not None:
         load_weights(model.module, weights)
     model.module.eval()
     return model
+
+
+def make(name: str, *, libraries: Sequence[str] = ()) -> Any:
+    """Import the module of ``package.module:function`` and return what the function returns, without arguments.
+
+    The current directory becomes importable and stays so, because worker processes must find the module too.
+
+    Raises
+    ------
+    ImportError
+        There is no such module, or it fails when it is imported.
+    ValueError
+        It has no such function.
+    RuntimeError
+        The function fails.
+    """
+    home, _, function = name.partition(":")
+    return _call(_find(_import(home, function, libraries), home, function), name)
 
 
 def _import(home: str, function: str, libraries: Sequence[str]) -> ModuleType:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from linexp.report.reliability import draw_reliability
 from linexp.report.sheet import best_neurons, draw_picture_sheet
 
-__all__ = ["best_neurons", "draw_picture_sheet"]
+__all__ = ["best_neurons", "draw_picture_sheet", "draw_reliability"]

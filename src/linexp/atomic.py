@@ -1,0 +1,30 @@
+"""Files that are there whole or not at all, whatever interrupts the writing."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
+
+
+def write_atomically(path: Path, content: bytes) -> None:
+    """Write a file so that it is there whole or not at all."""
+    with replacing(path) as draft:
+        draft.write_bytes(content)
+
+
+@contextmanager
+def replacing(path: Path) -> Generator[Path, None, None]:
+    """Yield another path to write to, which takes the place of ``path`` once everything is on the disk."""
+    draft = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        draft.touch()
+        usual = draft.stat().st_mode
+        yield draft
+        draft.chmod(usual)  # safetensors makes files that only their owner may read
+        with draft.open("rb+") as file:
+            os.fsync(file.fileno())
+        draft.replace(path)
+    finally:
+        draft.unlink(missing_ok=True)

@@ -1,0 +1,117 @@
+"""``linexp explain``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from linexp.cli.app import app
+from linexp.cli.options import (
+    ENCODERS,
+    BatchSize,
+    CalibrationFile,
+    ClassNames,
+    Device,
+    Groups,
+    ModelName,
+    Seed,
+    Template,
+    TrustRemoteCode,
+    WeightsFile,
+    option,
+)
+
+
+@app.command()
+def explain(
+    *,
+    model: ModelName,
+    layer: Annotated[list[str], option("NAME", "Layer to explain; may be repeated. linexp layers lists them.")],
+    images: Annotated[Path, option("DIR", "Folder of pictures, one sub-folder per class.")],
+    out: Annotated[Path, option("DIR", "Folder for the result; with several layers, a sub-folder for each.")],
+    concepts: Annotated[
+        str, option("SOURCE", "labels: the classes and their groups. text: words, which an encoder finds.")
+    ] = "labels",
+    groups: Groups = None,
+    class_names: ClassNames = None,
+    vocabulary: Annotated[
+        str | None,
+        option(
+            "WORDS",
+            "Words for --concepts text: files of one word a line, labels, superclasses, imagenet, nouns, nouns:2000, "
+            "wordnet:animal, broden:label.csv, or several joined by +.",
+            "imagenet+nouns",
+        ),
+    ] = None,
+    encoder: Annotated[
+        str | None,
+        option("NAME", f"What finds the words: {ENCODERS}.", "hf:google/siglip-large-patch16-384"),
+    ] = None,
+    calibration: CalibrationFile = None,
+    template: Template = None,
+    weights: WeightsFile = None,
+    pool: Annotated[
+        str, option("HOW", "From a feature map to one number per neuron: mean, max, token or none.")
+    ] = "mean",
+    channels: Annotated[str, option("WHERE", "Where feature maps have their channels: first or last.")] = "first",
+    token: Annotated[int, option("N", "Which token --pool token takes; 0 is the class token.")] = 0,
+    search: Annotated[
+        str, option("HOW", "greedy: term by term (the paper's); top: largest elastic-net weights.")
+    ] = "greedy",
+    max_terms: Annotated[int, option("N", "Most terms of an explanation.")] = 10,
+    n_candidates: Annotated[int, option("N", "Concepts the greedy search tries for each term.")] = 10,
+    min_gain: Annotated[float, option("X", "Validation correlation each term after the first must add.")] = 0.02,
+    strength: Annotated[float, option("X", "Weight of the elastic net's penalty; more: fewer candidates.")] = 0.05,
+    l1_ratio: Annotated[float, option("X", "Share of the L1 norm in that penalty, above 0, at most 1.")] = 0.99,
+    min_activity: Annotated[
+        float, option("X", "Leave out concepts whose five highest presences have a lower mean.")
+    ] = 0.5,
+    seed: Seed = 0,
+    device: Device = None,
+    batch_size: BatchSize = None,
+    workers: Annotated[int | None, option("N", "Processes that decode pictures; 0: none.", "by processors")] = None,
+    skip_broken: Annotated[bool, typer.Option("--skip-broken", help="Leave out pictures that cannot be read.")] = False,
+    trust_remote_code: TrustRemoteCode = False,
+) -> None:
+    """Explain every neuron of one or more layers in terms of concepts.
+
+    Fits and chooses the terms on 80 % of the pictures and keeps the rest for linexp score.
+    """
+    from linexp.commands import ExplainOptions, run_explain
+    from linexp.explain import LinearExplainer
+
+    explainer = LinearExplainer(
+        strength=strength,
+        l1_ratio=l1_ratio,
+        max_terms=max_terms,
+        n_candidates=n_candidates,
+        min_gain=min_gain,
+        search=search,  # pyright: ignore[reportArgumentType] - checked by the explainer itself
+        min_activity=min_activity,
+    )
+    options = ExplainOptions(
+        model=model,
+        weights=weights,
+        layers=tuple(layer),
+        images=images,
+        class_names=class_names,
+        concepts=concepts,
+        groups=groups,
+        vocabulary=vocabulary,
+        encoder=encoder,
+        calibration=calibration,
+        template=tuple(template or ()),
+        out=out,
+        pool=pool,
+        channels=channels,
+        token=token,
+        seed=seed,
+        device=device,
+        batch_size=batch_size,
+        workers=workers,
+        skip_broken=skip_broken,
+        trust_remote_code=trust_remote_code,
+    )
+    run_explain(options, explainer)

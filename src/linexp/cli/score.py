@@ -1,0 +1,135 @@
+"""``linexp score``, ``linexp simulate`` and ``linexp calibrate``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from linexp.cli.app import app
+from linexp.cli.options import (
+    ENCODERS,
+    BatchSize,
+    CalibrationFile,
+    ClassNames,
+    Device,
+    Groups,
+    ResultFolder,
+    Seed,
+    Template,
+    TrustRemoteCode,
+    option,
+)
+
+Simulator = Annotated[
+    str | None,
+    option("NAME", f"What judges which concepts are in an image: {ENCODERS}.", "what explained"),
+]
+Others = Annotated[
+    Path | None, option("FILE", "CSV of other explanations: ours, or the paper's published.", "those in DIR")
+]
+Pictures = Annotated[Path | None, option("DIR", "Where the pictures of the result are now.", "where they were")]
+
+
+@app.command()
+def score(
+    results: Annotated[
+        list[Path],
+        typer.Argument(metavar="DIR...", help="Folders that linexp explain wrote (--out).", show_default=False),
+    ],
+    *,
+    explanations: Others = None,
+    simulator: Simulator = None,
+    calibration: CalibrationFile = None,
+    template: Template = None,
+    images: Pictures = None,
+    device: Device = None,
+    batch_size: BatchSize = None,
+    trust_remote_code: TrustRemoteCode = False,
+) -> None:
+    """Measure how true explanations are: predict the neurons on the test images and correlate with what they did.
+
+    Several results are judged by the same simulator, which looks at the images once.
+    """
+    from linexp.commands import ScoreOptions, run_score
+
+    options = ScoreOptions(
+        explanations=explanations,
+        simulator=simulator,
+        calibration=calibration,
+        template=tuple(template or ()),
+        images=images,
+        device=device,
+        batch_size=batch_size,
+        trust_remote_code=trust_remote_code,
+    )
+    run_score(results, options)
+
+
+@app.command()
+def simulate(
+    result: ResultFolder,
+    *,
+    out: Annotated[Path | None, option("FILE", "Where to write, as safetensors.", "into DIR")] = None,
+    explanations: Others = None,
+    simulator: Simulator = None,
+    calibration: CalibrationFile = None,
+    template: Template = None,
+    images: Pictures = None,
+    device: Device = None,
+    batch_size: BatchSize = None,
+    trust_remote_code: TrustRemoteCode = False,
+) -> None:
+    """Predict what the neurons do on all images from their explanations alone, and write it into a file."""
+    from linexp.commands import ScoreOptions, run_simulate
+
+    options = ScoreOptions(
+        explanations=explanations,
+        simulator=simulator,
+        calibration=calibration,
+        template=tuple(template or ()),
+        images=images,
+        device=device,
+        batch_size=batch_size,
+        trust_remote_code=trust_remote_code,
+    )
+    run_simulate(result, options, out)
+
+
+@app.command()
+def calibrate(
+    *,
+    encoder: Annotated[str, option("NAME", f"What to calibrate: {ENCODERS}.")],
+    images: Annotated[Path, option("DIR", "Folder of pictures, one sub-folder per class.")],
+    out: Annotated[Path, option("FILE", "Where to write the calibration: a name that ends in .json.")],
+    class_names: ClassNames = None,
+    groups: Groups = None,
+    template: Template = None,
+    max_share: Annotated[float, option("X", "Leave out concepts in more than this share of the images.")] = 0.3,
+    seed: Seed = 0,
+    device: Device = None,
+    batch_size: BatchSize = None,
+    trust_remote_code: TrustRemoteCode = False,
+) -> None:
+    """Fit what turns an encoder's similarities into probabilities, on pictures whose classes are known.
+
+    Fits on the training part of the split and measures on its validation part; the test part is not looked at.
+    Draws the reliability curve beside the file.
+    """
+    from linexp.commands import CalibrateOptions, run_calibrate
+
+    options = CalibrateOptions(
+        encoder=encoder,
+        images=images,
+        out=out,
+        class_names=class_names,
+        groups=groups,
+        template=tuple(template or ()),
+        max_share=max_share,
+        seed=seed,
+        device=device,
+        batch_size=batch_size,
+        trust_remote_code=trust_remote_code,
+    )
+    run_calibrate(options)

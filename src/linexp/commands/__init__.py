@@ -1,0 +1,20 @@
+"""What the commands of the command line do; a command a file, and what they share."""
+
+from linexp.commands.calibrate import CalibrateOptions, run_calibrate
+from linexp.commands.explain import ExplainOptions, explain_and_save, run_explain, summary
+from linexp.commands.score import ScoreOptions, run_score, run_simulate
+from linexp.commands.show import run_layers, run_show
+
+__all__ = [
+    "CalibrateOptions",
+    "ExplainOptions",
+    "ScoreOptions",
+    "explain_and_save",
+    "run_calibrate",
+    "run_explain",
+    "run_layers",
+    "run_score",
+    "run_show",
+    "run_simulate",
+    "summary",
+]

@@ -1,0 +1,205 @@
+"""``linexp explain``: from a model, a folder of pictures and a source of concepts to explanations in a folder."""
+
+from __future__ import annotations
+
+import shlex
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, cast
+
+from linexp._checks import check_at_least, check_choice, check_writable_folder, listing
+from linexp.commands.sources import find_calibration, open_groups, open_pictures
+from linexp.concepts import ConceptSource, LabelConcepts, TextConcepts, load_encoder, read_vocabulary
+from linexp.concepts.groups import group_names
+from linexp.concepts.huggingface import PAPER_ENCODERS
+from linexp.explain import LinearExplainer
+from linexp.explanation import Explanations
+from linexp.images import Images, find_broken, skip_broken
+from linexp.matrix import ConceptMatrix
+from linexp.models import load_model
+from linexp.progress import progress_bar
+from linexp.recording import record_layers
+from linexp.recording.hooks import find_layers
+from linexp.recording.memory import reuse_large_buffers
+from linexp.recording.pooling import Pooling
+from linexp.split import Split
+from linexp.store import Run, save_explanations, save_run
+
+VOCABULARY = "imagenet+nouns"
+ENCODER, SIMULATOR = (f"hf:{PAPER_ENCODERS[role]}" for role in ("explainer", "simulator"))
+
+
+@dataclass(frozen=True)
+class ExplainOptions:
+    """The options of ``linexp explain``, but for the explainer's own settings."""
+
+    model: str
+    layers: tuple[str, ...]
+    images: Path
+    out: Path
+    weights: Path | None = None
+    class_names: str | None = None
+    concepts: str = "labels"
+    groups: str | None = None
+    vocabulary: str | None = None
+    encoder: str | None = None
+    calibration: Path | None = None
+    template: tuple[str, ...] = ()
+    pool: str = "mean"
+    channels: str = "first"
+    token: int = 0
+    seed: int = 0
+    device: str | None = None
+    batch_size: int | None = None
+    workers: int | None = None
+    skip_broken: bool = False
+    trust_remote_code: bool = False
+
+
+def run_explain(options: ExplainOptions, explainer: LinearExplainer) -> None:
+    """Record, explain and save; whatever can be wrong with the input is found before the long work starts."""
+    _check_options(options)
+    folder = open_pictures(options.images, options.class_names)
+    source = _open_source(options, folder)
+    if options.concepts == "labels":
+        _prepare(folder, source, options, explainer)  # takes no time, and says what is wrong with labels and groups
+    check_writable_folder(options.out)
+    model = load_model(
+        options.model,
+        weights=options.weights,
+        device=options.device,
+        trust_remote_code=options.trust_remote_code,
+    )
+    find_layers(model.module, options.layers)
+    outs = _choose_folders(options)
+    images = _readable(folder, options)
+    reuse_large_buffers()
+    concepts, split = _prepare(images, source, options, explainer)
+    recorded = record_layers(
+        model,
+        options.layers,
+        images,
+        pool=cast(Any, options.pool),
+        channels=cast(Any, options.channels),
+        token=options.token,
+        batch_size=options.batch_size,
+        workers=options.workers,
+    )
+    names = tuple(images.name(row) for row in range(len(images)))
+    settings = _settings(options, explainer, source)
+    for layer, activations in recorded.items():
+        explain_and_save(outs[layer], Run(activations, concepts, split, names, settings), explainer)
+        print(f"Next: linexp score {shlex.quote(str(outs[layer]))}{_judge(options)}")
+
+
+def explain_and_save(out: Path, run: Run, explainer: LinearExplainer) -> tuple[Explanations, float]:
+    """Save what was recorded, explain it, save that too, and say it in a few lines; returns also the seconds."""
+    save_run(out, run)
+    started = time.perf_counter()
+    explanations = explainer.explain(run.activations, run.concepts, run.split)
+    seconds = time.perf_counter() - started
+    save_explanations(out, explanations)
+    print(summary(explanations, run.concepts))
+    print(f"  {seconds:.1f} s ({seconds / max(len(explanations), 1) * 1000:.1f} ms per neuron), saved in {out}")
+    return explanations, seconds
+
+
+def summary(explanations: Explanations, concepts: ConceptMatrix) -> str:
+    """Describe a layer's explanations in two lines."""
+    explained = explanations.n_with("explained")
+    quality = (
+        f", {explanations.mean_terms:.2f} terms each, val correlation {explanations.mean_val_correlation:.4f}"
+        if explained
+        else ""
+    )
+    dropped = explanations.dropped_concepts
+    lost = f"; {len(dropped)} dropped as too rare or constant ({listing(dropped, 5)})" if dropped else ""
+    return (
+        f"layer {explanations.layer}: {explained} of {len(explanations)} neurons explained{quality}; "
+        f"{explanations.n_with('empty')} without a fitting concept, {explanations.n_with('constant')} dead\n"
+        f"  {concepts.n_concepts - len(dropped)} of {concepts.n_concepts} concepts used{lost}"
+    )
+
+
+def _check_options(options: ExplainOptions) -> None:
+    """Check what needs neither files nor the model."""
+    check_choice("concepts", options.concepts, ("labels", "text"))
+    text_only = {name: getattr(options, name) for name in ("vocabulary", "encoder", "calibration", "template")}
+    given = [f"--{name}" for name, value in text_only.items() if value]
+    if options.concepts == "labels" and given:
+        raise ValueError(f"{given[0]} is of no use with concepts from labels. Add --concepts text, or leave it out.")
+    Pooling(cast(Any, options.pool), cast(Any, options.channels), options.token)
+    check_at_least("seed", options.seed, 0)
+    check_at_least("batch_size", 1 if options.batch_size is None else options.batch_size, 1)
+    check_at_least("workers", 0 if options.workers is None else options.workers, 0)
+
+
+def _open_source(options: ExplainOptions, images: Images) -> ConceptSource:
+    """Read groups or words and load the encoder, if one is needed."""
+    groups = open_groups(options.groups, images)
+    if options.concepts == "labels":
+        return LabelConcepts(groups)
+    vocabulary = read_vocabulary(
+        options.vocabulary or VOCABULARY,
+        labels=images.label_names or None,
+        superclasses=group_names(groups) if groups else None,
+    )
+    print(f"vocabulary: {vocabulary}")
+    encoder = load_encoder(
+        options.encoder or ENCODER,
+        device=options.device,
+        batch_size=options.batch_size,
+        trust_remote_code=options.trust_remote_code,
+    )
+    calibration = find_calibration(options.calibration, encoder)
+    return TextConcepts(vocabulary.words, encoder, calibration, options.template or ("{}",))
+
+
+def _judge(options: ExplainOptions) -> str:
+    """Return the option that names a simulator, another model than the one that explains."""
+    if options.concepts == "labels":
+        return ""
+    encoder = options.encoder or ENCODER
+    if not encoder.startswith("conse:"):
+        return f" --simulator {SIMULATOR}"
+    return f" --simulator conse:efficientnet_lite{2 if 'lite1' in encoder else 1}"
+
+
+def _prepare(
+    images: Images, source: ConceptSource, options: ExplainOptions, explainer: LinearExplainer
+) -> tuple[ConceptMatrix, Split]:
+    """Describe and split the images, and find out whether the explainer will take them."""
+    concepts = source.describe(images)
+    split = Split.random(len(images), options.seed)
+    explainer.find_usable(concepts, split)  # refuses concepts of which none is of use
+    return concepts, split
+
+
+def _choose_folders(options: ExplainOptions) -> dict[str, Path]:
+    """Return each layer's folder, writable."""
+    if len(options.layers) == 1:
+        return {options.layers[0]: options.out}
+    return {layer: check_writable_folder(options.out / layer) for layer in options.layers}
+
+
+def _readable(images: Images, options: ExplainOptions) -> Images:
+    """Look at every picture before the long work: name the broken ones, or leave them out if asked to."""
+    with progress_bar("checking", len(images)) as advance:
+        broken = find_broken(images, workers=options.workers, progress=advance)
+    if broken and not options.skip_broken:
+        names = [f"'{images.name(row)}' ({reason})" for row, reason in broken.items()]
+        raise OSError(
+            f"{len(broken)} of {len(images)} pictures cannot be read: {listing(names, 5)}. "
+            "Remove them, or leave them out with --skip-broken."
+        )
+    return skip_broken(images, broken) if broken else images
+
+
+def _settings(options: ExplainOptions, explainer: LinearExplainer, source: ConceptSource) -> dict[str, Any]:
+    plain = {name: str(value) if isinstance(value, Path) else value for name, value in asdict(options).items()}
+    del plain["out"]  # so that a result can be moved, and two runs compared
+    if isinstance(source, TextConcepts):
+        plain |= {"encoder": source.encoder.name, "calibration": asdict(source.calibration)}
+        plain |= {"vocabulary": options.vocabulary or VOCABULARY, "template": source.templates}
+    return {**plain, "explainer": asdict(explainer)}

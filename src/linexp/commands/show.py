@@ -1,0 +1,71 @@
+"""``linexp show`` and ``linexp layers``: look at one neuron, and at a model."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from linexp._checks import check_at_least, listing
+from linexp.models import VisionModel, load_model
+from linexp.recording import LayerInfo, list_layers
+from linexp.score import CorrelationScorer
+from linexp.simulation import simulate
+from linexp.store import load_explanations, load_run
+
+# Images shown at each end of a neuron's range.
+_SHOWN = 5
+
+
+def run_show(result: Path, neuron: int) -> None:
+    """Print one neuron: explanation, scores, range, and the images at the two ends of it."""
+    run = load_run(result)
+    explanations = load_explanations(result)
+    if neuron not in explanations:
+        raise ValueError(
+            f"Neuron {neuron} is not in this result. Its {len(explanations)} neurons are "
+            f"{listing(explanations.neurons, 6)}."
+        )
+    chosen = explanations.only([neuron])
+    scores = CorrelationScorer().score(simulate(chosen, run.concepts), run.activations, run.split.test)
+    value = "undefined" if scores.n_undefined else f"{scores.of(neuron):.2f}"
+    values = run.activations.select([neuron]).values[:, 0]
+    print(chosen[neuron])
+    print(f"layer {explanations.layer}, test {scores.metric} {value} on {scores.n_images} images")
+    print(f"activation {values.min():.3g} to {values.max():.3g}, median {values.median():.3g}")
+    for title, descending in (("highest", True), ("lowest", False)):
+        print(f"{title} on")
+        for row in values.argsort(descending=descending, stable=True).tolist()[:_SHOWN]:
+            print(f"  {values[row]:10.3g}  {run.image_names[row]}")
+
+
+def run_layers(model: str, weights: Path | None, depth: int | None, side: int, *, trust_remote_code: bool) -> None:
+    """Print the tree of a model's layers with their output shapes."""
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.tree import Tree
+
+    check_at_least("depth", 1 if depth is None else depth, 1)
+    check_at_least("side", side, 1)
+    loaded = load_model(model, weights=weights, trust_remote_code=trust_remote_code)
+    root = Tree(escape(loaded.name))
+    branches = {"": root}
+    for layer in _try_layers(loaded, side):
+        parent, _, _ = layer.name.rpartition(".")
+        if parent not in branches or (depth is not None and layer.name.count(".") >= depth):
+            continue
+        shape = "×".join(map(str, layer.shape)) if layer.shape is not None else "no tensor"
+        note = {0: "does not run", 1: shape}.get(layer.n_calls, f"{shape}, runs {layer.n_calls} times")
+        style = "" if layer.n_calls == 1 and layer.shape is not None else "dim"
+        branches[layer.name] = branches[parent].add(
+            f"{escape(layer.name)}  [cyan]{escape(layer.kind)}[/]  {note}", style=style
+        )
+    Console(soft_wrap=True, highlight=False).print(root)
+
+
+def _try_layers(model: VisionModel, side: int) -> list[LayerInfo]:
+    try:
+        return list_layers(model, side=side)
+    except RuntimeError as error:
+        raise RuntimeError(
+            f"The model fails on a grey picture of {side} by {side} pixels ({str(error).splitlines()[0]}). "
+            "Give the side that it expects with --side."
+        ) from error

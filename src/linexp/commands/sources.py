@@ -1,0 +1,72 @@
+"""What several commands read alike: pictures and what their classes are called, groups, encoders, calibrations."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from linexp._checks import DifferentImagesError
+from linexp.concepts import Calibration, Encoder, superclasses
+from linexp.concepts.files import open_folder, read_class_names, read_groups
+from linexp.concepts.wordnet import imagenet_classes
+from linexp.images import ImageFolder, Images, ImageSubset
+from linexp.store import Run
+
+IMAGENET, WORDNET = "imagenet", "wordnet"
+
+
+def open_pictures(folder: Path, class_names: str | None) -> ImageFolder:
+    """Open a folder of pictures; ``class_names`` is a file, or "imagenet" where the sub-folders are called by wnids."""
+    if class_names == IMAGENET:
+        return open_folder(folder, {one.wnid: one.name for one in imagenet_classes()}, "ImageNet")
+    names = None if class_names is None else read_class_names(Path(class_names))
+    return open_folder(folder, names, f"'{class_names}'")
+
+
+def open_groups(groups: str | None, images: Images) -> Mapping[str, Any] | None:
+    """Read groups of classes from a file, or let WordNet make them where the classes are ImageNet's ("wordnet")."""
+    if groups == WORDNET:
+        return superclasses(images.label_names)
+    return None if groups is None else read_groups(Path(groups))
+
+
+def find_calibration(path: Path | None, encoder: Encoder) -> Calibration:
+    """Read a calibration from a file, or take the one that comes with linexp; refuse one of another encoder."""
+    if path is None:
+        return Calibration.shipped(encoder.name)
+    calibration = Calibration.from_json(path)
+    calibration.check(encoder.name)
+    return calibration
+
+
+def reopen_pictures(run: Run, folder: Path | None) -> Images:
+    """Open the pictures a result was recorded on, in its order.
+
+    Raises
+    ------
+    FileNotFoundError
+        They are not where they were.
+    DifferentImagesError
+        They are others by now.
+    """
+    before = Path(run.settings["images"])
+    path = before if folder is None else folder
+    if not path.is_dir():
+        raise FileNotFoundError(f"There are no pictures in '{path}'. Say with --images where those of the result are.")
+    found = ImageFolder(path)
+    wanted = _relative(run.image_names, before)
+    place = {name: row for row, name in enumerate(found.files)}
+    missing = [name for name in wanted if name not in place]
+    images = found if missing else ImageSubset(found, [place[name] for name in wanted])
+    if missing or images.fingerprint != run.activations.images:
+        first = f" ('{missing[0]}' is not there)" if missing else ""
+        raise DifferentImagesError(
+            f"The pictures in '{path}' are not those of the result{first}. Say with --images where those are, "
+            "or make the result anew with linexp explain."
+        )
+    return images
+
+
+def _relative(names: Sequence[str], folder: Path) -> list[str]:
+    return [Path(name).relative_to(folder).as_posix() for name in names]

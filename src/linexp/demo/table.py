@@ -1,0 +1,64 @@
+"""What the demo prints: one table of all results, the best neurons, and where to look."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from linexp.demo.clock import Clock
+from linexp.explanation import Explanations
+from linexp.report import best_neurons
+from linexp.score import Scores
+
+
+@dataclass(frozen=True)
+class DemoResult:
+    """What the demo found about one layer with one source of concepts, and where it is.
+
+    ``scores`` are by the concepts that explained, ``judged`` by the simulator.
+    """
+
+    name: str
+    source: str
+    folder: Path
+    explanations: Explanations
+    scores: Scores
+    judged: Scores
+    sheet: Path
+    n_concepts: int
+
+
+def print_results(results: Sequence[DemoResult], n_images: int, clock: Clock) -> None:
+    """Print the table, the seconds of each stage, the best neurons of the last result, and all folders."""
+    from rich.console import Console
+    from rich.table import Table
+
+    # no wider than 80 columns
+    table = Table(title=f"EfficientNet-Lite0 on {n_images:,} OpenMoji pictures: correlation on test pictures")
+    for column in ("layer", "concepts", "used", "neurons", "terms", "by same", "by simulator"):
+        table.add_column(column, justify="left" if column in ("layer", "concepts") else "right", no_wrap=True)
+    for result in results:
+        explanations = result.explanations
+        table.add_row(
+            result.name,
+            result.source,
+            f"{result.n_concepts - len(explanations.dropped_concepts):,}",
+            f"{len(explanations):,}",
+            f"{explanations.mean_terms:.2f}",
+            f"{result.scores.mean:.3f} ± {result.scores.sem:.3f}",
+            f"{result.judged.mean:.3f} ± {result.judged.sem:.3f}",
+        )
+    console = Console(soft_wrap=True, highlight=False)
+    console.print(table)
+    console.print("by same: predicted from the concepts that explained; by simulator: from another network's view")
+    console.print(", ".join(f"{stage} {seconds:.1f} s" for stage, seconds in clock.seconds.items()))
+    last = results[-1]
+    best = best_neurons(last.judged, 5)
+    console.print(f"\nThe best of {last.name} in words, and their correlation by the simulator:")
+    for neuron in best:
+        console.print(f"  {last.judged.of(neuron):.2f}  {last.explanations[neuron]}")
+    console.print("\nIn each folder: sheet.png shows the best neurons, the tables are CSV files.")
+    for result in results:
+        console.print(f"  {result.folder}")
+    console.print(f"Look at one neuron: linexp show {last.folder} {best[0]}")

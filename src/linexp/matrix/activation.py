@@ -1,0 +1,106 @@
+"""What neurons did: one number per image and neuron."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from linexp._checks import listing
+from linexp.matrix._parts import Rows, as_matrix, check_names, fill, take
+
+
+@dataclass(frozen=True, eq=False, init=False)
+class ActivationMatrix:
+    """What each neuron of one layer did on each image: one number per image and neuron.
+
+    Parameters
+    ----------
+    values
+        Activations [images, neurons], finite; anything ``torch.as_tensor`` takes. Kept in float64 if given so, in
+        float32 otherwise.
+    neurons
+        Identifiers of the columns, whole numbers without repeats. Default: 0, 1, 2, …
+    layer
+        Name of the layer the neurons belong to, as in ``model.named_modules()``.
+    images
+        Fingerprint of the images, so that matrices of different images are never combined. ``None``: not known.
+
+    Raises
+    ------
+    ValueError
+        The values are not a matrix, are empty, or contain NaN or infinity (the message names neuron and image).
+    """
+
+    values: Float[Tensor, "images neurons"]
+    neurons: tuple[int, ...] = ()
+    layer: str = ""
+    images: str | None = None
+
+    def __init__(
+        self,
+        values: Any,
+        neurons: Sequence[int] | None = None,
+        layer: str = "",
+        images: str | None = None,
+    ) -> None:
+        tensor = as_matrix(values, "neurons")
+        names = tuple(range(tensor.shape[1])) if neurons is None else tuple(int(neuron) for neuron in neurons)
+        check_names(names, tensor.shape[1], "neurons")
+        check_finite_activations(tensor, names, layer)
+        fill(self, values=tensor, neurons=names, layer=layer, images=images)
+
+    @property
+    def n_images(self) -> int:
+        """Number of rows."""
+        return self.values.shape[0]
+
+    @property
+    def n_neurons(self) -> int:
+        """Number of columns."""
+        return self.values.shape[1]
+
+    def block(self, rows: Rows) -> Float[Tensor, "rows neurons"]:
+        """Return the activations of some images, in the order asked for."""
+        return take(self.values, rows)
+
+    def select(self, neurons: Sequence[int]) -> ActivationMatrix:
+        """Return the matrix of some neurons, named by their identifiers, in the order asked for.
+
+        Raises
+        ------
+        ValueError
+            A neuron is not in this matrix.
+        """
+        place = {neuron: column for column, neuron in enumerate(self.neurons)}
+        missing = [neuron for neuron in neurons if neuron not in place]
+        if missing:
+            raise ValueError(
+                f"Neuron {missing[0]} is not among the {self.n_neurons} neurons of layer '{self.layer}' "
+                f"({listing(self.neurons, 6)}). Choose among these."
+            )
+        columns = [place[neuron] for neuron in neurons]
+        return ActivationMatrix(self.values[:, columns], list(neurons), self.layer, self.images)
+
+
+def check_finite_activations(
+    values: Float[Tensor, "images neurons"],
+    neurons: Sequence[int],
+    layer: str,
+    image_name: Callable[[int], str] = "image {}".format,
+) -> None:
+    """Raise ``ValueError`` naming the first neuron and image whose activation is NaN or infinite."""
+    finite = torch.isfinite(values)
+    if bool(finite.all()):
+        return
+    row, column = (int(index) for index in torch.nonzero(~finite)[0])
+    where = f" of layer '{layer}'" if layer else ""
+    raise ValueError(
+        f"Neuron {neurons[column]}{where} is {values[row, column].item()} on {image_name(row)} "
+        f"({int((~finite).sum())} such values in all). Look at that image and at the model's number format "
+        "(float16 overflows at 65,504), or leave the neuron out."
+    )
