@@ -1,8 +1,8 @@
-"""How good are explanations in words, and what do they depend on? The paper's Tables 5, 6 and 7 on a folder of one's own.
+"""How good are explanations in words, and what do they depend on? The paper's Tables 5, 6 and 7 on one's own pictures.
 
-EfficientNet-Lite0's last layer is explained on a folder of ImageNet classes (sub-folders called by wnids), by labels and
-by ConSE with Lite0, Lite1 and Lite2, and judged by each of the three. Prints Markdown; all scores are of test images,
-all calibrations are fitted on training images.
+EfficientNet-Lite0's last layer is explained on a folder of ImageNet classes (sub-folders called by wnids), by labels
+and by ConSE with Lite0, Lite1 and Lite2, and judged by each of the three. Prints Markdown; all scores are of test
+images, all calibrations are fitted on training images.
 """
 
 from __future__ import annotations
@@ -102,6 +102,7 @@ class Eyes:
         ).calibration
 
     def describe(self, words: Sequence[str], world: World) -> le.ConceptMatrix:
+        """Return how much of each word is in each image."""
         texts = self.encoder.encode_texts(list(words), show_progress=False)
         a, b = self.calibration.a, self.calibration.b
         return le.EmbeddedConceptMatrix(self.images, texts, list(words), a, b, world.activations.images)

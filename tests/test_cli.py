@@ -6,11 +6,9 @@ import inspect
 import re
 import subprocess
 import sys
-import warnings
-from collections.abc import Callable
 from dataclasses import fields
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import pytest
 
@@ -19,15 +17,8 @@ from linexp import cli
 from linexp.commands import ExplainOptions
 from linexp.recording import record_layers
 from tests.colour_world import make_world
+from tests.command_line import Run, command_line
 
-
-class Ended(NamedTuple):
-    code: object
-    out: str
-    err: str
-
-
-Run = Callable[..., Ended]
 COMMANDS = ("explain", "score", "simulate", "calibrate", "show", "layers", "demo")
 START = ("explain", "--model", "mymodels:build", "--images", "pictures", "--seed", "1")
 
@@ -39,24 +30,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def linexp(world: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]):
-    """Return a function that runs the command line in this process, where the tiny world is."""
-    monkeypatch.chdir(world)
-    monkeypatch.setattr(sys, "path", [*sys.path])
-    monkeypatch.setenv("COLUMNS", "200")
-    monkeypatch.setenv("NO_COLOR", "1")
-    monkeypatch.setenv("GOMP_SPINCOUNT", "10000")  # so that what the command line sets is set back
-
-    def run(*arguments: object) -> Ended:
-        monkeypatch.setattr(sys, "argv", ["linexp", *map(str, arguments)])
-        capfd.readouterr()
-        with warnings.catch_warnings():
-            warnings.simplefilter("default", UserWarning)
-            with pytest.raises(SystemExit) as ended:
-                cli.main()
-        return Ended(ended.value.code, *capfd.readouterr())
-
-    yield run
-    sys.modules.pop("mymodels", None)
+    yield from command_line(world, monkeypatch, capfd)
 
 
 def run_python(code: str) -> subprocess.CompletedProcess[str]:

@@ -5,31 +5,19 @@ from __future__ import annotations
 import json
 import re
 import shutil
-import sys
-import warnings
-from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
 
 import pytest
 import torch
 from PIL import Image
 
 import linexp as le
-from linexp import cli
 from linexp.matrix import load_activations
 from linexp.store import load_explanations, load_run
 from tests.colour_encoder import WorldEncoder
 from tests.colour_world import make_world
+from tests.command_line import Run, command_line
 
-
-class Ended(NamedTuple):
-    code: object
-    out: str
-    err: str
-
-
-Run = Callable[..., Ended]
 EXPLAIN = ("explain", "--model", "mymodels:build", "--layer", "stem", "--images", "pictures", "--seed", "1")
 TEXT = (*EXPLAIN, "--concepts", "text", "--encoder", "mymodels:see", "--vocabulary", "words.txt")
 
@@ -41,24 +29,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def linexp(world: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]):
-    """Return a function that runs the command line in this process, where the tiny world is."""
-    monkeypatch.chdir(world)
-    monkeypatch.setattr(sys, "path", [*sys.path])
-    monkeypatch.setenv("COLUMNS", "200")
-    monkeypatch.setenv("NO_COLOR", "1")
-    monkeypatch.setenv("GOMP_SPINCOUNT", "10000")
-
-    def run(*arguments: object) -> Ended:
-        monkeypatch.setattr(sys, "argv", ["linexp", *map(str, arguments)])
-        capfd.readouterr()
-        with warnings.catch_warnings():
-            warnings.simplefilter("default", UserWarning)
-            with pytest.raises(SystemExit) as ended:
-                cli.main()
-        return Ended(ended.value.code, *capfd.readouterr())
-
-    yield run
-    sys.modules.pop("mymodels", None)
+    yield from command_line(world, monkeypatch, capfd)
 
 
 @pytest.fixture
