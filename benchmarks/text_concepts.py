@@ -20,10 +20,12 @@ import linexp as le
 from linexp.concepts.conse import _MeanOfTopClasses
 from linexp.concepts.encoder import unit_length
 from linexp.concepts.wordnet import imagenet_classes
+from linexp.matrix import load_activations, save_activations
 from linexp.models.base import VisionModel
 from linexp.recording.memory import reuse_large_buffers
 
 NETWORKS = (2, 1, 0)
+LOGITS = "logits"
 EXPLAINER, SIMULATOR = 2, 1
 VOCABULARY = "labels+superclasses+imagenet+nouns:8000"
 SIZES = (
@@ -52,31 +54,43 @@ class World:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path, help="folder of pictures, sub-folders called by wnids")
+    parser.add_argument("--keep", type=Path, help="folder to keep the networks' outputs in, and to read them from")
     parser.add_argument("--every", type=int, default=1, help="take every n-th picture only, to try it out")
     arguments = parser.parse_args()
-    world = look(arguments.folder, arguments.every)
+    world = look(arguments.folder, arguments.every, arguments.keep)
     words = {spec: read(spec, world) for spec in dict.fromkeys((VOCABULARY, *SIZES))}
     print_networks(world, words[VOCABULARY])
     print_sizes(world, words)
     print_settings(world, words[VOCABULARY])
 
 
-def look(folder: Path, every: int) -> World:
+def look(folder: Path, every: int, keep: Path | None) -> World:
     names = {one.wnid: one.name for one in imagenet_classes()}
     whole = le.ImageFolder(folder, names)
     images = le.ImageSubset(whole, range(0, len(whole), every))
     labels = le.LabelConcepts(le.superclasses(whole.label_names)).describe(images)
     reuse_large_buffers()
-    activations = le.record(le.load_model("efficientnet_lite0"), "_avg_pooling", images)
-    logits = {number: record_logits(number, images) for number in NETWORKS}
+    activations = record("efficientnet_lite0", "_avg_pooling", images, keep)
+    logits = {number: record(f"efficientnet_lite{number}", LOGITS, images, keep).values for number in NETWORKS}
     print(f"{len(images):,} images, {len(set(images.labels or ()))} classes, {labels.n_concepts} label concepts\n")
     return World(images, le.Split.random(len(images)), activations, labels, logits)
 
 
-def record_logits(number: int, images: le.Images) -> torch.Tensor:
-    model = le.load_model(f"efficientnet_lite{number}")
-    ended = nn.Sequential(OrderedDict(network=model.module, logits=nn.Identity()))
-    return le.record(VisionModel(model.name, ended, model.preprocess), "logits", images).values
+def record(name: str, layer: str, images: le.Images, keep: Path | None) -> le.ActivationMatrix:
+    """Record a layer, or what the network returns, unless that was kept from an earlier run."""
+    path = None if keep is None else keep / f"{name}-{layer}.safetensors"
+    if path is not None and path.exists():
+        found = load_activations(path)
+        if found.images == images.fingerprint:
+            return found
+    model = le.load_model(name)
+    if layer == LOGITS:
+        ended = nn.Sequential(OrderedDict(network=model.module, logits=nn.Identity()))
+        model = VisionModel(name, ended, model.preprocess)
+    found = le.record(model, layer, images)
+    if path is not None:
+        save_activations(path, found)
+    return found
 
 
 def read(spec: str, world: World) -> tuple[str, ...]:

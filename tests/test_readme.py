@@ -9,8 +9,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from linexp.demo.pictures import draw_pictures
+from linexp.demo.words import emoji_words
+
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+PAGES = ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "docs/paper-map.md", "docs/text-concepts.md")
+WORDS = (ROOT / "docs" / "text-concepts.md").read_text(encoding="utf-8")
 
 
 def make_pictures(folder: Path) -> None:
@@ -38,8 +43,16 @@ def test_the_example_runs(tmp_path, monkeypatch, capsys):
     assert (tmp_path / "explanations.csv").read_text(encoding="utf-8").startswith("layer,neuron,outcome")
 
 
+def test_the_example_with_words_runs(tmp_path, monkeypatch, capsys):
+    words = [word for word in emoji_words() if word.group == "food & drink"]
+    draw_pictures([word.stem for word in words], tmp_path / "pictures", workers=1)
+    monkeypatch.chdir(tmp_path)
+    exec(re.findall(r"```python\n(.*?)```", WORDS, flags=re.DOTALL)[0], {})  # noqa: S102 - the page's own code
+    assert re.search(r"correlation 0\.\d{4} ± 0\.\d{4} \(\d+ neurons", capsys.readouterr().out)
+
+
 def test_every_command_named_exists():
-    commands = set(re.findall(r"^(?:\$ )?linexp (\w+)", README, flags=re.MULTILINE))
+    commands = set(re.findall(r"^(?:\$ )?linexp (\w+)", README + WORDS, flags=re.MULTILINE))
     assert commands
     for command in commands:
         subprocess.run([sys.executable, "-m", "linexp", command, "--help"], check=True, capture_output=True)
@@ -51,7 +64,9 @@ def test_every_target_named_exists():
         assert re.search(rf"^{target}:", makefile, flags=re.MULTILINE)
 
 
-@pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md", "CHANGELOG.md", "docs/paper-map.md"])
+@pytest.mark.parametrize(
+    "page", ["README.md", "CONTRIBUTING.md", "CHANGELOG.md", "docs/paper-map.md", "docs/text-concepts.md"]
+)
 def test_links_lead_somewhere(page):
     text = (ROOT / page).read_text(encoding="utf-8")
     for link in re.findall(r"\]\(([^)#]+)\)", text) + re.findall(r'src="([^"]+)"', text):

@@ -4,6 +4,8 @@ from linexp.solve.elastic_net import ElasticNetFit, solve_elastic_net
 from linexp.solve.greedy import search_greedy
 from linexp.solve.least_squares import Solution, refit
 from linexp.solve.moments import ColumnRange, Moments, accumulate_moments, measure_columns
+from linexp.solve.stepwise import search_stepwise
+from linexp.solve.swaps import search_swaps
 from linexp.solve.top import search_top
 
 __all__ = [
@@ -15,6 +17,8 @@ __all__ = [
     "measure_columns",
     "refit",
     "search_greedy",
+    "search_stepwise",
+    "search_swaps",
     "search_top",
     "solve_elastic_net",
 ]

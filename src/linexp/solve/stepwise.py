@@ -1,0 +1,177 @@
+"""Forward selection over all concepts for all neurons at once, its length chosen from training and validation fit."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from linexp.solve._compiled import compiled, share_neurons
+from linexp.solve.least_squares import COLLINEAR, Solution, correlation, grow, solve
+from linexp.solve.moments import Moments
+
+Array = NDArray[np.float64]
+Indices = NDArray[np.int64]
+
+# A concept must beat one before it by this share: more than rounding, so that of equal concepts the first is taken.
+_TIE = 1e-9
+# Taken off the training fit for each term, in units of log(concepts) × residual variance / images. The best of many
+# useless concepts gains 2 of them where it was chosen, and loses as much on other images.
+_SEARCH_COST = 3.0
+
+
+def search_stepwise(train: Moments, val: Moments, *, max_terms: int = 10, min_gain: float = 0.02) -> Solution:
+    """Add, one after the other, the concept that reduces the squared error on the training images most.
+
+    All concepts are candidates for each term, whatever the sign of their weight; combinations of those already there
+    are skipped. Of the sizes 0 to ``max_terms`` the one is kept whose expected correlation on other images, less
+    ``min_gain`` for each term, is largest. What is expected comes from all images: the share of variance explained on
+    the training images, less what searching for the terms alone would have gained, and that on the validation images,
+    averaged by the number of images. A size whose validation correlation is not positive is out. Each neuron's result
+    is its own: it does not depend on the others.
+
+    Parameters
+    ----------
+    train, val
+        Moments of the same columns over the training and the validation images.
+    max_terms
+        Most terms per neuron.
+    min_gain
+        Price of a term: the correlation that it must be expected to add, from 0 to 1.
+
+    References
+    ----------
+    Foster & George (1994), The risk inflation criterion for multiple regression: the cost of a search.
+    """
+    n_neurons = len(train.neuron_variance)
+    most = min(max_terms, len(train.gram))
+    solution = Solution(np.full((n_neurons, most), -1), np.zeros((n_neurons, most)), np.full(n_neurons, np.nan))
+    gram, cross = train.gram.numpy(), np.ascontiguousarray(train.cross.numpy().T)
+    val_gram, val_cross = val.gram.numpy(), np.ascontiguousarray(val.cross.numpy().T)
+    variance, val_variance = train.neuron_variance.numpy(), val.neuron_variance.numpy()
+    cost = _SEARCH_COST * np.log(len(gram)) / train.n_images
+    val_share = val.n_images / (train.n_images + val.n_images)
+
+    def work(part: slice) -> None:
+        _search_neurons(
+            gram,
+            cross[part],
+            variance[part],
+            val_gram,
+            val_cross[part],
+            val_variance[part],
+            cost,
+            val_share,
+            min_gain,
+            solution.concepts[part],
+            solution.weights[part],
+            solution.val_correlation[part],
+        )
+
+    share_neurons(n_neurons, work)
+    return solution
+
+
+@compiled
+def _search_neurons(
+    gram: Array,
+    cross: Array,
+    variance: Array,
+    val_gram: Array,
+    val_cross: Array,
+    val_variance: Array,
+    cost: float,
+    val_share: float,
+    min_gain: float,
+    concepts: Indices,
+    weights: Array,
+    val_correlation: Array,
+) -> None:
+    for neuron in range(len(cross)):
+        val_correlation[neuron] = _search_one(
+            gram,
+            cross[neuron],
+            variance[neuron],
+            val_gram,
+            val_cross[neuron],
+            val_variance[neuron],
+            cost,
+            val_share,
+            min_gain,
+            concepts[neuron],
+            weights[neuron],
+        )
+
+
+@compiled
+def _search_one(
+    gram: Array,
+    cross: Array,
+    variance: float,
+    val_gram: Array,
+    val_cross: Array,
+    val_variance: float,
+    cost: float,
+    val_share: float,
+    min_gain: float,
+    chosen: Indices,
+    weights: Array,
+) -> float:
+    most = len(chosen)
+    factor, rotated, trial = np.zeros((most, most)), np.zeros(most), np.zeros(most)
+    rows, slack, left = np.empty((most, len(cross))), cross.copy(), np.diag(gram).copy()
+    best, best_size, best_value, explained = 0.0, 0, np.nan, 0.0
+    for n_terms in range(most):
+        concept = choose_next(gram, slack, left)
+        if concept < 0 or not grow(gram, cross, chosen, n_terms, factor, rotated, concept):
+            break
+        chosen[n_terms] = concept
+        explained += add_concept(gram, concept, n_terms, rows, slack, left) ** 2 / variance
+        solve(factor, rotated, n_terms + 1, trial)
+        value = correlation(val_gram, val_cross, val_variance, chosen, n_terms + 1, trial)
+        expected = (1 - val_share) * (explained - cost * (n_terms + 1) * (1 - explained)) + val_share * value * value
+        score = np.sqrt(max(expected, 0.0)) - min_gain * (n_terms + 1)
+        if value > 0.0 and score > best:
+            best, best_size, best_value = score, n_terms + 1, value
+            weights[: n_terms + 1] = trial[: n_terms + 1]
+    chosen[best_size:] = -1
+    return best_value
+
+
+@compiled
+def choose_next(gram: Array, slack: Array, left: Array) -> int:
+    """Return the concept that would reduce the squared error most, the first of equals; -1 if none would.
+
+    ``slack`` is the covariance of each concept with what is left of the neuron, ``left`` the variance of what the
+    terms so far leave of the concept.
+    """
+    best = -1
+    most = 0.0
+    for concept in range(len(slack)):
+        if left[concept] > COLLINEAR * gram[concept, concept]:
+            gain = slack[concept] * slack[concept] / left[concept]
+            if gain > most * (1 + _TIE):
+                best = concept
+                most = gain
+    return best
+
+
+@compiled
+def add_concept(gram: Array, concept: int, n_terms: int, rows: Array, slack: Array, left: Array) -> float:
+    """Add a concept to ``n_terms`` others: bring ``slack`` and ``left`` up to date.
+
+    Row ``n_terms`` of ``rows`` becomes the covariance of all concepts with the part of this one that the others do not
+    explain, at unit variance. Returns the covariance of the neuron with that part.
+    """
+    row = rows[n_terms]
+    row[:] = gram[concept]
+    for before in range(n_terms):
+        shared = rows[before, concept]
+        for place in range(len(row)):
+            row[place] -= shared * rows[before, place]
+    length = np.sqrt(row[concept])
+    along = slack[concept] / length
+    for place in range(len(row)):
+        row[place] /= length
+        slack[place] -= along * row[place]
+        left[place] -= row[place] * row[place]
+    return along

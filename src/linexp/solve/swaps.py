@@ -1,0 +1,225 @@
+"""Best-subset search by swaps, for what concepts can predict of a neuron rather than for its noise."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from linexp.solve._compiled import compiled, share_neurons
+from linexp.solve.least_squares import COLLINEAR, UNDEFINED, Solution, refit
+from linexp.solve.moments import Moments
+from linexp.solve.stepwise import add_concept, choose_next
+
+Array = NDArray[np.float64]
+Indices = NDArray[np.int64]
+
+# Ridge penalties tried for the reference: right for neurons with so much noise variance per predictable variance.
+_NOISE_TO_SIGNAL = (0.01, 0.3, 2.0, 6.0, 20.0)
+# A swap must explain this share more of the reference than doing nothing, or than a swap before it: more than
+# rounding, so that no swap is undone and of equal concepts the first is taken.
+_SMALLEST_SWAP = 1e-9
+
+
+def search_swaps(train: Moments, val: Moments, *, max_terms: int = 10, min_gain: float = 0.02) -> Solution:
+    """Find for each size the terms that best stand for the best prediction of the neuron, and keep the best size.
+
+    First a ridge regression on all concepts, the reference, predicts each neuron as well as they allow; its penalty is
+    chosen for each neuron by generalised cross-validation, on the training and validation images together. Terms are
+    then chosen to reproduce the reference, not the noisy neuron: each next one over all concepts, followed by swaps of
+    one term for any other concept as long as that explains more. The correlation to be expected on other images is
+    that of the reference, known from the cross-validation, times that between the short fit and the reference. The
+    size is kept at which it is largest, less ``min_gain`` for each term, so terms go to neurons where they buy most.
+    Weights are least squares on the training images, as in the other searches. Each neuron's result is its own: it
+    does not depend on the others.
+
+    Parameters
+    ----------
+    train, val
+        Moments of the same columns over the training and the validation images.
+    max_terms
+        Most terms per neuron.
+    min_gain
+        Price of a term: the correlation that it must be expected to add, from 0 to 1. A neuron of which nothing can
+        be predicted at that price gets no term.
+
+    References
+    ----------
+    Piironen, Paasiniemi & Vehtari (2020), Projective inference in high-dimensional problems; Golub, Heath & Wahba
+    (1979), Generalized cross-validation; swaps: Hazimeh & Mazumder (2020), Fast best subset selection.
+    """
+    n_neurons = len(train.neuron_variance)
+    most = min(max_terms, len(train.gram))
+    solution = Solution(np.full((n_neurons, most), -1), np.zeros((n_neurons, most)), np.full(n_neurons, np.nan))
+    together = train.merge(val)
+    scale = np.sqrt(together.concept_variance.numpy())
+    scale[scale == 0] = 1
+    all_gram = together.gram.numpy() / scale / scale[:, None]
+    all_cross = together.cross.numpy() / scale[:, None]
+    targets, spread, ceiling = _fit_reference(all_gram, all_cross, together.neuron_variance.numpy(), together.n_images)
+    target = np.ascontiguousarray(targets.T)
+    gram, cross = train.gram.numpy(), np.ascontiguousarray(train.cross.numpy().T)
+    val_gram, val_cross = val.gram.numpy(), np.ascontiguousarray(val.cross.numpy().T)
+    val_variance = val.neuron_variance.numpy()
+
+    def work(part: slice) -> None:
+        wanted = np.full(solution.concepts[part].shape, -1)
+        _choose_terms(all_gram, target[part], spread[part], ceiling[part], min_gain, wanted)
+        _refit_neurons(
+            gram,
+            cross[part],
+            val_gram,
+            val_cross[part],
+            val_variance[part],
+            wanted,
+            solution.concepts[part],
+            solution.weights[part],
+            solution.val_correlation[part],
+        )
+
+    share_neurons(n_neurons, work)
+    return solution
+
+
+def _fit_reference(gram: Array, cross: Array, variance: Array, n_images: int) -> tuple[Array, Array, Array]:
+    """Predict each neuron from all concepts by ridge regression.
+
+    Returns the covariance of concepts and prediction, the variance of the prediction, and its correlation with the
+    neuron as generalised cross-validation expects it on other images; 0 where it expects none.
+    """
+    n_varying = max(np.count_nonzero(gram.diagonal()), 1)
+    targets, spread, least = np.zeros_like(cross), np.zeros_like(variance), variance.copy()
+    for noise in _NOISE_TO_SIGNAL:
+        penalty = noise * n_varying / n_images
+        inverse = np.linalg.inv(gram + penalty * np.eye(len(gram)))
+        freedom = 1 + len(gram) - penalty * float(np.trace(inverse))
+        weights = inverse @ cross
+        along, size = np.einsum("cn,cn->n", weights, cross), np.einsum("cn,cn->n", weights, weights)
+        error = (variance - along - penalty * size) / (1 - freedom / n_images) ** 2
+        better = error < least
+        least[better] = error[better]
+        spread[better] = (along - penalty * size)[better]
+        np.copyto(targets, cross - penalty * weights, where=better)
+    share = np.divide(variance - least, variance, out=np.zeros_like(variance), where=(variance > 0) & (spread > 0))
+    return targets, spread, np.sqrt(share)
+
+
+@compiled
+def _choose_terms(gram: Array, target: Array, spread: Array, ceiling: Array, min_gain: float, wanted: Indices) -> None:
+    for neuron in range(len(target)):
+        if ceiling[neuron] > 0.0:
+            _choose_for_one(gram, target[neuron], spread[neuron], ceiling[neuron], min_gain, wanted[neuron])
+
+
+@compiled
+def _refit_neurons(
+    gram: Array,
+    cross: Array,
+    val_gram: Array,
+    val_cross: Array,
+    val_variance: Array,
+    wanted: Indices,
+    concepts: Indices,
+    weights: Array,
+    val_correlation: Array,
+) -> None:
+    for neuron in range(len(cross)):
+        value = refit(
+            gram,
+            cross[neuron],
+            val_gram,
+            val_cross[neuron],
+            val_variance[neuron],
+            wanted[neuron],
+            concepts[neuron],
+            weights[neuron],
+        )
+        if value != UNDEFINED:
+            val_correlation[neuron] = value
+
+
+@compiled
+def _choose_for_one(
+    gram: Array, target: Array, spread: float, ceiling: float, min_gain: float, wanted: Indices
+) -> None:
+    most = len(wanted)
+    chosen, along = np.full(most, -1), np.zeros(most)
+    rows, slack, left = np.empty((most, len(target))), target.copy(), np.diag(gram).copy()
+    best = 0.0
+    for n_terms in range(1, most + 1):
+        if ceiling - min_gain * n_terms <= best:  # no larger size can be worth its price
+            break
+        concept = choose_next(gram, slack, left)
+        if concept < 0:
+            break
+        chosen[n_terms - 1] = concept
+        along[n_terms - 1] = add_concept(gram, concept, n_terms - 1, rows, slack, left)
+        _swap_terms(gram, target, spread, chosen[:n_terms], rows, along, slack, left)
+        explained = 0.0
+        for place in range(n_terms):
+            explained += along[place] * along[place]
+        score = ceiling * np.sqrt(min(explained / spread, 1.0)) - min_gain * n_terms
+        if score > best:
+            best = score
+            wanted[:n_terms] = chosen[:n_terms]
+
+
+@compiled
+def _swap_terms(
+    gram: Array, target: Array, spread: float, chosen: Indices, rows: Array, along: Array, slack: Array, left: Array
+) -> None:
+    """Replace one term by another concept, the best such pair each time, as long as that explains more."""
+    n_terms = len(chosen)
+    for _ in range(100 if n_terms > 1 else 0):
+        place, concept = _best_swap(gram, spread, chosen, rows, along, slack, left)
+        if place < 0:
+            return
+        chosen[place] = concept
+        slack[:] = target
+        for other in range(len(left)):
+            left[other] = gram[other, other]
+        for term in range(n_terms):
+            along[term] = add_concept(gram, chosen[term], term, rows, slack, left)
+
+
+@compiled
+def _best_swap(
+    gram: Array, spread: float, chosen: Indices, rows: Array, along: Array, slack: Array, left: Array
+) -> tuple[int, int]:
+    """Return the term to drop and the concept to take; -1, -1 if no pair explains more than the terms there are."""
+    inverse = _invert_factor(chosen, rows)
+    best_place, best_concept, most = -1, -1, 0.0
+    shared = np.empty(len(slack))
+    for place in range(len(chosen)):
+        # What only this term explains: its least-squares weight, and how much of every concept moves with it.
+        weight, precision = 0.0, 0.0
+        shared[:] = 0.0
+        for row in range(place, len(chosen)):
+            value = inverse[row, place]
+            weight += value * along[row]
+            precision += value * value
+            for concept in range(len(shared)):
+                shared[concept] += value * rows[row, concept]
+        loss = weight * weight / precision
+        for concept in range(len(shared)):
+            variance = left[concept] + shared[concept] * shared[concept] / precision
+            if variance > COLLINEAR * gram[concept, concept]:
+                pull = slack[concept] + shared[concept] * weight / precision
+                gain = pull * pull / variance - loss
+                if gain > most + _SMALLEST_SWAP * spread:
+                    best_place, best_concept, most = place, concept, gain
+    return best_place, best_concept
+
+
+@compiled
+def _invert_factor(chosen: Indices, rows: Array) -> Array:
+    """Invert the Cholesky factor of the terms' Gram matrix, which stands in ``rows``."""
+    n_terms = len(chosen)
+    inverse = np.zeros((n_terms, n_terms))
+    for column in range(n_terms):
+        inverse[column, column] = 1.0 / rows[column, chosen[column]]
+        for row in range(column + 1, n_terms):
+            value = 0.0
+            for between in range(column, row):
+                value -= rows[between, chosen[row]] * inverse[between, column]
+            inverse[row, column] = value / rows[row, chosen[row]]
+    return inverse
