@@ -135,8 +135,14 @@ def test_the_table_has_a_row_for_each_neuron():
     frame = ALL.to_frame()
     assert frame.index.tolist() == [17, 4, 900, 2, 3]
     assert frame.index.name == "neuron"
-    assert frame.columns.tolist() == ["layer", "outcome", "n_terms", "val_correlation", "bias", "explanation"]
-    assert frame.loc[17].tolist() == ["layer4", "explained", 2, 0.5234, -0.3, SKI.formula]
+    columns = ["layer", "outcome", "n_terms", "val_correlation", "val_error", "least_kept", "bias", "explanation"]
+    assert frame.columns.tolist() == columns
+    assert frame.drop(columns=["val_error", "least_kept"]).loc[17].tolist() == (
+        ["layer4", "explained", 2, 0.5234, -0.3, SKI.formula]
+    )
+    assert frame[["val_error", "least_kept"]].isna().all(axis=None)
+    sure = Explanation(1, (Term("snow", 1.0, 0.1, 0.95), Term("ice", 0.5, 0.2, 0.4)), 0, 0.5, val_error=0.02)
+    assert Explanations((sure,)).to_frame().loc[1, ["val_error", "least_kept"]].tolist() == [0.02, 0.4]
     assert frame.loc[2, "explanation"] == ""
     assert np.isnan(frame.loc[900, "val_correlation"])
     assert len(Explanations(()).to_frame()) == 0

@@ -25,9 +25,10 @@ TERMS = st.lists(NAMES, unique=True, min_size=1, max_size=4)
 def an_explanation(draw: st.DrawFn, neuron: int) -> Explanation:
     outcome = draw(st.sampled_from(["explained", "empty", "constant"]))
     names = draw(TERMS) if outcome == "explained" else []
-    terms = tuple(Term(name, draw(NUMBERS)) for name in names)
+    error, share = st.none() | st.floats(0, 1e9), st.none() | st.floats(0, 1)
+    terms = tuple(Term(name, draw(NUMBERS), draw(error), draw(share)) for name in names)
     val = draw(st.none() | st.floats(-1, 1))
-    return Explanation(neuron, terms, draw(NUMBERS), val, outcome)
+    return Explanation(neuron, terms, draw(NUMBERS), val, outcome, draw(error))
 
 
 @st.composite
@@ -54,14 +55,15 @@ def test_comes_back_to_the_last_bit(tmp_path: Path, explanations: Explanations):
 
 def test_the_layout_is_as_documented(tmp_path: Path):
     items = (
-        Explanation(3, (Term("snow", 2.5), Term("ski, slope", -1.0)), 0.125, 0.5),
+        Explanation(3, (Term("snow", 2.5, 0.25, 0.9), Term("ski, slope", -1.0)), 0.125, 0.5, val_error=0.03),
         Explanation(1, (), 0.75, None, "empty"),
     )
     Explanations(items, "layer4").to_csv(tmp_path / "e.csv")
     assert (tmp_path / "e.csv").read_bytes().decode() == (
-        "layer,neuron,outcome,n_terms,val_correlation,bias,weight0,concept0,weight1,concept1\n"
-        'layer4,3,explained,2,0.5,0.125,2.5,snow,-1.0,"ski, slope"\n'
-        "layer4,1,empty,0,,0.75,,,,\n"
+        "layer,neuron,outcome,n_terms,val_correlation,val_error,bias,"
+        "weight0,concept0,error0,kept0,weight1,concept1,error1,kept1\n"
+        'layer4,3,explained,2,0.5,0.03,0.125,2.5,snow,0.25,0.9,-1.0,"ski, slope",,\n'
+        "layer4,1,empty,0,,,0.75,,,,,,,,\n"
     )
 
 

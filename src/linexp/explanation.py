@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal, cast, overload
 
 from linexp._checks import check_at_least, check_choice, listing
-from linexp.explanation_csv import OUTCOMES, Row, read_rows, write_rows
+from linexp.explanation_csv import OUTCOMES, Cell, Row, read_rows, write_rows
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -23,10 +23,25 @@ _ROUNDING = 1e-9
 
 @dataclass(frozen=True)
 class Term:
-    """One concept and its weight: how much the neuron's activation rises when the concept is fully present."""
+    """One concept and its weight: how much the neuron's activation rises when the concept is fully present.
+
+    Parameters
+    ----------
+    concept
+        Its name.
+    weight
+        In units of the neuron's activation.
+    error
+        Standard error of the weight, the terms being given; ``None`` if unknown.
+    kept
+        How sure the choice is: the share, from 0 to 1, of repetitions with a part of the images left out in which the
+        term was chosen again; ``None`` if unknown.
+    """
 
     concept: str
     weight: float
+    error: float | None = None
+    kept: float | None = None
 
     def __str__(self) -> str:
         return f"{format_number(self.weight)}·{self.concept}"
@@ -49,6 +64,8 @@ class Explanation:
     outcome
         "explained"; "empty": no concept predicts the neuron, there is no term and the bias is its mean; "constant":
         the neuron has the same activation on every training image (it is "dead"), there is nothing to explain.
+    val_error
+        Standard error of the validation correlation, the terms being given; ``None`` if unknown.
     """
 
     neuron: int
@@ -56,6 +73,7 @@ class Explanation:
     bias: float = 0.0
     val_correlation: float | None = None
     outcome: Outcome = "explained"
+    val_error: float | None = None
 
     def __post_init__(self) -> None:
         check_choice("outcome", self.outcome, OUTCOMES)
@@ -202,7 +220,10 @@ class Explanations:
         return "\n".join(shown) or "no explanations"
 
     def to_frame(self) -> pd.DataFrame:
-        """Return a table with one row per neuron: layer, outcome, n_terms, val_correlation, bias, explanation."""
+        """Return a table with one row per neuron: its outcome, its correlation and what its terms are.
+
+        ``least_kept`` is the ``Term.kept`` of its least sure term.
+        """
         import pandas as pd
 
         columns = {
@@ -210,22 +231,26 @@ class Explanations:
             "outcome": [item.outcome for item in self.items],
             "n_terms": [len(item.terms) for item in self.items],
             "val_correlation": [item.val_correlation for item in self.items],
+            "val_error": [item.val_error for item in self.items],
+            "least_kept": [
+                min((term.kept for term in item.terms if term.kept is not None), default=None) for item in self
+            ],
             "bias": [item.bias for item in self.items],
             "explanation": [item.formula if item.terms else "" for item in self.items],
         }
         frame = pd.DataFrame(columns, index=pd.Index(self.neurons, name="neuron"))
-        return frame.astype({"val_correlation": float})
+        return frame.astype(dict.fromkeys(("val_correlation", "val_error", "least_kept"), float))
 
     def to_csv(self, path: str | Path) -> None:
-        """Write ``layer, neuron, outcome, n_terms, val_correlation, bias, weight0, concept0, …``, UTF-8.
+        """Write one line for each neuron, UTF-8: its outcome, correlation, bias and terms, with their errors.
 
         Reading it back with ``from_csv`` gives equal explanations, to the last bit; ``dropped_concepts`` are not
         written.
         """
         rows = [
-            Row(self.layer, item.neuron, item.outcome, pairs, item.bias, item.val_correlation)
+            Row(self.layer, item.neuron, item.outcome, cells, item.bias, item.val_correlation, item.val_error)
             for item in self.items
-            for pairs in (tuple((term.concept, term.weight) for term in item.terms),)
+            for cells in (tuple(Cell(term.concept, term.weight, term.error, term.kept) for term in item.terms),)
         ]
         write_rows(Path(path), rows)
 
@@ -245,8 +270,8 @@ class Explanations:
 
 
 def _from_row(row: Row) -> Explanation:
-    terms = tuple(Term(concept, weight) for concept, weight in row.terms)
-    return Explanation(row.neuron, terms, row.bias, row.val_correlation, cast(Outcome, row.outcome))
+    terms = tuple(Term(*cell) for cell in row.terms)
+    return Explanation(row.neuron, terms, row.bias, row.val_correlation, cast(Outcome, row.outcome), row.val_error)
 
 
 def format_number(value: float) -> str:

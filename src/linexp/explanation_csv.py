@@ -16,6 +16,17 @@ OUTCOMES = ("explained", "empty", "constant")
 
 # What stands behind the last term in the authors' files.
 _PADDING = ("0", 0.0)
+_LEADING = ("layer", "neuron", "outcome", "n_terms", "val_correlation", "val_error", "bias")
+_KINDS = ("weight", "concept", "error", "kept")
+
+
+class Cell(NamedTuple):
+    """One term in plain values; see ``linexp.Term`` for their meaning."""
+
+    concept: str
+    weight: float
+    error: float | None = None
+    kept: float | None = None
 
 
 class Row(NamedTuple):
@@ -24,24 +35,31 @@ class Row(NamedTuple):
     layer: str
     neuron: int
     outcome: str
-    terms: tuple[tuple[str, float], ...]
+    terms: tuple[Cell, ...]
     bias: float
     val_correlation: float | None
+    val_error: float | None = None
 
 
 def write_rows(path: Path, rows: Sequence[Row]) -> None:
-    """Write our layout: ``layer, neuron, outcome, n_terms, val_correlation, bias, weight0, concept0, …``.
+    """Write our layout: a line for each explanation, four columns for each term.
 
-    Numbers are written with all their digits, so that reading gives back the same bits.
+    The columns are ``layer, neuron, outcome, n_terms, val_correlation, val_error, bias``, then ``weight0, concept0,
+    error0, kept0`` and so on. What is unknown is left empty. Numbers are written with all their digits, so that reading
+    gives back the same bits.
     """
     most = max((len(row.terms) for row in rows), default=0)
-    pairs = [f"{kind}{place}" for place in range(most) for kind in ("weight", "concept")]
-    lines: list[list[object]] = [["layer", "neuron", "outcome", "n_terms", "val_correlation", "bias", *pairs]]
+    header = [*_LEADING, *(f"{kind}{place}" for place in range(most) for kind in _KINDS)]
+    lines: list[Sequence[object]] = [header]
     for row in rows:
-        terms = [cell for concept, weight in row.terms for cell in (_digits(weight), concept)]
-        terms += [""] * (2 * most - len(terms))
-        correlation = "" if row.val_correlation is None else _digits(row.val_correlation)
-        lines.append([row.layer, row.neuron, row.outcome, len(row.terms), correlation, _digits(row.bias), *terms])
+        terms = [
+            cell
+            for term in row.terms
+            for cell in (_digits(term.weight), term.concept, _digits(term.error), _digits(term.kept))
+        ]
+        terms += [""] * (len(header) - len(_LEADING) - len(terms))
+        quality = (_digits(row.val_correlation), _digits(row.val_error), _digits(row.bias))
+        lines.append([row.layer, row.neuron, row.outcome, len(row.terms), *quality, *terms])
     path.write_bytes(csv_text(lines).encode())
 
 
@@ -60,8 +78,8 @@ class _Pieces(list[str]):
         self.append(piece)
 
 
-def _digits(value: float) -> str:
-    return repr(float(value))  # a NumPy number would write its type too
+def _digits(value: float | None) -> str:
+    return "" if value is None else repr(float(value))  # a NumPy number would write its type too
 
 
 def read_rows(path: Path) -> list[Row]:
@@ -147,6 +165,15 @@ class _Line:
             self.fail(f"{column} is {value}, not a correlation from -1 to 1")
         return value
 
+    def error_in(self, column: str) -> float | None:
+        """Return a number from 0 on; ``None`` where there is no such column or nothing in it."""
+        if not self.cells.get(column, "").strip():
+            return None
+        value = self.number_in(column)
+        if value < 0:
+            self.fail(f"{column} is {value}, not a number from 0 on")
+        return value
+
 
 def _choose_layout(path: Path, header: Sequence[str]) -> Callable[[_Line], Row]:
     _check_columns(path, header)
@@ -185,10 +212,18 @@ def _parse_ours(line: _Line) -> Row:
         line.fail(f"n_terms is {n_terms}, but more terms are filled in")
     if (n_terms > 0) != (outcome == "explained"):
         line.fail(f"outcome is '{outcome}' with {n_terms} terms")
-    terms = tuple((line.concept_in(f"concept{k}"), line.number_in(f"weight{k}")) for k in range(n_terms))
-    for place, (concept, _) in enumerate(terms):
-        if concept in (name for name, _ in terms[:place]):
-            line.fail(f"the concept '{concept}' stands in two terms")
+    terms = tuple(
+        Cell(
+            line.concept_in(f"concept{k}"),
+            line.number_in(f"weight{k}"),
+            line.error_in(f"error{k}"),
+            line.error_in(f"kept{k}"),
+        )
+        for k in range(n_terms)
+    )
+    for place, term in enumerate(terms):
+        if term.concept in (other.concept for other in terms[:place]):
+            line.fail(f"the concept '{term.concept}' stands in two terms")
     return Row(
         line.cells.get("layer", ""),
         line.whole_number_in("neuron"),
@@ -196,11 +231,12 @@ def _parse_ours(line: _Line) -> Row:
         terms,
         line.number_in("bias"),
         line.correlation_in("val_correlation"),
+        line.error_in("val_error"),
     )
 
 
 def _beyond(columns: Iterable[str], n_terms: int) -> list[str]:
-    numbered = ((column, re.fullmatch(r"(?:weight|concept)(\d+)", column)) for column in columns)
+    numbered = ((column, re.fullmatch(r"(?:weight|concept|error|kept)(\d+)", column)) for column in columns)
     return [column for column, match in numbered if match and int(match[1]) >= n_terms]
 
 
@@ -217,14 +253,14 @@ def _parse_authors(line: _Line) -> Row:
         line.cells.get("layer", ""),
         line.whole_number_in("unit"),
         "explained" if terms else "empty",
-        tuple(terms),
+        tuple(Cell(*term) for term in terms),
         line.number_in("bias"),
         line.correlation_in("val correlation"),
     )
 
 
 def _parse_baseline(line: _Line) -> Row:
-    terms = ((line.concept_in("description"), 1.0),)
+    terms = (Cell(line.concept_in("description"), 1.0),)
     return Row(line.cells.get("layer", ""), line.whole_number_in("unit"), "explained", terms, 0.0, None)
 
 

@@ -58,16 +58,26 @@ def explain(
     channels: Annotated[str, option("WHERE", "Where feature maps have their channels: first or last.")] = "first",
     token: Annotated[int, option("N", "Which token --pool token takes; 0 is the class token.")] = 0,
     search: Annotated[
-        str, option("HOW", "greedy: term by term (the paper's); top: largest elastic-net weights.")
+        str,
+        option(
+            "HOW",
+            "greedy: the paper's. stepwise: by fit over all concepts. swaps: the best subset, truest on new images. "
+            "top: largest elastic-net weights.",
+        ),
     ] = "greedy",
     max_terms: Annotated[int, option("N", "Most terms of an explanation.")] = 10,
     n_candidates: Annotated[int, option("N", "Concepts the greedy search tries for each term.")] = 10,
-    min_gain: Annotated[float, option("X", "Validation correlation each term after the first must add.")] = 0.02,
+    min_gain: Annotated[
+        float, option("X", "Correlation each term must add: in greedy, on validation images and after the first.")
+    ] = 0.02,
     strength: Annotated[float, option("X", "Weight of the elastic net's penalty; more: fewer candidates.")] = 0.05,
     l1_ratio: Annotated[float, option("X", "Share of the L1 norm in that penalty, above 0, at most 1.")] = 0.99,
     min_activity: Annotated[
         float, option("X", "Leave out concepts whose five highest presences have a lower mean.")
     ] = 0.5,
+    n_shards: Annotated[
+        int, option("N", "Parts of the images left out in turn to get standard errors; 0: no errors.")
+    ] = 20,
     seed: Seed = 0,
     device: Device = None,
     batch_size: BatchSize = None,
@@ -90,6 +100,7 @@ def explain(
         min_gain=min_gain,
         search=search,  # pyright: ignore[reportArgumentType] - checked by the explainer itself
         min_activity=min_activity,
+        n_shards=n_shards,
     )
     options = ExplainOptions(
         model=model,

@@ -2,41 +2,48 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Literal
+import warnings
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from functools import partial, reduce
+from typing import Literal, get_args
 
-import numpy as np
 import torch
 from jaxtyping import Bool
 from torch import Tensor
 
 from linexp._checks import check_at_least, check_choice, check_same_images, check_within
-from linexp.explanation import Explanation, Explanations, Term
+from linexp.explain.words import in_words
+from linexp.explanation import Explanation, Explanations
 from linexp.matrix import ActivationMatrix, ConceptMatrix
 from linexp.solve import (
     Moments,
     Solution,
     accumulate_moments,
+    jackknife,
     measure_columns,
     search_greedy,
+    search_stepwise,
+    search_swaps,
     search_top,
     solve_elastic_net,
 )
 from linexp.split import Split
 
-Search = Literal["greedy", "top"]
+Search = Literal["greedy", "stepwise", "swaps", "top"]
 _BLOCK_ROWS = 2048
+# Moments of all shards are kept at once, if they take no more than so many bytes.
+_MOST_FOR_SHARDS = 2**31
 
 
 @dataclass(frozen=True)
 class LinearExplainer:
     """Explain neurons as short weighted sums of concepts.
 
-    Concepts too rare or constant on the training images are left out; an elastic net on the remaining ones, both sides
-    standardised on the training images, ranks them for each neuron; a search picks a few; least squares with a bias
-    gives their weights. Everything is computed from means and covariances, for all neurons at once; what a neuron gets
-    does not depend on its neighbours.
+    Concepts too rare or constant on the training images are left out; both sides are standardised on the training
+    images; a search picks a few concepts for each neuron, in the paper's searches among those that an elastic net
+    ranks highest; least squares with a bias gives their weights. Everything is computed from means and covariances,
+    for all neurons at once; what a neuron gets does not depend on its neighbours.
 
     Parameters
     ----------
@@ -49,13 +56,20 @@ class LinearExplainer:
     n_candidates
         Candidates tried for each term by the greedy search (r in the paper).
     min_gain
-        Validation correlation each term after the first must add (ε in the paper).
+        What a term must be worth. "greedy": validation correlation each term after the first must add (ε in the paper).
+        "stepwise" and "swaps": correlation on other images that each term, also the first, must be expected to add.
     search
         "greedy": the paper's Algorithm 1. "top": the ``max_terms`` largest elastic-net weights (Appendix B.4).
+        "stepwise": each term by training fit over all concepts. "swaps": the best subset found by swapping terms, for
+        what all concepts together can predict; gives the highest correlations on images nobody fitted on.
     min_activity
         Concepts whose five highest presences among the training images have a smaller mean are left out.
     tolerance
         Largest duality gap of the elastic net, as a share of its objective without any term.
+    n_shards
+        Parts of the images left out, one at a time, to see how far weights and validation correlation move and which
+        terms are chosen again (``Term.error``, ``Term.kept``, ``Explanation.val_error``); the ranking of the
+        elastic net is kept. 0: none of that. 2 or more otherwise.
 
     Raises
     ------
@@ -83,6 +97,7 @@ class LinearExplainer:
     search: Search = "greedy"
     min_activity: float = 0.5
     tolerance: float = 1e-6
+    n_shards: int = 20
 
     def __post_init__(self) -> None:
         check_at_least("strength", self.strength, 0)
@@ -90,9 +105,10 @@ class LinearExplainer:
         check_at_least("max_terms", self.max_terms, 1)
         check_at_least("n_candidates", self.n_candidates, 1)
         check_at_least("min_gain", self.min_gain, 0)
-        check_choice("search", self.search, ("greedy", "top"))
+        check_choice("search", self.search, get_args(Search))
         check_within("min_activity", self.min_activity, 0, 1)
         check_at_least("tolerance", self.tolerance, 1e-15)
+        check_at_least("n_shards", self.n_shards, 2 if self.n_shards else 0)
 
     def explain(self, activations: ActivationMatrix, concepts: ConceptMatrix, split: Split) -> Explanations:
         """Explain every neuron of ``activations`` by ``concepts``.
@@ -132,9 +148,16 @@ class LinearExplainer:
         dead = measure_columns(_blocks(activations, split.train)).is_constant
         dropped = tuple(name for name, kept in zip(concepts.names, usable.tolist(), strict=True) if not kept)
         names = [name for name, kept in zip(concepts.names, usable.tolist(), strict=True) if kept]
+        if self._shards_take(len(names)) > _MOST_FOR_SHARDS:
+            warnings.warn(
+                f"The moments of {self.n_shards} shards of {len(names):,} concepts would take "
+                f"{self._shards_take(len(names)) / 2**30:.0f} GiB, so no standard errors are computed. "
+                "Use fewer concepts or shards, or n_shards=0.",
+                UserWarning,
+                stacklevel=2,
+            )
         kept = concepts if len(names) == concepts.n_concepts else concepts.only(names)
-        train = _measure(activations, kept, split.train, ~dead)
-        val = _measure(activations, kept, split.val, ~dead)
+        train, val = (self._measure(activations, kept, rows, ~dead, split) for rows in (split.train, split.val))
         found = iter(self._explain_living(train, val, names))
         constants = activations.values[split.train[0]].to(torch.float64).tolist()
         items: list[Explanation] = []
@@ -142,7 +165,7 @@ class LinearExplainer:
             if dead[column]:
                 items.append(Explanation(neuron, (), constants[column], None, "constant"))
             else:
-                items.append(_rename(next(found), neuron))
+                items.append(replace(next(found), neuron=neuron))
         return Explanations(tuple(items), activations.layer, dropped)
 
     def find_usable(self, concepts: ConceptMatrix, split: Split) -> Bool[Tensor, " concepts"]:
@@ -163,31 +186,53 @@ class LinearExplainer:
             )
         return usable
 
-    def _explain_living(self, train: Moments, val: Moments, names: list[str]) -> list[Explanation]:
+    def _measure(
+        self, activations: ActivationMatrix, concepts: ConceptMatrix, rows: Tensor, living: Tensor, split: Split
+    ) -> list[Moments]:
+        """Return the moments of some rows, in as many shards as are to be left out, or in one."""
+        n_shards = min(self.n_shards, len(split.train), len(split.val))
+        if self._shards_take(concepts.n_concepts) > _MOST_FOR_SHARDS:
+            n_shards = 1
+        return [_measure(activations, concepts, part, living) for part in rows.tensor_split(max(n_shards, 1))]
+
+    def _shards_take(self, n_concepts: int) -> int:
+        """Return the bytes that the moments of all shards take, twice over while they are put together."""
+        return 4 * self.n_shards * n_concepts**2 * 8
+
+    def _explain_living(self, train: list[Moments], val: list[Moments], names: list[str]) -> list[Explanation]:
         """Explain the neurons that are not constant; they are numbered from 0 here."""
-        concept_scale, neuron_scale = train.concept_variance.sqrt(), train.neuron_variance.sqrt()
-        unit_train = train.standardise(concept_scale, neuron_scale)
-        unit_val = val.standardise(concept_scale, neuron_scale)
-        fit = solve_elastic_net(
-            unit_train.gram.numpy(),
-            unit_train.cross.numpy(),
-            unit_train.neuron_variance.numpy(),
+        whole = reduce(Moments.merge, train)
+        scales = whole.concept_variance.sqrt(), whole.neuron_variance.sqrt()
+        unit_train, unit_val = ([part.standardise(*scales) for part in parts] for parts in (train, val))
+        together = [reduce(Moments.merge, parts) for parts in (unit_train, unit_val)]
+        search = self._choose_search(together[0])
+        solution = search(*together)
+        errors = jackknife(unit_train, unit_val, solution, search) if len(train) > 1 else None
+        return in_words(solution, whole, names, errors)
+
+    def _choose_search(self, train: Moments) -> Callable[[Moments, Moments], Solution]:
+        """Return the search, with the elastic net's ranking where it needs one."""
+        if self.search == "stepwise":
+            return partial(search_stepwise, max_terms=self.max_terms, min_gain=self.min_gain)
+        if self.search == "swaps":
+            return partial(search_swaps, max_terms=self.max_terms, min_gain=self.min_gain)
+        guide = solve_elastic_net(
+            train.gram.numpy(),
+            train.cross.numpy(),
+            train.neuron_variance.numpy(),
             strength=self.strength,
             l1_ratio=self.l1_ratio,
             tolerance=self.tolerance,
+        ).weights
+        if self.search == "top":
+            return partial(search_top, guide=guide, max_terms=self.max_terms)
+        return partial(
+            search_greedy,
+            guide=guide,
+            max_terms=self.max_terms,
+            n_candidates=self.n_candidates,
+            min_gain=self.min_gain,
         )
-        if self.search == "greedy":
-            solution = search_greedy(
-                unit_train,
-                unit_val,
-                fit.weights,
-                max_terms=self.max_terms,
-                n_candidates=self.n_candidates,
-                min_gain=self.min_gain,
-            )
-        else:
-            solution = search_top(unit_train, unit_val, fit.weights, max_terms=self.max_terms)
-        return _in_words(solution, train, names)
 
 
 def _blocks(matrix: ActivationMatrix | ConceptMatrix, rows: Tensor) -> Iterator[Tensor]:
@@ -198,24 +243,3 @@ def _blocks(matrix: ActivationMatrix | ConceptMatrix, rows: Tensor) -> Iterator[
 def _measure(activations: ActivationMatrix, concepts: ConceptMatrix, rows: Tensor, living: Tensor) -> Moments:
     blocks = zip(_blocks(concepts, rows), _blocks(activations, rows), strict=True)
     return accumulate_moments((present, active[:, living]) for present, active in blocks)
-
-
-def _in_words(solution: Solution, train: Moments, names: list[str]) -> list[Explanation]:
-    """Turn column numbers and standardised weights into named terms in the neurons' own units."""
-    concept_scale, concept_mean = train.concept_variance.sqrt().numpy(), train.concept_mean.numpy()
-    neuron_scale, neuron_mean = train.neuron_variance.sqrt().tolist(), train.neuron_mean.tolist()
-    found: list[Explanation] = []
-    for neuron, (columns, scaled) in enumerate(zip(solution.concepts, solution.weights, strict=True)):
-        used = columns[columns >= 0]
-        weights = scaled[: len(used)] / concept_scale[used] * neuron_scale[neuron]
-        bias = neuron_mean[neuron] - float(weights @ concept_mean[used])
-        order = np.argsort(-weights, kind="stable")
-        terms = tuple(Term(names[used[place]], float(weights[place])) for place in order)
-        value = float(solution.val_correlation[neuron])
-        outcome = "explained" if terms else "empty"
-        found.append(Explanation(neuron, terms, bias, None if np.isnan(value) else value, outcome))
-    return found
-
-
-def _rename(explanation: Explanation, neuron: int) -> Explanation:
-    return Explanation(neuron, explanation.terms, explanation.bias, explanation.val_correlation, explanation.outcome)

@@ -2,6 +2,7 @@
 
 from linexp.solve.elastic_net import ElasticNetFit, solve_elastic_net
 from linexp.solve.greedy import search_greedy
+from linexp.solve.jackknife import Jackknife, jackknife
 from linexp.solve.least_squares import Solution, refit
 from linexp.solve.moments import ColumnRange, Moments, accumulate_moments, measure_columns
 from linexp.solve.stepwise import search_stepwise
@@ -11,9 +12,11 @@ from linexp.solve.top import search_top
 __all__ = [
     "ColumnRange",
     "ElasticNetFit",
+    "Jackknife",
     "Moments",
     "Solution",
     "accumulate_moments",
+    "jackknife",
     "measure_columns",
     "refit",
     "search_greedy",

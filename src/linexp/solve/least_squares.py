@@ -112,3 +112,31 @@ def refit(
             n_terms += 1
     solve(factor, rotated, n_terms, weights)
     return correlation(val_gram, val_cross, val_variance, concepts, n_terms, weights)
+
+
+@compiled
+def refit_neurons(
+    gram: Array,
+    cross: Array,
+    val_gram: Array,
+    val_cross: Array,
+    val_variance: Array,
+    wanted: Indices,
+    concepts: Indices,
+    weights: Array,
+    val_correlation: Array,
+) -> None:
+    """Do ``refit`` for many neurons; a correlation that is undefined stays as it was."""
+    for neuron in range(len(cross)):
+        value = refit(
+            gram,
+            cross[neuron],
+            val_gram,
+            val_cross[neuron],
+            val_variance[neuron],
+            wanted[neuron],
+            concepts[neuron],
+            weights[neuron],
+        )
+        if value != UNDEFINED:
+            val_correlation[neuron] = value

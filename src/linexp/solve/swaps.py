@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from linexp.solve._compiled import compiled, share_neurons
-from linexp.solve.least_squares import COLLINEAR, UNDEFINED, Solution, refit
+from linexp.solve.least_squares import COLLINEAR, Solution, refit_neurons
 from linexp.solve.moments import Moments
 from linexp.solve.stepwise import add_concept, choose_next
 
@@ -64,7 +64,7 @@ def search_swaps(train: Moments, val: Moments, *, max_terms: int = 10, min_gain:
     def work(part: slice) -> None:
         wanted = np.full(solution.concepts[part].shape, -1)
         _choose_terms(all_gram, target[part], spread[part], ceiling[part], min_gain, wanted)
-        _refit_neurons(
+        refit_neurons(
             gram,
             cross[part],
             val_gram,
@@ -108,33 +108,6 @@ def _choose_terms(gram: Array, target: Array, spread: Array, ceiling: Array, min
     for neuron in range(len(target)):
         if ceiling[neuron] > 0.0:
             _choose_for_one(gram, target[neuron], spread[neuron], ceiling[neuron], min_gain, wanted[neuron])
-
-
-@compiled
-def _refit_neurons(
-    gram: Array,
-    cross: Array,
-    val_gram: Array,
-    val_cross: Array,
-    val_variance: Array,
-    wanted: Indices,
-    concepts: Indices,
-    weights: Array,
-    val_correlation: Array,
-) -> None:
-    for neuron in range(len(cross)):
-        value = refit(
-            gram,
-            cross[neuron],
-            val_gram,
-            val_cross[neuron],
-            val_variance[neuron],
-            wanted[neuron],
-            concepts[neuron],
-            weights[neuron],
-        )
-        if value != UNDEFINED:
-            val_correlation[neuron] = value
 
 
 @compiled

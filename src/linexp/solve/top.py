@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from linexp.solve.least_squares import UNDEFINED, Solution, refit
+from linexp.solve.least_squares import Solution, refit_neurons
 from linexp.solve.moments import Moments
 
 
@@ -31,20 +31,15 @@ def search_top(train: Moments, val: Moments, guide: NDArray[np.float64], *, max_
     signed = np.where(guide != 0, guide, -np.inf)
     ranked = np.argsort(-signed, axis=0, kind="stable")[:most]
     wanted = np.where(np.take_along_axis(guide, ranked, 0) != 0, ranked, -1)
-    gram, cross = train.gram.numpy(), np.ascontiguousarray(train.cross.numpy().T)
-    val_gram, val_cross = val.gram.numpy(), np.ascontiguousarray(val.cross.numpy().T)
-    variance = val.neuron_variance.numpy()
-    for neuron in range(n_neurons):
-        value = refit(
-            gram,
-            cross[neuron],
-            val_gram,
-            val_cross[neuron],
-            float(variance[neuron]),
-            np.ascontiguousarray(wanted[:, neuron]),
-            solution.concepts[neuron],
-            solution.weights[neuron],
-        )
-        if value != UNDEFINED:
-            solution.val_correlation[neuron] = value
+    refit_neurons(
+        train.gram.numpy(),
+        np.ascontiguousarray(train.cross.numpy().T),
+        val.gram.numpy(),
+        np.ascontiguousarray(val.cross.numpy().T),
+        val.neuron_variance.numpy(),
+        np.ascontiguousarray(wanted.T),
+        solution.concepts,
+        solution.weights,
+        solution.val_correlation,
+    )
     return solution

@@ -1,0 +1,52 @@
+"""From columns and standardised weights to named terms in a neuron's own units."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import numpy as np
+
+from linexp.explanation import Explanation, Term
+from linexp.solve import Jackknife, Moments, Solution
+
+
+def in_words(solution: Solution, train: Moments, names: list[str], errors: Jackknife | None) -> list[Explanation]:
+    """Turn column numbers and weights in standard deviations into named terms in the neurons' own units.
+
+    The neurons are numbered from 0.
+    """
+    concept_scale, concept_mean = train.concept_variance.sqrt().numpy(), train.concept_mean.numpy()
+    neuron_scale, neuron_mean = train.neuron_variance.sqrt().tolist(), train.neuron_mean.tolist()
+    found: list[Explanation] = []
+    for neuron, (columns, scaled) in enumerate(zip(solution.concepts, solution.weights, strict=True)):
+        used = columns[columns >= 0]
+        scale = neuron_scale[neuron] / concept_scale[used]
+        weights = scaled[: len(used)] * scale
+        bias = neuron_mean[neuron] - float(weights @ concept_mean[used])
+        order = np.argsort(-weights, kind="stable")
+        terms = tuple(Term(names[used[place]], float(weights[place])) for place in order)
+        if errors is not None:
+            terms = tuple(
+                replace(
+                    term,
+                    error=_known(errors.weight_error[neuron][place] * scale[place]),
+                    kept=_known(errors.kept[neuron][place]),
+                )
+                for term, place in zip(terms, order, strict=True)
+            )
+        found.append(
+            Explanation(
+                neuron,
+                terms,
+                bias,
+                _known(solution.val_correlation[neuron]),
+                "explained" if terms else "empty",
+                None if errors is None else _known(errors.val_error[neuron]),
+            )
+        )
+    return found
+
+
+def _known(value: float) -> float | None:
+    return None if math.isnan(value) else float(value)

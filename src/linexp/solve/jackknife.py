@@ -1,0 +1,119 @@
+"""How far a fit would move with other images: every shard of them left out once (delete-a-group jackknife)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import reduce
+from itertools import accumulate
+
+import numpy as np
+from numpy.typing import NDArray
+
+from linexp._checks import check_at_least
+from linexp.solve.least_squares import Solution, refit_neurons
+from linexp.solve.moments import Moments
+
+Array = NDArray[np.float64]
+
+Search = Callable[[Moments, Moments], Solution]
+
+
+@dataclass(frozen=True, eq=False)
+class Jackknife:
+    """Standard errors of a solution, and how often its terms are found again.
+
+    Parameters
+    ----------
+    weight_error
+        Standard error of each weight, its terms being given [neurons, terms], in the scale of the moments; NaN where
+        there is no term.
+    val_error
+        Standard error of the validation correlation, its terms being given [neurons]; NaN where it is undefined.
+    kept
+        Share of the repetitions, each without one shard, in which the search chose the term again [neurons, terms];
+        NaN where there is no term.
+    """
+
+    weight_error: Array
+    val_error: Array
+    kept: Array
+
+
+def jackknife(train: Sequence[Moments], val: Sequence[Moments], solution: Solution, search: Search) -> Jackknife:
+    """Leave out each shard of the training and the validation images once, fit and search again, and compare.
+
+    Parameters
+    ----------
+    train, val
+        Moments of the same columns over disjoint shards of the images; shard i of both is left out together.
+    solution
+        What was found on all of them.
+    search
+        How: from moments of training and validation images to a solution.
+
+    Raises
+    ------
+    ValueError
+        There are fewer than two shards.
+
+    References
+    ----------
+    Efron & Stein (1981), The jackknife estimate of variance; Kott (2001), The delete-a-group jackknife.
+    """
+    n_shards = len(train)
+    check_at_least("The number of shards", n_shards, 2)
+    weights = np.full((n_shards, *solution.weights.shape), np.nan)
+    correlations = np.full((n_shards, len(solution.weights)), np.nan)
+    found_again = np.zeros(solution.weights.shape)
+    for left_out, rest in enumerate(zip(_leave_out(train), _leave_out(val), strict=True)):
+        weights[left_out], correlations[left_out] = _refit(*rest, solution)
+        found_again += _found_in(solution, search(*rest))
+    used = solution.concepts >= 0
+    return Jackknife(
+        np.where(used, _spread(weights), np.nan),
+        np.where(used.any(1), _spread(correlations), np.nan),
+        np.where(used, found_again / n_shards, np.nan),
+    )
+
+
+def _leave_out(shards: Sequence[Moments]) -> Iterator[Moments]:
+    """Yield the moments of all shards but one; by merging, because taking away would leave rounding in place of 0."""
+    before = list(accumulate(shards, Moments.merge))
+    after = list(accumulate(reversed(shards), Moments.merge))[::-1]
+    for place in range(len(shards)):
+        parts = [*before[:place][-1:], *after[place + 1 :][:1]]
+        yield reduce(Moments.merge, parts)
+
+
+def _spread(repeated: Array) -> Array:
+    """Return the jackknife's standard error over the first axis; NaN where a repetition has no value."""
+    n_shards = len(repeated)
+    deviations = repeated - repeated.mean(0)
+    return np.sqrt((n_shards - 1) / n_shards * np.square(deviations).sum(0))
+
+
+def _refit(train: Moments, val: Moments, solution: Solution) -> tuple[Array, Array]:
+    """Fit the same terms to other moments; where one has become collinear nothing is known."""
+    fitted = Solution(
+        np.full_like(solution.concepts, -1), np.zeros_like(solution.weights), np.full(len(solution.weights), np.nan)
+    )
+    refit_neurons(
+        train.gram.numpy(),
+        np.ascontiguousarray(train.cross.numpy().T),
+        val.gram.numpy(),
+        np.ascontiguousarray(val.cross.numpy().T),
+        val.neuron_variance.numpy(),
+        np.ascontiguousarray(solution.concepts),
+        fitted.concepts,
+        fitted.weights,
+        fitted.val_correlation,
+    )
+    same = (fitted.concepts == solution.concepts).all(1)
+    return np.where(same[:, None], fitted.weights, np.nan), np.where(same, fitted.val_correlation, np.nan)
+
+
+def _found_in(solution: Solution, other: Solution) -> Array:
+    """Tell which terms of a solution are terms of another one, as 0 and 1."""
+    same = solution.concepts[:, :, None] == other.concepts[:, None, :]
+    return (same.any(2) & (solution.concepts >= 0)).astype(np.float64)
