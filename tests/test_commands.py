@@ -122,9 +122,9 @@ def test_score_of_a_result(options: ExplainOptions, capsys: pytest.CaptureFixtur
     said = capsys.readouterr().out
     assert said == f"layer stem: test {scores}\n  saved in {options.out / 'scores.csv'}\n"
     lines = (options.out / "scores.csv").read_text().splitlines()
-    assert lines[0] == "neuron,correlation"
-    assert lines[1] == f"0,{scores.of(0)!r}"
-    assert lines[4] == "3,"
+    assert lines[0] == "neuron,correlation,correlation_error"
+    assert lines[1].startswith(f"0,{scores.of(0)!r},")
+    assert lines[4] == "3,,"
 
 
 def test_scores_of_the_papers_files_are_kept_apart(options: ExplainOptions, tmp_path: Path):

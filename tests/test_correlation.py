@@ -76,7 +76,52 @@ def test_csv(tmp_path):
     dead[:, 1] = 0
     scores = le.CorrelationScorer().score(simulated, le.ActivationMatrix(dead, images="f"), range(400))
     scores.to_csv(tmp_path / "scores.csv")
-    assert (tmp_path / "scores.csv").read_text() == f"neuron,correlation\n0,{scores.of(0)!r}\n1,\n"
+    assert scores.errors is not None
+    line = f"0,{scores.of(0)!r},{float(scores.errors[0])!r}"
+    assert (tmp_path / "scores.csv").read_text() == f"neuron,correlation,correlation_error\n{line}\n1,,\n"
+    unknown = le.Scores(scores.values, scores.neurons, "f1", 400)
+    unknown.to_csv(tmp_path / "f1.csv")
+    assert (tmp_path / "f1.csv").read_text() == f"neuron,f1,f1_error\n0,{scores.of(0)!r},\n1,,\n"
+
+
+@pytest.mark.parametrize("n_images", [15, 400])
+def test_standard_errors_leave_out_every_twentieth(n_images):
+    simulated, recorded = make(n_images=n_images, n_neurons=3)
+    scores = le.CorrelationScorer().score(simulated, recorded, range(n_images))
+    n_shards = min(20, n_images)
+    for neuron in range(3):
+        sides = [matrix.values[:, neuron].double().numpy() for matrix in (simulated, recorded)]
+        left = [
+            paper.correlation(*(np.delete(side, np.arange(start, n_images, n_shards)) for side in sides))
+            for start in range(n_shards)
+        ]
+        expected = math.sqrt((n_shards - 1) / n_shards * np.square(left - np.mean(left)).sum())
+        assert scores.errors[neuron] == pytest.approx(expected, rel=1e-9)
+
+
+def test_standard_errors_are_as_large_as_they_say():
+    """The spread of scores over new images is what each set of images says of itself."""
+    found = []
+    for seed in range(60):
+        rng = np.random.default_rng(seed)
+        recorded = rng.standard_normal((300, 10))
+        simulated = recorded + np.linspace(0.3, 3, 10) * rng.standard_normal((300, 10))
+        matrices = (le.ActivationMatrix(simulated), le.ActivationMatrix(recorded))
+        found.append(le.CorrelationScorer().score(*matrices, range(300)))
+    spread = torch.stack([scores.values for scores in found]).std(0)
+    said = torch.stack([scores.errors for scores in found]).mean(0)
+    np.testing.assert_allclose(said / spread, 1, atol=0.35)
+    assert float((said / spread).mean()) == pytest.approx(1, abs=0.1)
+
+
+def test_what_varies_in_one_part_only_has_no_error():
+    simulated, recorded = make(n_neurons=2)
+    once = simulated.values.clone()
+    once[:, 1] = 0
+    once[3, 1] = 1
+    scores = le.CorrelationScorer().score(le.ActivationMatrix(once, images="f"), recorded, range(400))
+    assert scores.errors.isnan().tolist() == [False, True]
+    assert not scores.values.isnan().any()
 
 
 def test_refused():

@@ -8,6 +8,7 @@ import linexp as le
 from tests.reference import paper
 
 N_IMAGES = 800
+SEARCHES = ("greedy", "stepwise", "swaps", "top")
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +37,7 @@ def same(first: le.Explanation, second: le.Explanation, scale: float = 1.0) -> N
         assert first.val_correlation == pytest.approx(second.val_correlation, abs=1e-6)
 
 
-@pytest.mark.parametrize("search", ["greedy", "top"])
+@pytest.mark.parametrize("search", SEARCHES)
 def test_recovers_planted_terms(search):
     planted = le.make_planted(n_images=4000, n_concepts=30, n_neurons=12, n_terms=3, noise=0.3, seed=1)
     split = le.Split.random(4000)
@@ -170,7 +171,7 @@ def test_no_concept_left(planted, split):
         explain(planted.activations, concepts, split)
 
 
-@pytest.mark.parametrize("search", ["greedy", "top"])
+@pytest.mark.parametrize("search", SEARCHES)
 def test_fewer_concepts_than_candidates_and_terms(search):
     small = le.make_planted(n_images=N_IMAGES, n_concepts=2, n_neurons=3, n_terms=2, seed=5)
     found = explain(
@@ -219,6 +220,8 @@ def test_neuron_identifiers_are_kept(planted, split):
         ("l1_ratio", 0.0, "l1_ratio is 0.0. It must lie between"),
         ("max_terms", 0, "max_terms is 0. It must be at least 1"),
         ("n_candidates", 0, "n_candidates is 0"),
+        ("n_shards", 1, "n_shards is 1. It must be at least 2"),
+        ("n_shards", -1, "n_shards is -1"),
         ("min_gain", -1, "min_gain is -1"),
         ("search", "gredy", "search is 'gredy'. Did you mean 'greedy'"),
         ("min_activity", 2, "min_activity is 2"),
@@ -242,3 +245,65 @@ def test_different_images(planted, split):
 def test_split_of_other_images(planted):
     with pytest.raises(le.DifferentImagesError, match="names image 899, but there are only 800 images"):
         explain(planted.activations, planted.concepts, le.Split.random(900))
+
+
+@pytest.mark.parametrize("search", SEARCHES)
+def test_planted_weights_lie_within_their_errors(search):
+    planted = le.make_planted(n_images=4000, n_concepts=30, n_neurons=12, n_terms=3, noise=0.3, seed=1)
+    split = le.Split.random(4000)
+    found = explain(planted.activations, planted.concepts, split, search=search, max_terms=3, min_gain=0.001)
+    far = [
+        (term.weight - planted.terms(item.neuron)[term.concept]) / term.error for item in found for term in item.terms
+    ]
+    assert np.sqrt(np.mean(np.square(far))) == pytest.approx(1, abs=0.35)
+    assert all(term.kept == 1 for item in found for term in item.terms)
+    assert all(0 < item.val_error < 0.05 for item in found)
+
+
+def test_errors_are_those_of_literal_refits(planted, split):
+    found = explain(planted.activations, planted.concepts, split, n_shards=6)
+    p, q = planted.concepts.values.double().numpy(), planted.activations.values.double().numpy()
+    place = {name: column for column, name in enumerate(planted.concepts.names)}
+    for item in found:
+        columns = [place[name] for name in item.concepts]
+        weights, correlations = [], []
+        for start in range(6):
+            rows, val = (np.delete(side.numpy(), np.arange(start, len(side), 6)) for side in (split.train, split.val))
+            fitted, bias = paper.least_squares(p[np.ix_(rows, columns)], q[rows, item.neuron])
+            weights.append(fitted)
+            correlations.append(paper.correlation(p[np.ix_(val, columns)] @ fitted + bias, q[val, item.neuron]))
+        spread = [np.sqrt(5 / 6 * np.square(side - np.mean(side, 0)).sum(0)) for side in (weights, correlations)]
+        np.testing.assert_allclose([term.error for term in item.terms], spread[0], rtol=1e-3)
+        assert item.val_error == pytest.approx(spread[1], rel=1e-3)
+
+
+def test_no_shards_no_errors(planted, split):
+    found = explain(planted.activations, planted.concepts, split, n_shards=0)
+    for item, other in zip(found, explain(planted.activations, planted.concepts, split), strict=True):
+        same(item, other)
+        assert item.val_error is None
+        assert {(term.error, term.kept) for term in item.terms} == {(None, None)}
+
+
+def test_shards_of_a_term_that_noise_chose_are_few(split):
+    """A term that only just made it is chosen again less often than one that was planted."""
+    planted = le.make_planted(n_images=N_IMAGES, n_concepts=60, n_neurons=20, n_terms=2, noise=1.5, seed=3)
+    found = explain(planted.activations, planted.concepts, split, min_gain=0.0)
+    true = [term.kept for item in found for term in item.terms if term.concept in planted.terms(item.neuron)]
+    false = [term.kept for item in found for term in item.terms if term.concept not in planted.terms(item.neuron)]
+    assert np.mean(true) > 0.95
+    assert np.mean(false) < np.mean(true) - 0.1
+
+
+def test_too_many_concepts_for_shards_are_said(planted, split, monkeypatch):
+    monkeypatch.setattr("linexp.explain.linear._MOST_FOR_SHARDS", 20 * 30**2 * 8)
+    with pytest.warns(UserWarning, match=r"The moments of 20 shards of 30 concepts would take .* or n_shards=0\."):
+        found = explain(planted.activations, planted.concepts, split)
+    assert all(item.val_error is None for item in found)
+
+
+def test_fewer_images_than_shards():
+    planted = le.make_planted(n_images=40, n_concepts=5, n_neurons=3, n_terms=1, noise=0.1, seed=1)
+    split = le.Split.random(40)
+    found = explain(planted.activations, planted.concepts, split)  # four validation images: four shards
+    assert all(item.outcome == "explained" for item in found)

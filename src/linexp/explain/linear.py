@@ -193,7 +193,9 @@ class LinearExplainer:
         n_shards = min(self.n_shards, len(split.train), len(split.val))
         if self._shards_take(concepts.n_concepts) > _MOST_FOR_SHARDS:
             n_shards = 1
-        return [_measure(activations, concepts, part, living) for part in rows.tensor_split(max(n_shards, 1))]
+        n_shards = max(n_shards, 1)
+        # With a stride, so that rows sorted by class are spread over all shards.
+        return [_measure(activations, concepts, rows[start::n_shards], living) for start in range(n_shards)]
 
     def _shards_take(self, n_concepts: int) -> int:
         """Return the bytes that the moments of all shards take, twice over while they are put together."""

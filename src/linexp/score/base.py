@@ -31,12 +31,16 @@ class Scores:
         What was measured, such as "correlation".
     n_images
         On how many images.
+    errors
+        Standard error of each score over images [neurons], by leaving out parts of them; NaN where it is undefined.
+        ``None``: not known.
     """
 
     values: Float[Tensor, " neurons"]
     neurons: tuple[int, ...]
     metric: str
     n_images: int
+    errors: Float[Tensor, " neurons"] | None = None
 
     @property
     def defined(self) -> Float[Tensor, " defined"]:
@@ -77,12 +81,13 @@ class Scores:
         return f"{self.metric} {self.mean:.4f} ± {self.sem:.4f} ({scored} neurons{undefined}, {self.n_images} images)"
 
     def to_csv(self, path: str | Path) -> None:
-        """Write the columns ``neuron`` and the metric's name; undefined scores are left empty."""
+        """Write ``neuron``, the metric's name and its standard error; what is undefined or unknown is left empty."""
+        errors = self.errors if self.errors is not None else torch.full_like(self.values, math.nan)
         with Path(path).open("w", newline="", encoding="utf-8") as file:
             writer = csv.writer(file, lineterminator="\n")
-            writer.writerow(["neuron", self.metric])
-            for neuron, value in zip(self.neurons, self.values.tolist(), strict=True):
-                writer.writerow([neuron, "" if math.isnan(value) else repr(value)])
+            writer.writerow(["neuron", self.metric, f"{self.metric}_error"])
+            for neuron, value, error in zip(self.neurons, self.values.tolist(), errors.tolist(), strict=True):
+                writer.writerow([neuron, *("" if math.isnan(number) else repr(number) for number in (value, error))])
 
 
 class Scorer(Protocol):

@@ -15,6 +15,8 @@ from linexp.score.base import Scores
 
 # Neurons centred at a time: bounds the memory for float64 copies.
 _NEURONS_PER_BLOCK = 256
+# Parts of the rows left out in turn.
+_N_SHARDS = 20
 
 
 @dataclass(frozen=True)
@@ -25,7 +27,7 @@ class CorrelationScorer:
 
     References
     ----------
-    Paper, Section 4, Eq. 10.
+    Paper, Section 4, Eq. 10; standard errors: Efron & Stein (1981), The jackknife estimate of variance.
     """
 
     def score(
@@ -48,7 +50,8 @@ class CorrelationScorer:
         Returns
         -------
         Scores
-            In the order of ``simulated.neurons``; NaN where either side is constant over ``rows``.
+            In the order of ``simulated.neurons``; NaN where either side is constant over ``rows``. Their standard
+            errors leave out every twentieth of ``rows`` at a time.
 
         Raises
         ------
@@ -61,11 +64,12 @@ class CorrelationScorer:
         chosen = _check_rows(rows, recorded.n_images)
         recorded = recorded.select(simulated.neurons)
         pieces = [
-            _correlate(simulated.values[chosen, start:stop], recorded.values[chosen, start:stop])
+            _score_neurons(simulated.values[chosen, start:stop], recorded.values[chosen, start:stop])
             for start in range(0, simulated.n_neurons, _NEURONS_PER_BLOCK)
             for stop in (start + _NEURONS_PER_BLOCK,)
         ]
-        return Scores(torch.cat(pieces), simulated.neurons, "correlation", len(chosen))
+        values, errors = (torch.cat(side) for side in zip(*pieces, strict=True))
+        return Scores(values, simulated.neurons, "correlation", len(chosen), errors)
 
 
 def _check_rows(rows: Sequence[int] | Tensor, n_images: int) -> Tensor:
@@ -81,16 +85,50 @@ def _check_rows(rows: Sequence[int] | Tensor, n_images: int) -> Tensor:
     return chosen
 
 
-def _correlate(
+def _score_neurons(
     simulated: Float[Tensor, "rows neurons"], recorded: Float[Tensor, "rows neurons"]
-) -> Float[Tensor, " neurons"]:
+) -> tuple[Float[Tensor, " neurons"], Float[Tensor, " neurons"]]:
+    """Return the correlations and their standard errors."""
     constant = (simulated == simulated[0]).all(0) | (recorded == recorded[0]).all(0)
-    simulated, recorded = simulated.to(torch.float64), recorded.to(torch.float64)
-    simulated, recorded = simulated - simulated.mean(0), recorded - recorded.mean(0)
+    simulated, recorded = _centre_and_scale(simulated), _centre_and_scale(recorded)
+    values = _correlate(simulated.sum(0), recorded.sum(0), *_products(simulated, recorded), len(simulated))
+    return torch.where(constant, torch.nan, values), torch.where(constant, torch.nan, _jackknife(simulated, recorded))
+
+
+def _centre_and_scale(side: Tensor) -> Tensor:
+    side = side.to(torch.float64)
+    side = side - side.mean(0)
     # Scaled before multiplying, so that neurons of tiny activations do not underflow.
-    simulated, recorded = (
-        side / side.abs().amax(0).clamp_min(torch.finfo(torch.float64).tiny) for side in (simulated, recorded)
-    )
-    along = (simulated * recorded).sum(0)
-    size = simulated.square().sum(0).sqrt() * recorded.square().sum(0).sqrt()
-    return torch.where(constant, torch.nan, (along / size).clamp(-1, 1))
+    return side / side.abs().amax(0).clamp_min(torch.finfo(torch.float64).tiny)
+
+
+def _products(simulated: Tensor, recorded: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    return (simulated * recorded).sum(0), simulated.square().sum(0), recorded.square().sum(0)
+
+
+def _correlate(
+    first: Tensor, second: Tensor, along: Tensor, first_size: Tensor, second_size: Tensor, n_rows: int
+) -> Float[Tensor, " neurons"]:
+    """Return the correlation from sums of both sides, of their product, and of their squares."""
+    along = along - first * second / n_rows
+    first_size, second_size = first_size - first.square() / n_rows, second_size - second.square() / n_rows
+    return (along / (first_size.sqrt() * second_size.sqrt())).clamp(-1, 1)
+
+
+def _jackknife(simulated: Tensor, recorded: Tensor) -> Float[Tensor, " neurons"]:
+    """Return the standard errors of the correlations: each part of the rows is left out once.
+
+    Parts are taken with a stride, so that rows sorted by class are spread over all of them. Where one side does not
+    vary without some part, the error is not known.
+    """
+    n_shards = min(_N_SHARDS, len(simulated))
+    parts = [(simulated[start::n_shards], recorded[start::n_shards]) for start in range(n_shards)]
+    sums = [torch.stack([one.sum(0), other.sum(0), *_products(one, other)]) for one, other in parts]
+    total = torch.stack(sums).sum(0)
+    left: list[Tensor] = []
+    for part, (rows, _) in zip(sums, parts, strict=True):
+        rest, n_rest = total - part, len(simulated) - len(rows)
+        varies = rest[3:] - rest[:2].square() / n_rest > 1e-12 * total[3:]
+        left.append(torch.where(varies.all(0), _correlate(*rest, n_rest), torch.nan))
+    deviations = torch.stack(left) - torch.stack(left).mean(0)
+    return ((n_shards - 1) / n_shards * deviations.square().sum(0)).sqrt()
