@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -183,11 +184,12 @@ def test_show_a_neuron(options: ExplainOptions, capsys: pytest.CaptureFixture[st
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].startswith("neuron 2 ≈ 0.7")
     assert lines[0].endswith("   (val 1.00)")
-    assert lines[1] == "layer stem, test correlation 1.00 on 12 images"
-    assert lines[2].startswith("activation 0.0")
-    assert (lines[3], lines[9]) == ("highest on", "lowest on")
-    assert all("pictures/blue/" in Path(line).as_posix() for line in lines[4:9])
-    values = [float(line.split()[0]) for line in lines[4:9] + lines[10:]]
+    assert re.fullmatch(r" +0\.7\d ± \S+ +blue  \(chosen again 83%\)", lines[1])
+    assert lines[2] == "layer stem, test correlation 1.00 ± 0.00 on 12 images"
+    assert lines[3].startswith("activation 0.0")
+    assert (lines[4], lines[10]) == ("highest on", "lowest on")
+    assert all("pictures/blue/" in Path(line).as_posix() for line in lines[5:10])
+    values = [float(line.split()[0]) for line in lines[5:10] + lines[11:]]
     assert values[:5] == sorted(values[:5], reverse=True)
     assert values[5:] == sorted(values[5:])
     assert len(values) == 10

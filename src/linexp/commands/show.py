@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from torch import Tensor
+
 from linexp._checks import check_at_least, listing
+from linexp.explanation import Explanation, format_number
 from linexp.models import VisionModel, load_model
 from linexp.recording import LayerInfo, list_layers
 from linexp.score import CorrelationScorer
@@ -26,15 +29,31 @@ def run_show(result: Path, neuron: int) -> None:
         )
     chosen = explanations.only([neuron])
     scores = CorrelationScorer().score(simulate(chosen, run.concepts), run.activations, run.split.test)
-    value = "undefined" if scores.n_undefined else f"{scores.of(neuron):.2f}"
+    value = "undefined" if scores.n_undefined else f"{scores.of(neuron):.2f}{_plus_minus(scores.errors)}"
     values = run.activations.select([neuron]).values[:, 0]
     print(chosen[neuron])
+    for line in _terms(chosen[neuron]):
+        print(line)
     print(f"layer {explanations.layer}, test {scores.metric} {value} on {scores.n_images} images")
     print(f"activation {values.min():.3g} to {values.max():.3g}, median {values.median():.3g}")
     for title, descending in (("highest", True), ("lowest", False)):
         print(f"{title} on")
         for row in values.argsort(descending=descending, stable=True).tolist()[:_SHOWN]:
             print(f"  {values[row]:10.3g}  {run.image_names[row]}")
+
+
+def _terms(explanation: Explanation) -> list[str]:
+    """Say of each term how far its weight is known and how often it was chosen again, where that was found out."""
+    return [
+        f"  {format_number(term.weight):>8} ± {format_number(term.error):<8} {term.concept}"
+        + ("" if term.kept is None else f"  (chosen again {term.kept:.0%})")
+        for term in explanation.terms
+        if term.error is not None
+    ]
+
+
+def _plus_minus(errors: Tensor | None) -> str:
+    return "" if errors is None or bool(errors.isnan().any()) else f" ± {float(errors[0]):.2f}"
 
 
 def run_layers(model: str, weights: Path | None, depth: int | None, side: int, *, trust_remote_code: bool) -> None:
