@@ -104,11 +104,18 @@ def read_problems(folder: Path, results: list[Path]) -> Iterator[Problem]:
     yield measure("recorded run", activations, le.ConceptMatrix(arrays["labels_concepts"], names), split)
     for result in results:
         run = load_run(result)
-        yield measure(result.name, run.activations, run.concepts, run.split)
+        least = run.settings["explainer"]["min_activity"]
+        yield measure(result.name, run.activations, run.concepts, run.split, least)
 
 
-def measure(title: str, activations: le.ActivationMatrix, concepts: le.ConceptMatrix, split: le.Split) -> Problem:
-    usable = le.LinearExplainer().find_usable(concepts, split)
+def measure(
+    title: str,
+    activations: le.ActivationMatrix,
+    concepts: le.ConceptMatrix,
+    split: le.Split,
+    min_activity: float = 0.5,
+) -> Problem:
+    usable = le.LinearExplainer(min_activity=min_activity).find_usable(concepts, split)
     living = activations.values[split.train].std(0) > 0
     parts = []
     for rows in (split.train, split.val, split.test):
@@ -221,17 +228,23 @@ def draw(drawn: list[tuple[str, dict[str, list[Point]], float]], path: Path) -> 
     import matplotlib
 
     matplotlib.use("Agg")
+    matplotlib.rcParams["svg.hashsalt"] = "linexp"
     from matplotlib import pyplot
 
-    figure, axes = pyplot.subplots(1, len(drawn), figsize=(5 * len(drawn), 4), squeeze=False, layout="constrained")
-    for axis, (title, curves, ceiling) in zip(axes[0], drawn, strict=True):
+    columns = min(len(drawn), 3)
+    rows = -(-len(drawn) // columns)
+    figure, axes = pyplot.subplots(rows, columns, figsize=(4.5 * columns, 3.8 * rows), squeeze=False, layout="tight")
+    for axis in axes.flat[len(drawn) :]:
+        axis.axis("off")
+    for axis, (title, curves, ceiling) in zip(axes.flat, drawn, strict=False):
         for name, points in curves.items():
             shown = sorted((p.terms.mean(), p.test.mean()) for p in points if p.setting.startswith(prefix_of(name)))
             axis.plot(*zip(*shown, strict=True), "o-", markersize=3, color=COLOURS[name], label=name)
         axis.axhline(ceiling, color="grey", linestyle="--", label="ridge on all concepts")
+        axis.spines[["top", "right"]].set_visible(False)
         axis.set(title=title, xlabel="mean terms", ylabel="mean test correlation", ylim=(0, None))
     axes[0][0].legend(frameon=False, fontsize="small", loc="lower right")
-    figure.savefig(path)
+    figure.savefig(path, metadata={"Date": None})
 
 
 def prefix_of(name: str) -> str:

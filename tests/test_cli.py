@@ -75,7 +75,10 @@ def test_from_pictures_to_scores(linexp: Run, tmp_path: Path):
 
     shown = linexp("show", out / "head", 0)
     assert shown.code == 0
-    assert re.match(r"neuron 0 ≈ 1\.\d\d·warm \+ 1\.0\d   \(val 1\.00\)\n +1\.\d\d ± .*\nlayer head, test correlation 1\.00", shown.out)
+    assert re.match(
+        r"neuron 0 ≈ 1\.\d\d·warm \+ 1\.0\d   \(val 1\.00\)\n +1\.\d\d ± .*\nlayer head, test correlation 1\.00",
+        shown.out,
+    )
 
     papers = tmp_path / "papers.csv"
     papers.write_text("unit,description,sim correlation\n2,blue,0.9\n")

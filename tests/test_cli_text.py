@@ -222,6 +222,16 @@ def test_what_is_wrong_is_said_before_the_recording(
     assert ended.err.splitlines()[-1].startswith(f"Error: {said}"), ended.err
 
 
+def test_the_same_weights_under_another_name(calibrated: Run, tmp_path: Path):
+    known = "hf:google/siglip-large-patch16-384"
+    assert calibrated(*TEXT, "--calibration", known, "--out", tmp_path / "out").code == 0
+    calibration = load_run(tmp_path / "out").settings["calibration"]
+    assert (calibration["a"], calibration["b"], calibration["encoder"]) == (60, -0.09, "see")
+    assert calibration["source"].startswith("the authors'")
+    wrong = calibrated(*TEXT, "--calibration", "hf:google/siglip-large", "--out", tmp_path / "out")
+    assert wrong.err.splitlines()[-1].startswith("Error: No calibration for the encoder 'hf:google/siglip-large' comes")
+
+
 def test_a_vocabulary_of_one_word(calibrated: Run, tmp_path: Path):
     (tmp_path / "one.txt").write_text("blue\n")
     ended = calibrated(

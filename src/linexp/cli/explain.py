@@ -11,7 +11,7 @@ from linexp.cli.app import app
 from linexp.cli.options import (
     ENCODERS,
     BatchSize,
-    CalibrationFile,
+    CalibrationName,
     ClassNames,
     Device,
     Groups,
@@ -49,7 +49,7 @@ def explain(
         str | None,
         option("NAME", f"What finds the words: {ENCODERS}.", "hf:google/siglip-large-patch16-384"),
     ] = None,
-    calibration: CalibrationFile = None,
+    calibration: CalibrationName = None,
     template: Template = None,
     weights: WeightsFile = None,
     pool: Annotated[

@@ -45,8 +45,13 @@ Groups = Annotated[
         "FILE", 'Groups of classes in JSON: {"animal": ["cat", "dog"]}; or wordnet, if they are ImageNet\'s.', "none"
     ),
 ]
-CalibrationFile = Annotated[
-    Path | None, option("FILE", "Calibration of the encoder, from linexp calibrate.", "comes with linexp")
+CalibrationName = Annotated[
+    str | None,
+    option(
+        "FILE",
+        "Calibration of the encoder, from linexp calibrate; or the name under which linexp knows the same weights.",
+        "comes with linexp",
+    ),
 ]
 Template = Annotated[
     list[str] | None,

@@ -44,7 +44,7 @@ class ExplainOptions:
     groups: str | None = None
     vocabulary: str | None = None
     encoder: str | None = None
-    calibration: Path | None = None
+    calibration: str | None = None
     template: tuple[str, ...] = ()
     pool: str = "mean"
     channels: str = "first"

@@ -24,7 +24,7 @@ class ScoreOptions:
 
     explanations: Path | None = None
     simulator: str | None = None
-    calibration: Path | None = None
+    calibration: str | None = None
     template: tuple[str, ...] = ()
     images: Path | None = None
     device: str | None = None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -31,11 +32,27 @@ def open_groups(groups: str | None, images: Images) -> Mapping[str, Any] | None:
     return None if groups is None else read_groups(Path(groups))
 
 
-def find_calibration(path: Path | None, encoder: Encoder) -> Calibration:
-    """Read a calibration from a file, or take the one that comes with linexp; refuse one of another encoder."""
-    if path is None:
+def find_calibration(asked: str | None, encoder: Encoder) -> Calibration:
+    """Find what turns an encoder's similarities into probabilities.
+
+    Parameters
+    ----------
+    asked
+        A file; or the name of an encoder whose calibration comes with linexp, if ``encoder`` has the same weights under
+        another name, such as a folder. ``None``: the one of ``encoder`` itself that comes with linexp.
+
+    Raises
+    ------
+    ValueError
+        The calibration is of another encoder, or none comes with linexp.
+    OSError
+        There is no such file.
+    """
+    if asked is None:
         return Calibration.shipped(encoder.name)
-    calibration = Calibration.from_json(path)
+    if not Path(asked).exists() and asked.startswith(("hf:", "open_clip:", "conse:")):
+        return replace(Calibration.shipped(asked), encoder=encoder.name)
+    calibration = Calibration.from_json(asked)
     calibration.check(encoder.name)
     return calibration
 

@@ -14,7 +14,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from linexp._checks import StoreMismatchError, check_writable_folder, closest
+from linexp._checks import StoreMismatchError, check_writable_folder, closest, listing
 from linexp.atomic import write_atomically
 
 
@@ -123,7 +123,8 @@ class Calibration:
         if encoder not in found:
             raise ValueError(
                 f"No calibration for the encoder '{encoder}' comes with linexp.{closest(encoder, found)} "
-                "Fit one with linexp calibrate and pass it with --calibration, or with fit_calibration in Python."
+                "Fit one with linexp calibrate and pass it with --calibration, or with fit_calibration in Python. "
+                f"If it has the weights of one that has a calibration, name that one: {listing(found, 4)}."
             )
         return found[encoder]
 

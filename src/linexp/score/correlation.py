@@ -91,7 +91,7 @@ def _score_neurons(
     """Return the correlations and their standard errors."""
     constant = (simulated == simulated[0]).all(0) | (recorded == recorded[0]).all(0)
     simulated, recorded = _centre_and_scale(simulated), _centre_and_scale(recorded)
-    values = _correlate(simulated.sum(0), recorded.sum(0), *_products(simulated, recorded), len(simulated))
+    values = _correlate(_sums(simulated, recorded), len(simulated))
     return torch.where(constant, torch.nan, values), torch.where(constant, torch.nan, _jackknife(simulated, recorded))
 
 
@@ -102,17 +102,16 @@ def _centre_and_scale(side: Tensor) -> Tensor:
     return side / side.abs().amax(0).clamp_min(torch.finfo(torch.float64).tiny)
 
 
-def _products(simulated: Tensor, recorded: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    return (simulated * recorded).sum(0), simulated.square().sum(0), recorded.square().sum(0)
+def _sums(simulated: Tensor, recorded: Tensor) -> Float[Tensor, "5 neurons"]:
+    """Return the sums over rows that a correlation is made of."""
+    squares = simulated.square().sum(0), recorded.square().sum(0)
+    return torch.stack([simulated.sum(0), recorded.sum(0), (simulated * recorded).sum(0), *squares])
 
 
-def _correlate(
-    first: Tensor, second: Tensor, along: Tensor, first_size: Tensor, second_size: Tensor, n_rows: int
-) -> Float[Tensor, " neurons"]:
-    """Return the correlation from sums of both sides, of their product, and of their squares."""
-    along = along - first * second / n_rows
-    first_size, second_size = first_size - first.square() / n_rows, second_size - second.square() / n_rows
-    return (along / (first_size.sqrt() * second_size.sqrt())).clamp(-1, 1)
+def _correlate(sums: Float[Tensor, "5 neurons"], n_rows: int) -> Float[Tensor, " neurons"]:
+    along = sums[2] - sums[0] * sums[1] / n_rows
+    size = (sums[3:] - sums[:2].square() / n_rows).sqrt().prod(0)
+    return (along / size).clamp(-1, 1)
 
 
 def _jackknife(simulated: Tensor, recorded: Tensor) -> Float[Tensor, " neurons"]:
@@ -123,12 +122,12 @@ def _jackknife(simulated: Tensor, recorded: Tensor) -> Float[Tensor, " neurons"]
     """
     n_shards = min(_N_SHARDS, len(simulated))
     parts = [(simulated[start::n_shards], recorded[start::n_shards]) for start in range(n_shards)]
-    sums = [torch.stack([one.sum(0), other.sum(0), *_products(one, other)]) for one, other in parts]
+    sums = [_sums(one, other) for one, other in parts]
     total = torch.stack(sums).sum(0)
     left: list[Tensor] = []
     for part, (rows, _) in zip(sums, parts, strict=True):
         rest, n_rest = total - part, len(simulated) - len(rows)
         varies = rest[3:] - rest[:2].square() / n_rest > 1e-12 * total[3:]
-        left.append(torch.where(varies.all(0), _correlate(*rest, n_rest), torch.nan))
+        left.append(torch.where(varies.all(0), _correlate(rest, n_rest), torch.nan))
     deviations = torch.stack(left) - torch.stack(left).mean(0)
     return ((n_shards - 1) / n_shards * deviations.square().sum(0)).sqrt()
