@@ -14,7 +14,14 @@ from linexp.demo.words import emoji_words
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-PAGES = ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "docs/paper-map.md", "docs/text-concepts.md")
+PAGES = (
+    "README.md",
+    "CONTRIBUTING.md",
+    "CHANGELOG.md",
+    "docs/paper-map.md",
+    "docs/text-concepts.md",
+    "docs/searches.md",
+)
 WORDS = (ROOT / "docs" / "text-concepts.md").read_text(encoding="utf-8")
 
 
