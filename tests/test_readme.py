@@ -14,6 +14,7 @@ from linexp.demo.words import emoji_words
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+DOCS = ("paper-map", "text-concepts", "searches")
 PAGES = (
     "README.md",
     "CONTRIBUTING.md",

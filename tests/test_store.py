@@ -244,7 +244,8 @@ def test_explanations_and_scores_lie_beside_the_run(tmp_path: Path):
     assert save_explanations(tmp_path, explanations) == tmp_path / "explanations.csv"
     assert load_explanations(tmp_path) == explanations
     scores = le.Scores(torch.tensor([0.5, float("nan")], dtype=torch.float64), (3, 900), "correlation", 4)
-    assert save_scores(tmp_path, scores, "scores-mine").read_text() == "neuron,correlation\n3,0.5\n900,\n"
+    written = save_scores(tmp_path, scores, "scores-mine").read_text()
+    assert written == "neuron,correlation,correlation_error\n3,0.5,\n900,,\n"
     assert sorted(read_files(tmp_path)) == ["explanations.csv", "scores-mine.csv"]
 
 
