@@ -30,7 +30,8 @@ def without(part, shard, n_shards):
 
 
 def test_equals_literal_refits():
-    train, val = make_problem()
+    # Of two equal columns rounding would choose, in each refit anew.
+    train, val = make_problem(duplicate=False)
     n_shards = 7
     solution = search(moments_of(*train), moments_of(*val))
     found = jackknife(cut(train, n_shards), cut(val, n_shards), solution, search)
