@@ -65,10 +65,10 @@ def test_weights_are_least_squares_on_train_and_correlation_is_on_val(planted, s
     for item in found:
         columns = [planted.concepts.names.index(name) for name in item.concepts]
         weights, bias = paper.least_squares(p[split.train][:, columns], q[split.train, item.neuron])
-        np.testing.assert_allclose([term.weight for term in item.terms], weights, rtol=1e-9)
-        assert item.bias == pytest.approx(bias, rel=1e-9)
+        np.testing.assert_allclose([term.weight for term in item.terms], weights, rtol=1e-6)
+        assert item.bias == pytest.approx(bias, rel=1e-6)
         fit = paper.simulate(list(zip(columns, weights, strict=True)), bias, p[split.val])
-        assert item.val_correlation == pytest.approx(paper.correlation(fit, q[split.val, item.neuron]), abs=1e-9)
+        assert item.val_correlation == pytest.approx(paper.correlation(fit, q[split.val, item.neuron]), abs=1e-7)
         assert list(weights) == sorted(weights, reverse=True)
 
 

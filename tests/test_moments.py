@@ -27,8 +27,8 @@ def fields(moments: Moments):
     return {name: getattr(moments, name).numpy() for name in names}
 
 
-def test_equal_to_the_literal_moments():
-    concepts, neurons = make_rows()
+def test_float64_rows_have_float64_products():
+    concepts, neurons = (part.double() for part in make_rows())
     moments = accumulate_moments(cut(concepts, neurons, 777))
     found = fields(moments)
     p, q = concepts.numpy().astype(np.float64), neurons.numpy().astype(np.float64)
@@ -54,7 +54,7 @@ def test_block_size_does_not_change_a_bit(size):
 
 @given(st.integers(1, 4999), st.integers(1, 4999))
 def test_merging_parts_gives_the_whole(first, second):
-    concepts, neurons = make_rows(n_concepts=3, n_neurons=2)
+    concepts, neurons = (part.double() for part in make_rows(n_concepts=3, n_neurons=2))
     bounds = [0, *sorted({first, second}), 5000]
     parts = [accumulate_moments([(concepts[a:b], neurons[a:b])]) for a, b in itertools.pairwise(bounds)]
     left, right = parts[0], parts[-1]
@@ -71,13 +71,146 @@ def test_merging_parts_gives_the_whole(first, second):
 
 
 def test_standardised_moments_are_correlations():
-    concepts, neurons = make_rows()
+    concepts, neurons = (part.double() for part in make_rows())
     raw = accumulate_moments([(concepts, neurons)])
     unit = fields(raw.standardise(raw.concept_variance.sqrt(), raw.neuron_variance.sqrt()))
     expected = np.corrcoef(np.column_stack([concepts, neurons]).astype(np.float64).T)
     np.testing.assert_allclose(unit["gram"], expected[:6, :6], atol=1e-12)
     np.testing.assert_allclose(unit["cross"], expected[:6, 6:], atol=1e-12)
     np.testing.assert_allclose(unit["neuron_variance"], 1, rtol=1e-12)
+
+
+def make_hard_rows(n_images=50_000, n_concepts=80, n_neurons=24, seed=0):
+    """Presence as it is in practice, mostly near 0, and everything that may go wrong with it, in float32."""
+    rng = np.random.default_rng(seed)
+    logits = rng.standard_normal((n_images, 8)) @ rng.standard_normal((8, n_concepts)) + np.linspace(
+        -24, -1, n_concepts
+    )
+    concepts = (1 / (1 + np.exp(-logits))).astype(np.float32)
+    concepts[:, 0] = 0
+    concepts[rng.choice(n_images, 5, replace=False), 0] = 1
+    concepts[:, 1] = 1 - concepts[:, 0]
+    concepts[:, 2] = 0.3
+    concepts[:, 3] = concepts[:, 40]
+    concepts[:, 4] = np.maximum(concepts[:, 41], concepts[:, 42])
+    concepts[:, 5] = np.sort(concepts[:, 5])  # its mean drifts from chunk to chunk
+    concepts[:, 6] = 1 - 1e-6 * rng.integers(0, 2, n_images)  # varies in the last bits only
+    concepts[:, 7] = rng.random(n_images) < 0.0005
+    concepts[::32, 8] = 1  # what a sample with a stride takes for its typical value is not
+    neurons = concepts @ rng.standard_normal((n_concepts, n_neurons)) + 0.1 * rng.standard_normal((n_images, n_neurons))
+    neurons = neurons * np.logspace(-6, 6, n_neurons) + np.logspace(-3, 3, n_neurons)
+    neurons[:, 0] = 3.25
+    neurons[:, 1] = np.maximum(neurons[:, 1], 0)
+    neurons[:, 12] = neurons[:, 12].astype(np.float16)
+    return torch.from_numpy(concepts), torch.from_numpy(neurons.astype(np.float32))
+
+
+def test_float32_products_are_as_good_as_promised():
+    concepts, neurons = make_hard_rows()
+    moments = accumulate_moments(cut(concepts, neurons, 3000))
+    found = fields(moments)
+    p, q = concepts.numpy().astype(np.float64), neurons.numpy().astype(np.float64)
+    centred_p, centred_q = p - p.mean(0), q - q.mean(0)
+    centred_p[:, 2], centred_q[:, 0] = 0, 0
+    n_images = len(p)
+    spread_p, spread_q = (np.where(values.std(0) > 0, values.std(0), 1) for values in (centred_p, centred_q))
+    gram, cross = centred_p.T @ centred_p / n_images, centred_p.T @ centred_q / n_images
+    assert (np.abs(found["gram"] - gram) / np.outer(spread_p, spread_p)).max() <= 5e-7  # promised: 1e-6
+    assert (np.abs(found["cross"] - cross) / np.outer(spread_p, spread_q)).max() <= 5e-7
+    np.testing.assert_array_equal(found["gram"], found["gram"].T)
+    np.testing.assert_allclose(found["concept_mean"], p.mean(0), rtol=1e-13)
+    np.testing.assert_allclose(found["neuron_mean"], q.mean(0), rtol=1e-10)
+    np.testing.assert_allclose(moments.concept_variance.numpy(), (centred_p**2).mean(0), rtol=1e-11)
+    np.testing.assert_allclose(found["neuron_variance"], (centred_q**2).mean(0), rtol=1e-9)
+    assert moments.concept_variance[2] == 0
+    assert found["neuron_variance"][0] == 0
+    assert (found["gram"][2] == 0).all()
+    assert (found["cross"][:, 0] == 0).all()
+
+
+def test_all_equal_columns_have_no_variance_whatever_their_value():
+    value = torch.full((5001, 1), 0.1, dtype=torch.float64) / 3
+    for rows in (value, value.float(), value.half()):
+        moments = accumulate_moments(cut(rows, rows * 7, 1000))
+        assert moments.gram.item() == moments.cross.item() == moments.neuron_variance.item() == 0
+        assert moments.concept_mean.item() == rows[0].item()
+
+
+def test_float16_rows_are_summed_like_float32_ones():
+    concepts, neurons = (part.half() for part in make_rows())
+    found = fields(accumulate_moments([(concepts, neurons)]))
+    for name, value in fields(accumulate_moments([(concepts.float(), neurons.float())])).items():
+        np.testing.assert_array_equal(found[name], value, err_msg=name)
+
+
+def test_number_of_threads_does_not_change_a_bit():
+    rows = make_hard_rows(9000, 700, 300)
+    n_threads = torch.get_num_threads()
+    found = []
+    try:
+        for count in (1, 2, 5):
+            torch.set_num_threads(count)
+            found.append((fields(accumulate_moments([rows])), measure_columns([rows[0]])))
+            assert torch.get_num_threads() == count
+    finally:
+        torch.set_num_threads(n_threads)
+    for other, columns in found[1:]:
+        for name, value in found[0][0].items():
+            np.testing.assert_array_equal(other[name], value, err_msg=name)
+        assert torch.equal(columns.top_mean, found[0][1].top_mean)
+
+
+def test_a_neuron_does_not_depend_on_its_neighbours():
+    concepts, neurons = make_hard_rows(5000, 60, 300)
+    whole = accumulate_moments([(concepts, neurons)])
+    some = torch.tensor([299, 4, 150])
+    part = accumulate_moments([(concepts, neurons[:, some])])
+    np.testing.assert_array_equal(part.cross.numpy(), whole.cross[:, some].numpy())
+    np.testing.assert_array_equal(part.gram.numpy(), whole.gram.numpy())
+    np.testing.assert_array_equal(part.neuron_variance.numpy(), whole.neuron_variance[some].numpy())
+
+
+def test_many_chunks(monkeypatch):
+    monkeypatch.setattr("linexp.solve.moments.CHUNK_ROWS", 50)  # more of them than wait to be added
+    concepts, neurons = (part.double() for part in make_rows())
+    found = fields(accumulate_moments([(concepts, neurons)]))
+    both = np.cov(np.column_stack([concepts, neurons]).T, ddof=0)
+    np.testing.assert_allclose(found["gram"], both[:6, :6], rtol=1e-9, atol=1e-15)
+    scale = np.sqrt(np.outer(np.diag(both)[:6], np.diag(both)[6:]))
+    np.testing.assert_allclose(
+        found["cross"] / scale, both[:6, 6:] / scale, atol=1e-8
+    )  # a mean of 100, a spread of 1e-6
+
+
+def test_what_the_user_allows_networks_does_not_reach_the_moments():
+    rows = make_rows()
+    expected = fields(accumulate_moments([rows]))
+    before = torch.get_float32_matmul_precision()
+    torch.set_float32_matmul_precision("medium")
+    try:
+        with torch.autocast("cpu", dtype=torch.bfloat16), torch.inference_mode():
+            found = fields(accumulate_moments([rows]))
+        assert torch.get_float32_matmul_precision() == "medium"
+    finally:
+        torch.set_float32_matmul_precision(before)
+    for name, value in expected.items():
+        np.testing.assert_array_equal(found[name], value, err_msg=name)
+
+
+def test_the_way_of_other_devices_gives_the_same(monkeypatch):
+    rows = make_hard_rows(5000, 600, 20)
+    expected = fields(accumulate_moments([rows]))
+    monkeypatch.setattr("linexp.solve._threads._on_threads", lambda device: False)
+    for name, value in fields(accumulate_moments([rows])).items():
+        np.testing.assert_allclose(value, expected[name], rtol=1e-5, atol=1e-9, err_msg=name)
+
+
+def test_a_failing_piece_of_work_is_heard_of_and_leaves_the_threads_as_they_were():
+    n_threads = torch.get_num_threads()
+    blocks = [(torch.rand(10, 3), torch.rand(10, 2)), (torch.rand(10, 3), torch.rand(9, 2))]
+    with pytest.raises(RuntimeError):
+        accumulate_moments(blocks)
+    assert torch.get_num_threads() == n_threads
 
 
 def test_no_rows():

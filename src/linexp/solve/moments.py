@@ -6,14 +6,14 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Float
 from torch import Tensor
 
-from linexp._checks import check_at_least
+from linexp.solve.moments_sums import Sums
 
 # Rows are always summed in pieces of this size, whatever blocks they arrive in, so that the result does not depend
 # on the caller's block size by a single bit.
-CHUNK_ROWS = 2048
+CHUNK_ROWS = 4096
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,8 +62,8 @@ class Moments:
             n_images,
             self.concept_mean + share * concept_gap,
             self.neuron_mean + share * neuron_gap,
-            (1 - share) * self.gram + share * other.gram + between * torch.outer(concept_gap, concept_gap),
-            (1 - share) * self.cross + share * other.cross + between * torch.outer(concept_gap, neuron_gap),
+            self.gram.mul(1 - share).add_(other.gram, alpha=share).addr_(concept_gap, concept_gap, alpha=between),
+            self.cross.mul(1 - share).add_(other.cross, alpha=share).addr_(concept_gap, neuron_gap, alpha=between),
             (1 - share) * self.neuron_variance + share * other.neuron_variance + between * neuron_gap**2,
         )
 
@@ -75,8 +75,8 @@ class Moments:
             self.n_images,
             self.concept_mean / concept_scale,
             self.neuron_mean / neuron_scale,
-            self.gram / concept_scale[:, None] / concept_scale,
-            self.cross / concept_scale[:, None] / neuron_scale,
+            (self.gram / concept_scale[:, None]).div_(concept_scale),
+            (self.cross / concept_scale[:, None]).div_(neuron_scale),
             self.neuron_variance / neuron_scale**2,
         )
 
@@ -96,13 +96,21 @@ def accumulate_moments(
     ValueError
         There is no row at all.
     """
-    total: Moments | None = None
+    sums: Sums | None = None
     for concepts, neurons in _recut(blocks):
-        piece = _moments_of_chunk(concepts.to(torch.float64), neurons.to(torch.float64))
-        total = piece if total is None else total.merge(piece)
-    if total is None:
+        sums = sums or Sums(concepts, neurons)
+        sums.add(concepts, neurons)
+    if sums is None:
         raise ValueError("There are 0 rows to take moments of. Give at least one image.")
-    return total
+    gram, cross = sums.covariances()
+    return Moments(
+        sums.n_images,
+        sums.concepts.mean.cpu(),
+        sums.neurons.mean.cpu(),
+        gram.cpu(),
+        cross.cpu(),
+        (sums.neurons.squares / sums.n_images).cpu(),
+    )
 
 
 def _recut(blocks: Iterable[tuple[Tensor, Tensor]]) -> Iterator[tuple[Tensor, Tensor]]:
@@ -116,62 +124,3 @@ def _recut(blocks: Iterable[tuple[Tensor, Tensor]]) -> Iterator[tuple[Tensor, Te
         waiting = (block[0][n_whole:], block[1][n_whole:])
     if waiting is not None and len(waiting[0]):
         yield waiting
-
-
-def _moments_of_chunk(concepts: Tensor, neurons: Tensor) -> Moments:
-    n_images = len(concepts)
-    concept_mean, neuron_mean = concepts.mean(0), neurons.mean(0)
-    concepts, neurons = concepts - concept_mean, neurons - neuron_mean
-    return Moments(
-        n_images,
-        concept_mean,
-        neuron_mean,
-        concepts.T @ concepts / n_images,
-        concepts.T @ neurons / n_images,
-        neurons.square().mean(0),
-    )
-
-
-@dataclass(frozen=True, eq=False)
-class ColumnRange:
-    """The extremes of each column over some rows, exact.
-
-    Parameters
-    ----------
-    least
-        Smallest value of each column.
-    top_mean
-        Mean of the k largest values of each column (of all values, if there are fewer).
-    most
-        Largest value of each column.
-    """
-
-    least: Float[Tensor, " columns"]
-    top_mean: Float[Tensor, " columns"]
-    most: Float[Tensor, " columns"]
-
-    @property
-    def is_constant(self) -> Bool[Tensor, " columns"]:
-        """Whether a column has one value only."""
-        return self.least == self.most
-
-
-def measure_columns(blocks: Iterable[Float[Tensor, "rows columns"]], n_top: int = 5) -> ColumnRange:
-    """Find the smallest, the largest, and the mean of the ``n_top`` largest values of each column.
-
-    Raises
-    ------
-    ValueError
-        There is no row, or ``n_top`` is below 1.
-    """
-    check_at_least("n_top", n_top, 1)
-    least: Tensor | None = None
-    top: Tensor | None = None
-    for block in blocks:
-        low = block.min(0).values
-        least = low if least is None else torch.minimum(least, low)
-        seen = block if top is None else torch.cat([top, block])
-        top = seen.topk(min(n_top, len(seen)), dim=0).values  # sorted, largest first
-    if least is None or top is None:
-        raise ValueError("There are 0 rows to measure. Give at least one image.")
-    return ColumnRange(least, top.to(torch.float64).mean(0), top[0])
