@@ -75,8 +75,8 @@ class Moments:
             self.n_images,
             self.concept_mean / concept_scale,
             self.neuron_mean / neuron_scale,
-            (self.gram / concept_scale[:, None]).div_(concept_scale),
-            (self.cross / concept_scale[:, None]).div_(neuron_scale),
+            (self.gram * (1 / concept_scale)).mul_((1 / concept_scale)[:, None]),
+            (self.cross * (1 / concept_scale)[:, None]).mul_(1 / neuron_scale),
             self.neuron_variance / neuron_scale**2,
         )
 
@@ -116,7 +116,7 @@ def accumulate_moments(
 def _recut(blocks: Iterable[tuple[Tensor, Tensor]]) -> Iterator[tuple[Tensor, Tensor]]:
     waiting: tuple[Tensor, Tensor] | None = None
     for block in blocks:
-        if waiting is not None:
+        if waiting is not None and len(waiting[0]):
             block = (torch.cat([waiting[0], block[0]]), torch.cat([waiting[1], block[1]]))
         n_whole = len(block[0]) // CHUNK_ROWS * CHUNK_ROWS
         for start in range(0, n_whole, CHUNK_ROWS):
