@@ -5,6 +5,10 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import torch
 
 
 class DifferentImagesError(ValueError):
@@ -90,3 +94,16 @@ def check_writable_folder(path: Path) -> Path:
         reason = error.strerror or str(error)
         raise OSError(f"Cannot write in the folder '{path}' ({reason}). Choose another folder.") from error
     return path
+
+
+def check_device(device: str | torch.device) -> torch.device:
+    """Return the device, with its number, once a tensor could be sent there and back."""
+    import torch  # here, so that who only asks for help or a version does not wait for it
+
+    try:
+        tensor = torch.empty(0, device=device)
+        tensor.cpu()
+    except (RuntimeError, AssertionError) as error:  # an AssertionError is how a CPU build of torch refuses CUDA
+        reason = str(error).splitlines()[0].rstrip(".")
+        raise ValueError(f"The device '{device}' cannot be used here ({reason}). Use device 'cpu'.") from error
+    return tensor.device

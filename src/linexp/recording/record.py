@@ -12,7 +12,7 @@ import torch
 from PIL.Image import Image
 from torch import Tensor, nn
 
-from linexp._checks import check_at_least, listing
+from linexp._checks import check_at_least, check_device, listing
 from linexp.matrix import ActivationMatrix
 from linexp.models.base import VisionModel
 from linexp.progress import progress_bar
@@ -176,7 +176,7 @@ def _on_device(module: nn.Module, device: str | torch.device | None) -> Generato
     """Move the model for the time of the context, if it is elsewhere."""
     homes = list(dict.fromkeys(tensor.device for tensor in [*module.parameters(), *module.buffers()]))
     home = homes[0] if homes else torch.device("cpu")
-    place = home if device is None else _usable(device)
+    place = home if device is None else check_device(device)
     if len(homes) > 1 and device is not None:
         raise ValueError(
             f"The model is spread over the devices {listing(homes)}, and would not come back so from '{place}'. "
@@ -189,17 +189,6 @@ def _on_device(module: nn.Module, device: str | torch.device | None) -> Generato
     finally:
         if place != home:
             module.to(home)
-
-
-def _usable(device: str | torch.device) -> torch.device:
-    """Return the device, with its number, once a tensor could be sent there and back."""
-    try:
-        tensor = torch.empty(0, device=device)
-        tensor.cpu()
-    except (RuntimeError, AssertionError) as error:  # an AssertionError is how a CPU build of torch refuses CUDA
-        reason = str(error).splitlines()[0].rstrip(".")
-        raise ValueError(f"The device '{device}' cannot be used here ({reason}). Use device 'cpu'.") from error
-    return tensor.device
 
 
 def _warn_of_batch_statistics(module: nn.Module) -> None:

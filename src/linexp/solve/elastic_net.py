@@ -244,10 +244,10 @@ def _choose_active(scales: Array, slack: Array, weights: Array, lasso: float, ac
         elif scales[concept] > 0:
             steepest = max(steepest, abs(slack[concept]))
     share = 0.3
+    n_active, has_grown = 0, False
     for _ in range(8):
         bar = lasso + share * (steepest - lasso)
-        n_active = 0
-        has_grown = False
+        n_active, has_grown = 0, False
         for concept in range(len(slack)):
             enters = steepest > lasso and abs(slack[concept]) >= bar and scales[concept] > 0
             if weights[concept] != 0.0 or enters:

@@ -97,7 +97,7 @@ def _search_neurons(
     val_correlation: Array,
 ) -> None:
     for neuron in range(len(cross)):
-        val_correlation[neuron] = _search_one(
+        val_correlation[neuron] = search_one(
             gram,
             cross[neuron],
             val_gram,
@@ -112,7 +112,7 @@ def _search_neurons(
 
 
 @compiled
-def _search_one(
+def search_one(
     gram: Array,
     cross: Array,
     val_gram: Array,
@@ -124,6 +124,7 @@ def _search_one(
     chosen: Indices,
     weights: Array,
 ) -> float:
+    """Search for one neuron; fills ``chosen`` and ``weights`` from the front, returns the validation correlation."""
     most = len(chosen)
     factor = np.zeros((most, most))
     rotated = np.zeros(most)
