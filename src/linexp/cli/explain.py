@@ -101,6 +101,7 @@ def explain(
         search=search,  # pyright: ignore[reportArgumentType] - checked by the explainer itself
         min_activity=min_activity,
         n_shards=n_shards,
+        device=device,
     )
     options = ExplainOptions(
         model=model,

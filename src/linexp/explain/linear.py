@@ -70,8 +70,8 @@ class LinearExplainer:
         elastic net is kept. 0: none of that. 2 or more otherwise. With "stepwise" and "swaps" and more than some 1,800
         concepts ``Term.kept`` is unknown: searching all of them again would take their moments in every shard.
     device
-        Where moments and the elastic net are computed, such as "cuda". On another device than the CPU results agree
-        with those of the CPU but for rounding and the elastic net's tolerance.
+        Where moments and the elastic net are computed, such as "cuda"; default: the CPU. Elsewhere results agree with
+        those of the CPU but for rounding and the elastic net's tolerance.
 
     Raises
     ------
@@ -100,7 +100,7 @@ class LinearExplainer:
     min_activity: float = 0.5
     tolerance: float = 1e-6
     n_shards: int = 20
-    device: str = "cpu"
+    device: str | None = None
 
     def __post_init__(self) -> None:
         check_at_least("strength", self.strength, 0)
@@ -112,7 +112,7 @@ class LinearExplainer:
         check_within("min_activity", self.min_activity, 0, 1)
         check_at_least("tolerance", self.tolerance, 1e-15)
         check_at_least("n_shards", self.n_shards, 2 if self.n_shards else 0)
-        check_device(self.device)
+        check_device(self._place)
 
     def explain(self, activations: ActivationMatrix, concepts: ConceptMatrix, split: Split) -> Explanations:
         """Explain every neuron of ``activations`` by ``concepts``.
@@ -153,7 +153,7 @@ class LinearExplainer:
         dropped = tuple(name for name, kept in zip(concepts.names, usable.tolist(), strict=True) if not kept)
         names = [name for name, kept in zip(concepts.names, usable.tolist(), strict=True) if kept]
         kept = concepts if len(names) == concepts.n_concepts else concepts.only(names)
-        rows = Rows(activations, kept, ~dead, split.train, split.val, torch.device(self.device))
+        rows = Rows(activations, kept, ~dead, split.train, split.val, self._place)
         solution, units, errors = solve(rows, self._method(), self.n_shards)
         found = iter(in_words(solution, units, names, errors))
         constants = activations.values[split.train[0]].to(torch.float64).tolist()
@@ -183,6 +183,10 @@ class LinearExplainer:
             )
         return usable
 
+    @property
+    def _place(self) -> torch.device:
+        return torch.device(self.device or "cpu")
+
     def _method(self) -> Method:
         """Return the search, with the elastic net's ranking where it needs one."""
         if self.search in ("stepwise", "swaps"):
@@ -200,9 +204,9 @@ class LinearExplainer:
         """Return the weights of the elastic net."""
         settings = {"strength": self.strength, "l1_ratio": self.l1_ratio, "tolerance": self.tolerance}
         moments = (train.gram, train.cross, train.neuron_variance)
-        if _has_compiled(torch.device(self.device)):
+        if _has_compiled(self._place):
             return solve_elastic_net(*(part.numpy() for part in moments), **settings).weights
-        return solve_elastic_net_batched(*(part.to(self.device) for part in moments), **settings).weights
+        return solve_elastic_net_batched(*(part.to(self._place) for part in moments), **settings).weights
 
 
 def _has_compiled(device: torch.device) -> bool:
