@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from linexp._checks import check_at_least
-from linexp.solve.least_squares import Solution, refit_neurons
+from linexp.solve.least_squares import Solution, fit_terms
 from linexp.solve.moments import Moments
 from linexp.solve.shortlist import ShortlistMoments
 from linexp.solve.shortlist_search import refit_among
@@ -103,31 +103,13 @@ def _spread(repeated: Array) -> Array:
 def _refit(train: Kind, val: Kind, solution: Solution) -> tuple[Array, Array]:
     """Fit the same terms to other moments; where one has become collinear nothing is known."""
     if isinstance(train, Moments) and isinstance(val, Moments):
-        fitted = _refit_all(train, val, solution)
+        fitted = fit_terms(train, val, solution.concepts)
     elif isinstance(train, ShortlistMoments) and isinstance(val, ShortlistMoments):
         fitted = refit_among(train, val, solution.concepts)
     else:
         raise TypeError(f"train is {type(train).__name__}, val is {type(val).__name__}. Give two of the same kind.")
     same = (fitted.concepts == solution.concepts).all(1)
     return np.where(same[:, None], fitted.weights, np.nan), np.where(same, fitted.val_correlation, np.nan)
-
-
-def _refit_all(train: Moments, val: Moments, solution: Solution) -> Solution:
-    fitted = Solution(
-        np.full_like(solution.concepts, -1), np.zeros_like(solution.weights), np.full(len(solution.weights), np.nan)
-    )
-    refit_neurons(
-        train.gram.numpy(),
-        np.ascontiguousarray(train.cross.numpy().T),
-        val.gram.numpy(),
-        np.ascontiguousarray(val.cross.numpy().T),
-        val.neuron_variance.numpy(),
-        np.ascontiguousarray(solution.concepts),
-        fitted.concepts,
-        fitted.weights,
-        fitted.val_correlation,
-    )
-    return fitted
 
 
 def _found_in(solution: Solution, other: Solution) -> Array:
