@@ -32,7 +32,7 @@ from linexp.images.workers import choose_workers
 
 RED, GREEN, BLUE, WHITE = (255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 255)
 REMEDY = "Remove it, or skip broken images (skip_broken=True, --skip-broken)."
-NO_PICTURE = "it is not a picture in a format that Pillow reads"
+NO_PICTURE = "it is not a picture in a format that linexp reads"
 
 
 def says(kind: type[Exception], message: str) -> pytest.RaisesExc:

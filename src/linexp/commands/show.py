@@ -6,7 +6,7 @@ from pathlib import Path
 
 from torch import Tensor
 
-from linexp._checks import check_at_least, listing
+from linexp._checks import check_at_least, listing, printable
 from linexp.explanation import Explanation, format_number
 from linexp.models import VisionModel, load_model
 from linexp.recording import LayerInfo, list_layers
@@ -31,15 +31,14 @@ def run_show(result: Path, neuron: int) -> None:
     scores = CorrelationScorer().score(simulate(chosen, run.concepts), run.activations, run.split.test)
     value = "undefined" if scores.n_undefined else f"{scores.of(neuron):.2f}{_plus_minus(scores.errors)}"
     values = run.activations.select([neuron]).values[:, 0]
-    print(chosen[neuron])
-    for line in _terms(chosen[neuron]):
-        print(line)
+    for line in (str(chosen[neuron]), *_terms(chosen[neuron])):
+        print(printable(line))
     print(f"layer {explanations.layer}, test {scores.metric} {value} on {scores.n_images} images")
     print(f"activation {values.min():.3g} to {values.max():.3g}, median {values.median():.3g}")
     for title, descending in (("highest", True), ("lowest", False)):
         print(f"{title} on")
         for row in values.argsort(descending=descending, stable=True).tolist()[:_SHOWN]:
-            print(f"  {values[row]:10.3g}  {run.image_names[row]}")
+            print(f"  {values[row]:10.3g}  {printable(run.image_names[row])}")
 
 
 def _terms(explanation: Explanation) -> list[str]:
