@@ -397,6 +397,17 @@ def test_an_archive_that_unpacks_to_something_huge_is_refused(tmp_path: Path) ->
     assert read_weights(tmp_path / "plain.pt")["weight"].shape == (1_000_000,)
 
 
+def test_an_archive_whose_end_is_damaged(tmp_path: Path) -> None:
+    """Found by fuzzing: zipfile says of such a file that it is an archive, and then fails to open it."""
+    torch.save({"weight": torch.ones(2)}, tmp_path / "w.pt")
+    content = bytearray((tmp_path / "w.pt").read_bytes())
+    content[content.rindex(b"PK\x01\x02")] = 0
+    for damage in (content, content[:-6] + b"\0\0" + content[-4:]):
+        (tmp_path / "w.pt").write_bytes(damage)
+        with pytest.raises(ValueError, match=r"w\.pt' cannot be read as weights \(.*Re-save it"):
+            read_weights(tmp_path / "w.pt")
+
+
 def test_torchs_oldest_format_is_not_begun(tmp_path: Path) -> None:
     import tarfile
 

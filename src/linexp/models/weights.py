@@ -92,27 +92,30 @@ def tensors_only() -> Generator[None, None, None]:
             os.environ[_FORCE] = before
 
 
+class _RefusedError(ValueError):
+    """A file that is not even begun to be read."""
+
+
 def _check_archive(path: Path) -> None:
     """Refuse what torch should not even begin to read."""
     if zipfile.is_zipfile(path):
         with zipfile.ZipFile(path) as archive:
             size = sum(entry.file_size for entry in archive.infolist())
         if size > _MOST_TIMES * os.path.getsize(path):
-            raise ValueError(
+            raise _RefusedError(
                 f"The checkpoint '{path}' has {os.path.getsize(path):,} bytes and would unpack to {size:,}. {_RESAVE}"
             )
     elif tarfile.is_tarfile(path):  # in torch before 2.6 a way around weights_only
-        raise ValueError(f"The checkpoint '{path}' is a tar archive, torch's format of before 2017. {_RESAVE}")
+        raise _RefusedError(f"The checkpoint '{path}' is a tar archive, torch's format of before 2017. {_RESAVE}")
 
 
 def _read(path: Path) -> Any:
-    if path.suffix != ".safetensors":
-        _check_archive(path)
     try:
         if path.suffix == ".safetensors":
             return safetensors.torch.load_file(path)
+        _check_archive(path)
         return torch.load(path, map_location="cpu", weights_only=True)
-    except OSError:
+    except (OSError, _RefusedError):
         raise
     except Exception as error:  # on a file that is no checkpoint, torch's reader fails in a dozen ways
         if pickled := re.search(r"GLOBAL ([\w.]+)", str(error)):
