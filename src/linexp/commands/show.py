@@ -82,8 +82,9 @@ def run_layers(model: str, weights: Path | None, depth: int | None, side: int, *
 def _try_layers(model: VisionModel, side: int) -> list[LayerInfo]:
     try:
         return list_layers(model, side=side)
-    except RuntimeError as error:
+    except (RuntimeError, MemoryError) as error:
+        reason = (str(error).splitlines() or ["not enough memory"])[0].rstrip(".")
         raise RuntimeError(
-            f"The model fails on a grey picture of {side} by {side} pixels ({str(error).splitlines()[0]}). "
+            f"The model fails on a grey picture of {side} by {side} pixels ({reason}). "
             "Give the side that it expects with --side."
         ) from error
