@@ -118,13 +118,19 @@ def test_a_power_of_two_changes_no_bit_but_the_exponent(planted: le.Planted, sea
 
 @pytest.mark.parametrize("search", SEARCHES)
 def test_neighbours_of_other_scales_change_nothing(planted: le.Planted, search: Search) -> None:
-    """To the last bit, whatever stands beside a neuron: other neurons, dead ones, huge and tiny ones."""
+    """Whatever stands beside a neuron: other neurons, dead ones, huge and tiny ones; or nothing at all."""
     values = planted.activations.values.double()
     odd = torch.stack([values[:, 0] * 1e6, values[:, 1] * 1e-6, torch.full((N_IMAGES,), 3.0)], 1)
     few = explain(values, planted.concepts, search=search)
     many = explain(torch.cat([values, odd], 1), planted.concepts, search=search)
-    assert many.items[:5] == few.items
+    alone = [explain(values[:, [neuron]], planted.concepts, search=search)[0] for neuron in range(5)]
     assert many[7].outcome == "constant"
+    for neuron, item in enumerate(few):
+        for other in (many[neuron], alone[neuron]):
+            assert other.concepts == item.concepts
+            assert other.outcome == item.outcome
+            ours, theirs = (numbers(le.Explanations((one,))) for one in (item, other))
+            np.testing.assert_allclose(theirs, ours, rtol=1e-11, atol=1e-14)
 
 
 @pytest.mark.parametrize("search", SEARCHES)
@@ -178,9 +184,20 @@ def test_a_concept_that_no_validation_image_has(planted: le.Planted, search: Sea
     concepts = le.ConceptMatrix(present, planted.concepts.names)
     found = explain(values, concepts, search=search)
     assert is_finite(found)
-    if search == "greedy":
-        assert found[0].outcome == "empty"  # no candidate correlates with a neuron that is constant on val
+    assert found[0].outcome == ("empty" if search in ("greedy", "stepwise") else "explained")
     assert found[0].val_correlation is None
+    assert found[0].val_error is None
+
+
+@pytest.mark.parametrize("search", SEARCHES)
+def test_a_neuron_that_never_changes_on_validation_images(planted: le.Planted, search: Search) -> None:
+    values = planted.activations.values.clone()
+    values[SPLIT.val, 2] = 1.0
+    found = explain(values, planted.concepts, search=search)
+    assert found[2].outcome == ("empty" if search in ("greedy", "stepwise") else "explained")
+    assert (found[2].val_correlation, found[2].val_error) == (None, None)
+    untouched = explain(planted.activations.values, planted.concepts, search=search)
+    assert [found[neuron] for neuron in (0, 1, 3, 4)] == [untouched[neuron] for neuron in (0, 1, 3, 4)]
 
 
 @pytest.mark.parametrize("search", SEARCHES)
