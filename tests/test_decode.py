@@ -347,6 +347,15 @@ def test_batches_do_not_depend_on_their_size_or_the_workers(batch_size: int, wor
     assert joined.dtype == torch.uint8
 
 
+def test_batches_and_workers_beyond_the_images() -> None:
+    images = ImageArray(np.zeros((3, 4, 4, 3), dtype=np.uint8))
+    batches = decoded_batches(images, lambda picture: torch.ones(2), batch_size=10**30, workers=50)
+    first = next(batches)
+    assert first.shape == (3, 2)
+    assert len(multiprocessing.active_children()) <= 3
+    assert list(batches) == []
+
+
 def test_the_users_random_state_is_left_alone() -> None:
     state = torch.get_rng_state()
     list(decoded_batches(numbered(4), to_tensor, batch_size=2, workers=2))

@@ -117,6 +117,19 @@ def made(linexp: Run) -> str:
     return "made"
 
 
+def test_names_with_escape_sequences_steer_no_terminal(linexp: Run) -> None:
+    ended = linexp("show", "\x1b[2Jresult\u202e", 1)
+    assert ended.code == 1
+    assert ended.err.startswith(r"Error: There is no result in '\x1b[2Jresult\u202e' (no run.json).")
+
+
+def test_a_side_beyond_all_memory_is_a_sentence(linexp: Run) -> None:
+    ended = linexp("layers", "--model", "mymodels:build", "--side", 2_000_000_000)
+    assert ended.code == 1
+    assert "The model fails on a grey picture of 2000000000 by 2000000000 pixels (" in ended.err
+    assert ended.err.endswith("Give the side that it expects with --side.\n")
+
+
 @cases(80)
 @given(command_lines())
 @example(["explain", *(word for pair in NEEDED["explain"].items() for word in pair), "--batch-size", "9" * 30])
