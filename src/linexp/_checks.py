@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import torch
+
+# Control characters, marks that turn the order of reading around, and halves of characters.
+_STEERS = re.compile("[\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
 class DifferentImagesError(ValueError):
@@ -75,6 +79,35 @@ def check_same_images(first: str | None, second: str | None, n_first: int, n_sec
             f"The two matrices come from different images (fingerprints {first[:12]} and {second[:12]}). "
             "Record and describe the same image collection, in the same order."
         )
+
+
+def decode_text(content: bytes, path: Path) -> str:
+    """Return a text file's content, its line ends as they are; a byte order mark at the start is left out.
+
+    Raises
+    ------
+    ValueError
+        It is not UTF-8, or holds NUL characters, as UTF-16 without a mark does; neither would be the words it was meant
+        to be.
+    """
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise ValueError(f"The file '{path}' is not UTF-8 text ({error.reason}). Save it as UTF-8.") from error
+    if "\0" in text:
+        raise ValueError(f"The file '{path}' holds NUL characters, so it is UTF-16 or no text. Save it as UTF-8.")
+    return text
+
+
+def check_text(text: str, what: str) -> None:
+    """Raise ``ValueError`` if ``text`` cannot be saved: a NUL, or half a character that UTF-8 does not know."""
+    if any(letter == "\0" or "\ud800" <= letter <= "\udfff" for letter in text):
+        raise ValueError(f"{what} is {text!r}, which is not text in UTF-8 and cannot be saved. Rename it.")
+
+
+def printable(text: str) -> str:
+    """Return a line of text with what could steer a terminal written out: escape sequences, reversed reading order."""
+    return "".join(letter.encode("unicode_escape").decode() if _STEERS.match(letter) else letter for letter in text)
 
 
 def check_writable_folder(path: Path) -> Path:

@@ -11,9 +11,10 @@ from typing import Annotated, Any, NoReturn
 import typer
 from typer.core import TyperGroup
 
+from linexp._checks import printable
 from linexp._version import __version__
 
-_TOLD = (ValueError, TypeError, KeyError, OSError, ImportError, RuntimeError, MemoryError)
+_TOLD = (ValueError, TypeError, KeyError, OSError, ImportError, RuntimeError, MemoryError, OverflowError)
 """Errors whose message says what to do; anything else is a mistake of the program and keeps its traceback."""
 
 
@@ -76,10 +77,10 @@ def main() -> None:
 
 
 def _fail(message: str) -> NoReturn:
-    print(" ".join(message.split()), file=sys.stderr)
+    print(printable(" ".join(message.split())), file=sys.stderr)
     sys.exit(1)
 
 
 def _show_warning(message: Warning | str, category: type[Warning], *_: Any, **__: Any) -> None:
     if issubclass(category, UserWarning):
-        print(f"Warning: {message}", file=sys.stderr)
+        print(f"Warning: {printable(' '.join(str(message).split()))}", file=sys.stderr)

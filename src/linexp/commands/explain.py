@@ -7,8 +7,9 @@ import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, cast
+from urllib.parse import quote
 
-from linexp._checks import check_at_least, check_choice, check_writable_folder, listing
+from linexp._checks import check_at_least, check_choice, check_writable_folder, listing, printable
 from linexp.commands.sources import find_calibration, open_groups, open_pictures
 from linexp.concepts import ConceptSource, LabelConcepts, TextConcepts, load_encoder, read_vocabulary
 from linexp.concepts.groups import group_names
@@ -100,7 +101,7 @@ def explain_and_save(out: Path, run: Run, explainer: LinearExplainer) -> tuple[E
     explanations = explainer.explain(run.activations, run.concepts, run.split)
     seconds = time.perf_counter() - started
     save_explanations(out, explanations)
-    print(summary(explanations, run.concepts))
+    print("\n".join(map(printable, summary(explanations, run.concepts).split("\n"))))
     print(f"  {seconds:.1f} s ({seconds / max(len(explanations), 1) * 1000:.1f} ms per neuron), saved in {out}")
     return explanations, seconds
 
@@ -180,7 +181,8 @@ def _choose_folders(options: ExplainOptions) -> dict[str, Path]:
     """Return each layer's folder, writable."""
     if len(options.layers) == 1:
         return {options.layers[0]: options.out}
-    return {layer: check_writable_folder(options.out / layer) for layer in options.layers}
+    # A model can call a layer "../x": quoted, it stays below --out.
+    return {layer: check_writable_folder(options.out / quote(layer, safe="")) for layer in options.layers}
 
 
 def _readable(images: Images, options: ExplainOptions) -> Images:

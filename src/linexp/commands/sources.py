@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from linexp._checks import DifferentImagesError
+from linexp._checks import DifferentImagesError, StoreMismatchError
 from linexp.concepts import Calibration, Encoder, superclasses
 from linexp.concepts.files import open_folder, read_class_names, read_groups
 from linexp.concepts.wordnet import imagenet_classes
@@ -66,7 +66,11 @@ def reopen_pictures(run: Run, folder: Path | None) -> Images:
         They are not where they were.
     DifferentImagesError
         They are others by now.
+    StoreMismatchError
+        The result does not say where they were.
     """
+    if not isinstance(run.settings.get("images"), str):
+        raise StoreMismatchError("The result does not say where its pictures were. Make it anew with linexp explain.")
     before = Path(run.settings["images"])
     path = before if folder is None else folder
     if not path.is_dir():

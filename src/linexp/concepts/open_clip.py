@@ -17,7 +17,7 @@ from torch import Tensor
 from linexp._checks import closest, listing
 from linexp.concepts.encoder import check_batch_size, check_lengths, embed_images, embed_texts, place
 from linexp.models.base import needs
-from linexp.models.weights import read_weights
+from linexp.models.weights import read_weights, tensors_only
 
 _CONFIG = "open_clip_config.json"
 _HUB = "hf-hub:"
@@ -152,7 +152,7 @@ def load_open_clip(
     asked = ",".join(str(part) for part in (model, pretrained) if part is not None)
     source, weights = _source(open_clip, model, pretrained)
     corrections = _corrections(open_clip, source, weights)
-    with _told_where(asked):
+    with _told_where(asked), tensors_only():
         module, preprocess = open_clip.create_model_from_pretrained(source, weights, weights_only=True, **corrections)
         tokenizer = open_clip.get_tokenizer(source)
     name = f"open_clip:{asked}"

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from linexp._checks import check_text
 from linexp.concepts.calibration import Calibration
 from linexp.concepts.encoder import Encoder, check_texts, embed_prompts
 from linexp.images import as_images
@@ -30,7 +31,7 @@ class TextConcepts:
     Raises
     ------
     ValueError
-        The calibration is of another encoder; there is no text, an empty one, or one twice.
+        The calibration is of another encoder; there is no text, an empty one, one that is no UTF-8, or one twice.
 
     References
     ----------
@@ -48,6 +49,7 @@ class TextConcepts:
         for text in check_texts(self.texts):
             if not text.strip():
                 raise ValueError("One of the texts is empty. Leave it out.")
+            check_text(text, "One of the texts")
             if text in seen:
                 raise ValueError(f"The text '{text}' occurs twice. Name each concept once.")
             seen.add(text)
