@@ -77,7 +77,7 @@ def format_size(n_bytes: float) -> str:
 
 def _open(folder: Path) -> Store:
     if folder.exists() and not folder.is_dir():
-        raise NotADirectoryError(f"The store '{folder}' is a file. Give the folder that --store was given.")
+        raise NotADirectoryError(f"The store '{folder}' is a file. Give the folder --store was given.")
     return Store(folder)
 
 
