@@ -89,9 +89,7 @@ def test_contradictions_and_unusable_folders_are_said(linexp: Run, tmp_path: Pat
         ended = linexp(
             "store", command, "--store", tmp_path / "file", *(("--max-size", 0) if command == "prune" else ())
         )
-        assert (
-            ended.err == f"Error: The store '{tmp_path / 'file'}' is a file. Give the folder --store was given.\n"
-        )
+        assert ended.err == f"Error: The store '{tmp_path / 'file'}' is a file. Give the folder --store was given.\n"
     # A home that cannot be written is no reason to refuse what worked without a store.
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
     ended = linexp(*start)

@@ -41,7 +41,7 @@ def run_store_verify(folder: Path) -> int:
     StoreMismatchError
         Some are not; the message names the first.
     """
-    n_sound, damaged = verify_store(_open(folder))
+    n_sound, damaged, n_in_use = verify_store(_open(folder))
     if damaged:
         told = [f"'{path}' ({reason})" for path, reason in damaged.items()]
         raise StoreMismatchError(
@@ -49,6 +49,8 @@ def run_store_verify(folder: Path) -> int:
             f"{listing(told, 4)}. They are not used: what was in them is computed again when it is needed."
         )
     print(f"{n_sound} files in the store '{folder}', all sound")
+    if n_in_use:
+        print(f"{n_in_use} of its entries are just being written and were not read")
     return n_sound
 
 

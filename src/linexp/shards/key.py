@@ -16,6 +16,13 @@ from linexp.shards.code import RESULTS
 
 FORMAT = 1
 _ROWS = 512
+# How exactly products of float32 are taken; torch before 2.9 knows only those that end in allow_tf32.
+_PRECISIONS = (
+    *("cuda.matmul.allow_tf32", "cudnn.allow_tf32"),
+    *("fp32_precision", "cuda.matmul.fp32_precision", "cudnn.fp32_precision", "cudnn.conv.fp32_precision"),
+    *("mkldnn.fp32_precision", "mkldnn.matmul.fp32_precision", "mkldnn.conv.fp32_precision"),
+    *("cuda.matmul.allow_fp16_reduced_precision_reduction", "cuda.matmul.allow_bf16_reduced_precision_reduction"),
+)
 
 
 @dataclass(frozen=True)
@@ -78,14 +85,24 @@ def rows_per_shard(batch_size: int) -> int:
     return batch_size * max(1, _ROWS // batch_size)
 
 
+def _precision(name: str) -> str:
+    """Return a setting below ``torch.backends``; "" where this torch has none or it was set in several ways at once."""
+    found: Any = torch.backends
+    try:
+        for part in name.split("."):
+            found = getattr(found, part)
+    except (AttributeError, RuntimeError):
+        return ""
+    return str(found)
+
+
 def surroundings(device: torch.device) -> dict[str, Any]:
     """Return what outside model and images changes results by more than the machine's rounding."""
     return {
         "torch": torch.__version__,
         "pillow": PIL.__version__,
         "device": device.type,
-        "precision": torch.get_float32_matmul_precision(),
-        "tf32": [torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32],
+        "precision": {name: _precision(name) for name in _PRECISIONS},
         "autocast": str(torch.get_autocast_dtype(device.type)) if torch.is_autocast_enabled(device.type) else None,
         "dtype": str(torch.get_default_dtype()),
     }

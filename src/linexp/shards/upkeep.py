@@ -6,10 +6,9 @@ import re
 import shutil
 import time
 from collections.abc import Iterator
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from linexp.shards.entry import ENTRY, LOCK, DamagedError, read_manifest, read_shard, shard_files
 from linexp.shards.lock import InUseError, locked
@@ -54,23 +53,30 @@ def list_store(store: Store) -> list[Stored]:
     return sorted(map(_describe, _entries(store)), key=lambda one: (-one.used, one.folder.name))
 
 
-def verify_store(store: Store) -> tuple[int, dict[Path, str]]:
-    """Read every file of a store that is not just being written, and change none.
+class Verified(NamedTuple):
+    """What reading every file of a store found."""
 
-    Returns
-    -------
-    tuple
-        The number of files that are sound; and the damaged ones, each with what is wrong.
-    """
-    n_sound, damaged = 0, dict[Path, str]()
+    n_sound: int
+    """Files that are what they should be."""
+    damaged: dict[Path, str]
+    """The others, each with what is wrong."""
+    n_in_use: int
+    """Entries that were not read, because somebody was just writing them."""
+
+
+def verify_store(store: Store) -> Verified:
+    """Read every file of a store that is not just being written, and change none."""
+    n_sound, damaged, n_in_use = 0, dict[Path, str](), 0
     for folder in _entries(store):
-        with suppress(InUseError), locked(folder / LOCK, None):
-            for path, reason in _check(folder):
-                if reason is None:
-                    n_sound += 1
-                else:
-                    damaged[path] = reason
-    return n_sound, damaged
+        try:
+            with locked(folder / LOCK, None):
+                found = dict(_check(folder))
+        except InUseError:
+            n_in_use += 1
+            continue
+        n_sound += sum(reason is None for reason in found.values())
+        damaged |= {path: reason for path, reason in found.items() if reason is not None}
+    return Verified(n_sound, damaged, n_in_use)
 
 
 def prune_store(store: Store, *, older_than: float | None = None, max_size: int | None = None) -> list[Stored]:
@@ -91,6 +97,8 @@ def prune_store(store: Store, *, older_than: float | None = None, max_size: int 
         What was removed.
     """
     entries, removed = list_store(store), list[Stored]()
+    for left_over in store.folder.glob(f"{_GOING}*"):  # by a prune that was killed
+        shutil.rmtree(left_over, ignore_errors=True)
     left = sum(one.size for one in entries)
     for one in reversed(entries):
         is_old = older_than is not None and time.time() - one.used > older_than
@@ -148,9 +156,16 @@ def _describe(folder: Path) -> Stored:
         f"{about.get('model', '')}: {', '.join(map(str, about.get('of', ())))}" if about else "",
         n_rows,
         sum(complete),
-        sum(path.stat().st_size for path in files),
+        sum(map(_size, files)),
         (lock if lock.exists() else folder).stat().st_mtime,
     )
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:  # a draft that has its name by now
+        return 0
 
 
 def _manifest(folder: Path) -> dict[str, Any]:
