@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from linexp.recording import LayerInfo, list_layers, record, record_layers
     from linexp.report import draw_picture_sheet, draw_reliability
     from linexp.score import CorrelationScorer, Scores
+    from linexp.shards import Store
     from linexp.simulation import simulate
     from linexp.split import Split
 
@@ -73,6 +74,7 @@ __all__ = [
     "Reliability",
     "Scores",
     "Split",
+    "Store",
     "StoreMismatchError",
     "Term",
     "TextConcepts",
@@ -99,6 +101,7 @@ __all__ = [
 
 _HOMES = {
     "linexp._checks": ("DifferentImagesError", "NotConvergedWarning", "StoreMismatchError"),
+    "linexp.shards": ("Store",),
     "linexp.images": (
         *("Images", "ImageFolder", "ImageFiles", "ImageArray", "HuggingFaceImages", "ImageSubset"),
         *("find_broken", "skip_broken"),

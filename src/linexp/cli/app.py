@@ -24,8 +24,10 @@ class _Commands(TyperGroup):
     def invoke(self, ctx: Any) -> Any:
         try:
             return super().invoke(ctx)
-        except KeyboardInterrupt:
-            _fail("Interrupted. Files that were already written are complete; run the same command to start again.")
+        except KeyboardInterrupt as error:
+            # Whatever knows how to go on has said it.
+            how = "Files that were already written are complete; run the same command to start again."
+            _fail(f"Interrupted. {str(error) or how}")
         except (typer.Exit, typer.Abort, BrokenPipeError):
             raise  # no errors: --help, or the reader of a pipe who has seen enough
         except _TOLD as error:

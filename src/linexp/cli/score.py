@@ -15,10 +15,13 @@ from linexp.cli.options import (
     ClassNames,
     Device,
     Groups,
+    NoStore,
     ResultFolder,
     Seed,
+    StoreFolder,
     Template,
     TrustRemoteCode,
+    choose_store,
     option,
 )
 
@@ -47,6 +50,8 @@ def score(
     device: Device = None,
     batch_size: BatchSize = None,
     trust_remote_code: TrustRemoteCode = False,
+    store: StoreFolder = None,
+    no_store: NoStore = False,
 ) -> None:
     """Measure how true explanations are: predict the neurons on the test images and correlate with what they did.
 
@@ -63,6 +68,7 @@ def score(
         device=device,
         batch_size=batch_size,
         trust_remote_code=trust_remote_code,
+        store=choose_store(store, no_store=no_store),
     )
     run_score(results, options)
 
@@ -80,6 +86,8 @@ def simulate(
     device: Device = None,
     batch_size: BatchSize = None,
     trust_remote_code: TrustRemoteCode = False,
+    store: StoreFolder = None,
+    no_store: NoStore = False,
 ) -> None:
     """Predict what the neurons do on all images from their explanations alone, and write it into a file."""
     from linexp.commands import ScoreOptions, run_simulate
@@ -93,6 +101,7 @@ def simulate(
         device=device,
         batch_size=batch_size,
         trust_remote_code=trust_remote_code,
+        store=choose_store(store, no_store=no_store),
     )
     run_simulate(result, options, out)
 
@@ -111,6 +120,8 @@ def calibrate(
     device: Device = None,
     batch_size: BatchSize = None,
     trust_remote_code: TrustRemoteCode = False,
+    store: StoreFolder = None,
+    no_store: NoStore = False,
 ) -> None:
     """Fit what turns an encoder's similarities into probabilities, on pictures whose classes are known.
 
@@ -131,5 +142,6 @@ def calibrate(
         device=device,
         batch_size=batch_size,
         trust_remote_code=trust_remote_code,
+        store=choose_store(store, no_store=no_store),
     )
     run_calibrate(options)

@@ -8,12 +8,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from linexp.commands.sources import find_calibration, reopen_pictures
+from linexp.commands.sources import find_calibration, open_store, reopen_pictures, with_store
 from linexp.concepts import Encoder, TextConcepts, load_encoder, same_model
 from linexp.explanation import Explanations
 from linexp.images import Images, ImageSubset
 from linexp.matrix import ActivationMatrix, ConceptMatrix, EmbeddedConceptMatrix, save_activations
 from linexp.score import CorrelationScorer, Scores
+from linexp.shards import Store
 from linexp.simulation import simulate
 from linexp.store import Run, load_explanations, load_run, save_scores
 
@@ -30,6 +31,7 @@ class ScoreOptions:
     device: str | None = None
     batch_size: int | None = None
     trust_remote_code: bool = False
+    store: Path | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -104,7 +106,8 @@ def _judge(cases: Sequence[_Case], options: ScoreOptions, *, test_only: bool) ->
         batch_size=options.batch_size,
         trust_remote_code=options.trust_remote_code,
     )
-    source = _Simulator(encoder, options, [name for case in cases for name in case.explanations.concepts])
+    store = open_store(options.store)
+    source = _Simulator(encoder, options, store, [name for case in cases for name in case.explanations.concepts])
     for case in cases:
         _warn_of_same_model(case.run, encoder.name)
     return [
@@ -116,18 +119,21 @@ def _judge(cases: Sequence[_Case], options: ScoreOptions, *, test_only: bool) ->
 class _Simulator:
     """Embeds every concept that occurs in any explanation, and every collection of images, once."""
 
-    def __init__(self, encoder: Encoder, options: ScoreOptions, names: Sequence[str]) -> None:
+    def __init__(self, encoder: Encoder, options: ScoreOptions, store: Store | None, names: Sequence[str]) -> None:
         if not names:
             raise ValueError("No explanation names a concept, so there is nothing to simulate. Explain anew.")
         texts = tuple(dict.fromkeys(names))
         self.source = TextConcepts(
             texts, encoder, find_calibration(options.calibration, encoder), options.template or ("{}",)
         )
+        self.store = store
         self.described: dict[str, ConceptMatrix] = {}
 
     def describe(self, images: Images) -> ConceptMatrix:
         if images.fingerprint not in self.described:
-            self.described[images.fingerprint] = self.source.describe(images)
+            self.described[images.fingerprint] = with_store(
+                self.store, lambda store: self.source.describe(images, store=store)
+            )
         return self.described[images.fingerprint]
 
 
