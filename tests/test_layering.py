@@ -24,6 +24,7 @@ LINES = [
     "recording",
     "concepts",
     "solve",
+    "explanation_plain",
     "explanation_csv",
     "explanation",
     "explain",
