@@ -2,8 +2,8 @@
 
 First for neurons that are their concepts, in 0.499 to 0.0001 of 500,000 images. Then, given recorded activations and
 labels (``tinyimagenet_effnetlite0_head.npz``: ``activations``, ``labels_concepts``), for every neuron with the concept
-of the highest IoU, as the reference does for hidden layers. The last column is the reference's verdict (Oikarinen, Yan
-& Weng, ICML 2025). Takes a few minutes.
+of the highest IoU, as the reference does for hidden layers, and for the quarter of them whose IoU is highest. The last
+column is the reference's verdict (Oikarinen, Yan & Weng, ICML 2025). Takes about ten minutes.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from linexp.score.cut import cut
 SHARE = 0.005  # of the images; what the reference takes for hidden layers
 FREQUENCIES = (0.499, 0.1, 0.01, 0.001, 0.0001)
 N_IMAGES, N_REPEATS = 500_000, 5
+CHECKS = ("missing", "extra")
 ENOUGH = 0.9  # shares below this are printed in bold
 
 
@@ -29,13 +30,14 @@ def main() -> None:
     parser.add_argument("recorded", type=Path, nargs="?", help="activations and labels, as .npz")
     path = parser.parse_args().recorded
     known = make_known()
-    real = None if path is None else read_real(path)
-    print("| metric | missing, known | extra, known | missing, real | extra, real | paper |")
-    print("|---|---|---|---|---|---|")
+    real = [] if path is None else read_real(path)
+    print(
+        "| metric | missing, known | extra, known | missing, real | extra, real | missing, best | extra, best | paper |"
+    )
+    print("|---|---|---|---|---|---|---|---|")
     for name, scorer in zip(METRICS, scorers_of(tuple(METRICS), SHARE), strict=True):
         checks = [le.check_metric(scorer, le.ActivationMatrix(known), known, n_repeats=N_REPEATS)]
-        if real is not None:
-            checks.append(le.check_metric(scorer, *real))
+        checks += [le.check_metric(scorer, *neurons) for neurons in real]
         cells = [str_of(share) for check in checks for share in (check.missing, check.extra)]
         print(f"| {name} | {' | '.join(cells)} | {'fails' if name in FAILING else 'passes'} |", flush=True)
 
@@ -50,8 +52,8 @@ def make_known() -> torch.Tensor:
     return (torch.arange(N_IMAGES)[:, None] < counts).to(torch.float32)
 
 
-def read_real(path: Path) -> tuple[le.ActivationMatrix, torch.Tensor]:
-    """Return recorded neurons, and for each the labels of the concept whose IoU with its top images is highest."""
+def read_real(path: Path) -> list[tuple[le.ActivationMatrix, torch.Tensor]]:
+    """Return recorded neurons with the labels of the concept that fits each best; then those that it fits best."""
     arrays = np.load(path, allow_pickle=False)
     values = torch.from_numpy(arrays["activations"].astype(np.float32))
     values = values[:, ~is_constant(values)]
@@ -59,9 +61,14 @@ def read_real(path: Path) -> tuple[le.ActivationMatrix, torch.Tensor]:
     concepts = concepts[:, ~is_constant(concepts)]
     active = cut(values, SHARE).to(torch.float32)
     both = active.T @ concepts
-    best = (both / (active.sum(0)[:, None] + concepts.sum(0) - both)).argmax(1)
-    print(f"{len(best)} real neurons, {len(values)} images, {len(set(best.tolist()))} different concepts\n")
-    return le.ActivationMatrix(values), concepts[:, best]
+    iou, best = (both / (active.sum(0)[:, None] + concepts.sum(0) - both)).max(1)
+    labels = concepts[:, best]
+    fitting = iou.argsort(descending=True)[: len(iou) // 4]
+    print(
+        f"{len(values)} images; {len(iou)} neurons, IoU {iou.mean():.3f}, {len(set(best.tolist()))} concepts;", end=" "
+    )
+    print(f"best: {len(fitting)} neurons, IoU {iou[fitting].mean():.3f}, {len(set(best[fitting].tolist()))} concepts\n")
+    return [(le.ActivationMatrix(values), labels), (le.ActivationMatrix(values[:, fitting]), labels[:, fitting])]
 
 
 if __name__ == "__main__":

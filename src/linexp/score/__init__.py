@@ -7,6 +7,7 @@ from linexp.score.correlation import CorrelationScorer
 from linexp.score.cosine import CosineScorer
 from linexp.score.metrics import FAILING, METRICS, scorers_of
 from linexp.score.overlap import F1Scorer, IoUScorer
+from linexp.score.published import published_sem, read_scores
 from linexp.score.ranking import AUPRCScorer, AUROCScorer, SpearmanScorer
 from linexp.score.sanity import SanityCheck, check_metric
 
@@ -28,5 +29,7 @@ __all__ = [
     "check_metric",
     "compare_scores",
     "is_constant",
+    "published_sem",
+    "read_scores",
     "scorers_of",
 ]
