@@ -11,7 +11,7 @@ import torch
 
 from linexp.explanation import Explanations
 from linexp.matrix import ActivationMatrix
-from linexp.report.tables import Cell, Measured, Table, as_rich, write_tables
+from linexp.report.tables import Cell, Measured, Table, print_table, write_tables
 from linexp.score import FAILING, Origin, Scores, compare_scores, is_constant
 
 # In the files, but too wide for the terminal.
@@ -42,9 +42,6 @@ def print_tables(found: Sequence[Scored], path: Path | None) -> None:
 
     Methods of the same neurons on the same images are compared on the neurons that all of them explain.
     """
-    from rich.console import Console
-    from rich.markup import escape
-
     whole = _same_neurons(found)
     groups = [_on_shared_neurons(group) for group in whole]
     tables = {"": _table(groups)}
@@ -53,15 +50,14 @@ def print_tables(found: Sequence[Scored], path: Path | None) -> None:
         title = "Differences of scores, paired by neuron, with 95 % confidence intervals over neurons"
         columns = ("layer", "first", "second", "metric", "difference", "from", "to", "neurons")
         tables["-differences"] = Table(columns, tuple(differences), title)
-    console = Console(soft_wrap=True, highlight=False)
     for table in tables.values():
-        console.print(as_rich(table.without(_DETAILS)))
+        print_table(table.without(_DETAILS))
     for before, after in zip(itertools.chain(*whole), itertools.chain(*groups), strict=True):
         if len(after.explanations) < len(before.explanations):
             counts = f"{len(after.explanations):,} of its {len(before.explanations):,} neurons"
-            console.print(f"{escape(before.origin.method)}: {counts}, those that all methods explain")
+            print(f"{before.origin.method}: {counts}, those that all methods explain")
     for name in sorted({scores.metric for one in found for scores in one.scores if scores.metric.startswith(FAILING)}):
-        console.print(f"{name} fails a sanity check: not to choose by.")
+        print(f"{name} fails a sanity check: not to choose by.")
     if path is not None:
         print(f"  written to {', '.join(map(str, write_tables(path, tables)))}")
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from linexp.explanation import Explanations
-from linexp.report.tables import Cell, Measured, Table, as_rich, write_tables
+from linexp.report.tables import Cell, Measured, Table, print_table, write_tables
 from linexp.score import published_sem, read_scores
 
 
@@ -21,15 +21,13 @@ def run_summarize(files: Sequence[Path], table: Path | None = None) -> Table:
     table
         Where to write the table, too; see ``write_tables``.
     """
-    from rich.console import Console
-
     summaries = [_summarize(path) for path in files]
     metrics = tuple(dict.fromkeys(metric for _, scores in summaries for metric in scores))
     undefined = Measured(math.nan, math.nan)
     rows = tuple((*start, *(scores.get(metric, undefined) for metric in metrics)) for start, scores in summaries)
     title = "Mean scores ± standard errors over neurons, as in the files"
     found = Table(("method", "file", "neurons", "terms", "val corr.", "no score", *metrics), rows, title)
-    Console(soft_wrap=True, highlight=False).print(as_rich(found))
+    print_table(found)
     if table is not None:
         print(f"  written to {', '.join(map(str, write_tables(table, {'': found})))}")
     return found

@@ -6,14 +6,13 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from linexp._checks import check_writable_folder
 from linexp.atomic import write_atomically
 from linexp.explanation_csv import csv_text
 
-if TYPE_CHECKING:
-    from rich.table import Table as RichTable
+# Columns of the terminal up to which a table is drawn without breaking its cells.
+_WIDEST = 10_000
 
 
 @dataclass(frozen=True)
@@ -90,8 +89,9 @@ def as_latex(table: Table) -> str:
     return "\n".join([*title, *start, *lines[1:], r"\bottomrule", r"\end{tabular}"]) + "\n"
 
 
-def as_rich(table: Table) -> RichTable:
-    """Return the table for the terminal, with four decimals."""
+def print_table(table: Table) -> None:
+    """Print the table on the terminal, with four decimals; never narrower than it is, so that no number is broken."""
+    from rich.console import Console
     from rich.markup import escape
     from rich.table import Table as RichTable
 
@@ -100,7 +100,10 @@ def as_rich(table: Table) -> RichTable:
         drawn.add_column(escape(column), justify="left" if table.is_text(place) else "right")
     for row in table.rows:
         drawn.add_row(*(escape(show(cell)) for cell in row))
-    return drawn
+    console = Console(soft_wrap=True, highlight=False)
+    wanted = console.measure(drawn, options=console.options.update(max_width=_WIDEST)).maximum
+    console.width = max(console.width, wanted)
+    console.print(drawn)
 
 
 def write_tables(path: Path, tables: Mapping[str, Table]) -> list[Path]:
