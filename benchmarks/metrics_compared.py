@@ -41,7 +41,7 @@ def main() -> None:
         difference = le.compare_scores(scores[1], scores[0])
         spread = float(scores[1].errors[~scores[1].errors.isnan()].median())
         means = (Measured(one.mean, one.sem) for one in scores)
-        rows.append((scores[0].metric, *means, difference.mean / difference.sem, spread))
+        rows.append((scores[0].metric, *means, round(difference.mean / difference.sem, 1), spread))
     columns = ("metric", *methods, "swaps − paper's, in standard errors", "error of one neuron")
     print(as_markdown(Table(columns, tuple(rows))))
 

@@ -98,9 +98,9 @@ def test_every_score_has_a_file_of_its_own_that_says_what_it_is(linexp: Run, res
     assert linexp("score", result, "--part", "train", "--force").code == 0
     theirs = f"scores-{tmp_path.name}-theirs"
     assert {path.name for path in result.glob("scores*")} == {
-        *("scores.csv", "scores-iou-0.01.csv", f"{theirs}.csv", f"{theirs}-iou-0.01.csv"),
-        *("scores-by-mymodels-judge-iou-0.01.csv", "scores-by-mymodels-judge-cosine.csv"),
-        *(f"{theirs}-by-mymodels-judge-iou-0.01.csv", f"{theirs}-by-mymodels-judge-cosine.csv"),
+        *("scores.csv", "scores-iou-0.05.csv", f"{theirs}.csv", f"{theirs}-iou-0.05.csv"),
+        *("scores-by-mymodels-judge-iou-0.05.csv", "scores-by-mymodels-judge-cosine.csv"),
+        *(f"{theirs}-by-mymodels-judge-iou-0.05.csv", f"{theirs}-by-mymodels-judge-cosine.csv"),
         *("scores-by-mymodels-judge-a-photo-of.csv", "scores-on-train.csv"),
     }
     images = load_run(result).activations.images
@@ -135,8 +135,9 @@ def test_other_neurons_are_not_compared(linexp: Run, tmp_path: Path):
 def test_metrics_that_fail_are_said_to(linexp: Run, result: Path, other: Path):
     ended = linexp("score", result, other, "--metrics", "spearman,auroc,cosine")
     assert ended.code == 0, ended.err
-    assert "auroc@0.01 fails a sanity check: not to choose by.\nspearman fails a sanity check" in ended.out
-    assert "cosine fails" not in ended.out
+    assert "spearman failed both sanity checks in the reference, which broke ties at random: better not" in ended.out
+    assert "auroc@0.05 fails the sanity check of extra labels: better not to choose by it.\n" in ended.out
+    assert "cosine fail" not in ended.out
 
 
 @pytest.mark.parametrize(

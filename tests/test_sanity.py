@@ -48,7 +48,7 @@ def test_auroc_does_not_notice_wrong_labels_of_rare_concepts():
     labels = make_labels(shares=(0.1, 0.001))
     found = le.check_metric(le.AUROCScorer(), ActivationMatrix(labels), labels)
     assert (found.missing, found.extra, found.passes) == (1, 0.5, False)
-    assert str(found) == "auroc@0.01 fails: missing labels 100.0%, extra labels 50.0%"
+    assert str(found) == "auroc@0.05 fails: missing labels 100.0%, extra labels 50.0%"
     assert found.extra_change == pytest.approx(-np.mean([0.1 / 0.9, 0.001 / 0.999]) / 2, rel=0.05)
 
 
@@ -66,6 +66,17 @@ def test_shares_fail_one_check_each():
     assert (recall.missing, recall.extra) == (1, 0)
     assert (precision.missing, precision.extra) == (0, 1)
     assert recall.extra_change == precision.missing_change == 0
+
+
+def test_spearman_of_a_rare_concept_with_itself_is_one_only_with_mid_ranks():
+    """Where the reference breaks ties at random, next to nothing is left, so nothing can get lost."""
+    labels = make_labels(shares=(0.1, 0.001))
+    found = le.check_metric(le.SpearmanScorer(), ActivationMatrix(labels), labels)
+    assert (found.missing, found.extra) == (1, 1)
+    rng = np.random.default_rng(0)
+    concept = labels[:, 1].numpy()
+    ranks = [np.lexsort((rng.random(len(concept)), concept)).argsort() for _ in range(2)]
+    assert abs(np.corrcoef(*ranks)[0, 1]) < 0.03
 
 
 def test_spearman_fails_where_most_activations_say_nothing():

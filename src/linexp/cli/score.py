@@ -49,13 +49,11 @@ def score(
     simulator: Simulator = None,
     metrics: Annotated[
         str,
-        option(
-            "LIST", "Which scores, with commas: correlation, cosine, auprc, f1, iou; spearman, auroc (fail checks)."
-        ),
+        option("LIST", "Which scores, with commas: correlation, cosine, auprc, f1, iou, spearman, auroc."),
     ] = "correlation",
     top_share: Annotated[
         float, option("X", "On this share of the images a neuron is called active (auprc, f1, iou, auroc).")
-    ] = 0.01,
+    ] = 0.05,
     table: Annotated[
         Path | None, option("NAME", "Also write the tables, as NAME.csv, NAME.md and NAME.tex.", "not written")
     ] = None,

@@ -17,7 +17,7 @@ from linexp.concepts import Encoder, TextConcepts, load_encoder, same_model
 from linexp.explanation import Explanations
 from linexp.images import Images, ImageSubset
 from linexp.matrix import ActivationMatrix, ConceptMatrix, EmbeddedConceptMatrix, save_activations
-from linexp.score import Origin, Scorer, Scores, scorers_of
+from linexp.score import TOP_SHARE, Origin, Scorer, Scores, scorers_of
 from linexp.simulation import simulate
 from linexp.store import Run, load_explanations, load_run, save_scores
 
@@ -38,7 +38,7 @@ class ScoreOptions:
     batch_size: int | None = None
     trust_remote_code: bool = False
     metrics: tuple[str, ...] = ("correlation",)
-    top_share: float = 0.01
+    top_share: float = TOP_SHARE
     part: str = "test"
     force: bool = False
     table: Path | None = None

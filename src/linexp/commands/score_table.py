@@ -56,8 +56,10 @@ def print_tables(found: Sequence[Scored], path: Path | None) -> None:
         if len(after.explanations) < len(before.explanations):
             counts = f"{len(after.explanations):,} of its {len(before.explanations):,} neurons"
             print(f"{before.origin.method}: {counts}, those that all methods explain")
-    for name in sorted({scores.metric for one in found for scores in one.scores if scores.metric.startswith(FAILING)}):
-        print(f"{name} fails a sanity check: not to choose by.")
+    for metric in found[0].scores:
+        failed = FAILING.get(metric.metric.split("@")[0])
+        if failed is not None:
+            print(f"{metric.metric} {failed}: better not to choose by it.")
     if path is not None:
         print(f"  written to {', '.join(map(str, write_tables(path, tables)))}")
 

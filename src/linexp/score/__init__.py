@@ -5,6 +5,7 @@ from linexp.score.blocks import is_constant
 from linexp.score.compare import Difference, compare_scores
 from linexp.score.correlation import CorrelationScorer
 from linexp.score.cosine import CosineScorer
+from linexp.score.cut import TOP_SHARE
 from linexp.score.metrics import FAILING, METRICS, scorers_of
 from linexp.score.overlap import F1Scorer, IoUScorer
 from linexp.score.published import published_sem, read_scores
@@ -14,6 +15,7 @@ from linexp.score.sanity import SanityCheck, check_metric
 __all__ = [
     "FAILING",
     "METRICS",
+    "TOP_SHARE",
     "AUPRCScorer",
     "AUROCScorer",
     "CorrelationScorer",

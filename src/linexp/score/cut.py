@@ -8,7 +8,7 @@ from torch import Tensor
 
 from linexp._checks import check_within
 
-TOP_SHARE = 0.01
+TOP_SHARE = 0.05
 """Share of the images on which a neuron is called active, unless something else is asked for."""
 
 

@@ -23,8 +23,16 @@ METRICS: Mapping[str, Callable[[float], Scorer]] = {
 }
 """Name → scorer, given the share of images on which a neuron is called active."""
 
-FAILING = ("spearman", "auroc")
-"""Those that fail a sanity check (``check_metric``)."""
+FAILING: Mapping[str, str] = {
+    "spearman": "failed both sanity checks in the reference, which broke ties at random",
+    "auroc": "fails the sanity check of extra labels",
+}
+"""Those that failed a sanity check (``check_metric``) in the reference → what is known of it.
+
+References
+----------
+Oikarinen, Yan & Weng, Evaluating Neuron Explanations: A Unified Framework with Sanity Checks, ICML 2025.
+"""
 
 
 def scorers_of(metrics: Sequence[str], top_share: float = TOP_SHARE) -> tuple[Scorer, ...]:

@@ -1,4 +1,4 @@
-"""Scores by ranks: AUPRC, which passes the sanity checks; AUROC and Spearman's correlation, which do not."""
+"""Scores by ranks: AUPRC, which passes the sanity checks; AUROC and Spearman's correlation, which failed one."""
 
 from __future__ import annotations
 
@@ -103,9 +103,10 @@ class AUROCScorer:
 class SpearmanScorer:
     """Correlation of the ranks of simulated and recorded activations, from -1 to 1; higher is better.
 
-    Equal activations share their mean rank. **Fails both sanity checks** on real neurons (``check_metric``): most
-    images are ones on which a neuron does next to nothing, and their order counts as much as that of the others. For
-    comparison with work that reports it, not to choose between explanations.
+    Equal activations share their mean rank. **Failed both sanity checks in the reference**, where ties are broken at
+    random, which leaves a rare concept next to no correlation even with itself; with mean ranks it passes them on the
+    neurons we tried (docs/scoring.md). Still, most images are ones on which a neuron does next to nothing, and their
+    order counts as much as that of the others. For comparison with work that reports it.
 
     References
     ----------
