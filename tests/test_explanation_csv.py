@@ -173,7 +173,7 @@ def test_lines_are_counted_as_an_editor_does(tmp_path: Path):
     [
         ("", r"The columns of '.*' \(\) are of no known layout. Expected: neuron, outcome"),
         ("layer;neuron;outcome\n", "are of no known layout"),
-        (HEADER, r"holds column names but no explanation\. Give a file with at least one"),
+        (HEADER, r"holds no explanation\. Give a file with at least one"),
         (HEADER + GOOD + GOOD, r"Line 3 of '.*': neuron 3 was already explained on line 2\. Keep one of the two"),
         (HEADER + GOOD + GOOD.replace("l,3", "m,4"), "the layer is 'm', but 'l' above. Keep one layer per file"),
         ("neuron,neuron,outcome,n_terms,val_correlation,bias\n", "has two columns 'neuron'. Remove or rename one"),

@@ -25,6 +25,7 @@ LINES = [
     "recording",
     "concepts",
     "solve",
+    "explanation_plain",
     "explanation_csv",
     "explanation",
     "explain",

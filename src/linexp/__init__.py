@@ -44,35 +44,56 @@ if TYPE_CHECKING:
     from linexp.planted import Planted, make_planted
     from linexp.recording import LayerInfo, list_layers, record, record_layers
     from linexp.report import draw_picture_sheet, draw_reliability
-    from linexp.score import CorrelationScorer, Scores
+    from linexp.score import (
+        AUPRCScorer,
+        AUROCScorer,
+        CorrelationScorer,
+        CosineScorer,
+        Difference,
+        F1Scorer,
+        IoUScorer,
+        SanityCheck,
+        Scores,
+        SpearmanScorer,
+        check_metric,
+        compare_scores,
+    )
     from linexp.shards import Store
     from linexp.simulation import simulate
     from linexp.split import Split
 
 __all__ = [
+    "AUPRCScorer",
+    "AUROCScorer",
     "ActivationMatrix",
     "Calibration",
     "CalibrationFit",
     "ConSE",
     "ConceptMatrix",
     "CorrelationScorer",
+    "CosineScorer",
+    "Difference",
     "DifferentImagesError",
     "EmbeddedConceptMatrix",
     "Explanation",
     "Explanations",
+    "F1Scorer",
     "HuggingFaceImages",
     "ImageArray",
     "ImageFiles",
     "ImageFolder",
     "ImageSubset",
     "Images",
+    "IoUScorer",
     "LabelConcepts",
     "LayerInfo",
     "LinearExplainer",
     "NotConvergedWarning",
     "Planted",
     "Reliability",
+    "SanityCheck",
     "Scores",
+    "SpearmanScorer",
     "Split",
     "Store",
     "StoreMismatchError",
@@ -81,6 +102,8 @@ __all__ = [
     "VisionModel",
     "Vocabulary",
     "__version__",
+    "check_metric",
+    "compare_scores",
     "draw_picture_sheet",
     "draw_reliability",
     "find_broken",
@@ -118,7 +141,10 @@ _HOMES = {
     "linexp.explanation": ("Explanation", "Explanations", "Term"),
     "linexp.explain": ("LinearExplainer",),
     "linexp.simulation": ("simulate",),
-    "linexp.score": ("CorrelationScorer", "Scores"),
+    "linexp.score": (
+        *("CorrelationScorer", "CosineScorer", "AUPRCScorer", "F1Scorer", "IoUScorer", "SpearmanScorer", "AUROCScorer"),
+        *("Scores", "Difference", "compare_scores", "SanityCheck", "check_metric"),
+    ),
     "linexp.report": ("draw_picture_sheet", "draw_reliability"),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}

@@ -5,6 +5,7 @@ from linexp.commands.explain import ExplainOptions, explain_and_save, run_explai
 from linexp.commands.score import ScoreOptions, run_score, run_simulate
 from linexp.commands.show import run_layers, run_show
 from linexp.commands.store import run_store_list, run_store_prune, run_store_verify
+from linexp.commands.summarize import run_summarize
 
 __all__ = [
     "CalibrateOptions",
@@ -20,5 +21,6 @@ __all__ = [
     "run_store_list",
     "run_store_prune",
     "run_store_verify",
+    "run_summarize",
     "summary",
 ]
