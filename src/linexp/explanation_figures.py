@@ -1,4 +1,4 @@
-"""What an explanation draws: its neuron's pictures, its area chart, its bars; the methods of ``Explanation`` call these.
+"""What an explanation draws: its neuron's pictures, area chart and bars; the methods of ``Explanation`` call these.
 
 An explanation is seen here only through its members, so that this file can stand above its home.
 """
@@ -105,9 +105,7 @@ def _rows(rows: Sequence[int] | Tensor | None, n_images: int) -> Int[Tensor, " r
         raise ValueError("There is no image to choose from. Give at least one row.")
     outside = kept[(kept < 0) | (kept >= n_images)]
     if len(outside):
-        raise ValueError(
-            f"There is no image {int(outside[0])}: the images are 0 to {n_images - 1}. Choose among these."
-        )
+        raise ValueError(f"There is no image {int(outside[0])}. Choose among 0 to {n_images - 1}.")
     return kept
 
 

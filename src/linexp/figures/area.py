@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 
 from linexp.figures.ranges import Ranges
 
@@ -44,9 +44,9 @@ def share_ranges(
 ) -> Area:
     """Divide the images of every range among concepts, so that none counts twice.
 
-    An image counts for the rarest of its concepts: one of a husky for husky, not for dog. Where presence is a
-    probability, the rarest takes its probability, and every commoner one only what it has beyond the rarer ones; so
-    an image's shares add up to the largest of its probabilities.
+    An image counts for the innermost of its concepts: one of a husky for husky, not for dog. One with several concepts
+    of which none lies inside another counts for them in equal parts. Where presence is a probability, an outer concept
+    gets what it has beyond the inner ones, and an image whose shares add up to more than 1 is scaled down to 1.
 
     Parameters
     ----------
@@ -59,30 +59,30 @@ def share_ranges(
     ranges
         Where to divide.
     """
-    divided = divide(presence)
+    inside = find_inside(presence)
+    divided = divide(presence, inside)
     places = ranges.places(activations)
     shares = np.zeros((ranges.n_ranges, len(names)))
     counts = np.bincount(places[places >= 0], minlength=ranges.n_ranges)
     for place in np.flatnonzero(counts):
         shares[place] = divided[places == place].mean(0)
-    return Area(name_shares(presence, names), shares, counts, int((places < 0).sum()))
+    shown = tuple(f"other {name}" if inside[:, term].any() else name for term, name in enumerate(names))
+    return Area(shown, shares, counts, int((places < 0).sum()))
 
 
-def divide(presence: Float[np.ndarray, "images terms"]) -> Float[np.ndarray, "images terms"]:
-    """Return for each image how much of it counts for each concept; adds up to the largest presence."""
-    presence = presence.astype(np.float64)
-    divided = np.zeros_like(presence)
-    covered = np.zeros(len(presence))
-    for term in np.argsort(presence.mean(0), kind="stable"):  # rarest first
-        divided[:, term] = np.maximum(presence[:, term] - covered, 0.0)
-        covered = np.maximum(covered, presence[:, term])
-    return divided
+def find_inside(presence: Float[np.ndarray, "images terms"]) -> Bool[np.ndarray, "inner outer"]:
+    """Say which concept lies inside which other: all its images have the other too, and others have that as well."""
+    has = (presence >= _PRESENT).astype(np.float64)
+    both, sizes = has.T @ has, has.sum(0)
+    return (both == sizes[:, None]) & (sizes[:, None] > 0) & (sizes[:, None] < sizes[None, :])
 
 
-def name_shares(presence: Float[np.ndarray, "images terms"], names: Sequence[str]) -> tuple[str, ...]:
-    """Return what each concept's share is called: "other X" where all images of another concept are in X."""
-    has = presence >= _PRESENT
-    sizes = has.sum(0)
-    inside = (has[:, :, None] & has[:, None, :]).sum(0) == sizes[:, None]  # [inner, outer]
-    inside &= (sizes[:, None] > 0) & (sizes[:, None] < sizes[None, :])
-    return tuple(f"other {name}" if inside[:, term].any() else name for term, name in enumerate(names))
+def divide(
+    presence: Float[np.ndarray, "images terms"], inside: Bool[np.ndarray, "inner outer"]
+) -> Float[np.ndarray, "images terms"]:
+    """Return for each image how much of it counts for each concept; it adds up to 1 at most."""
+    own = presence.astype(np.float64)
+    for outer in np.flatnonzero(inside.any(0)):
+        inner = presence[:, inside[:, outer]].max(1)
+        own[:, outer] = np.maximum(presence[:, outer] - inner, 0.0)
+    return own / np.maximum(own.sum(1, keepdims=True), 1.0)

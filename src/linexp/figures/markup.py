@@ -32,14 +32,7 @@ def bars_html(heading: str, bars: Sequence[Bar], footer: str = "") -> str:
 
 def table_html(caption: str, header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """Return a table of texts; all columns but the last hold numbers."""
-    last = len(header) - 1
-    head = "".join(f'<th style="{_style(place, last)}">{escape(text)}</th>' for place, text in enumerate(header))
-    body = "".join(
-        "<tr>"
-        + "".join(f'<td style="{_style(place, last)}">{escape(text)}</td>' for place, text in enumerate(row))
-        + "</tr>"
-        for row in rows
-    )
+    head, body = _cells("th", header), "".join(f"<tr>{_cells('td', row)}</tr>" for row in rows)
     return f"<div><div>{escape(caption)}</div><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>"
 
 
@@ -56,5 +49,6 @@ def _row(bar: Bar, place: int, most: float) -> str:
     )
 
 
-def _style(place: int, last: int) -> str:
-    return _CELL if place == last else _NUMBER
+def _cells(tag: str, texts: Sequence[str]) -> str:
+    styles = [*(_NUMBER for _ in texts[1:]), _CELL]
+    return "".join(f'<{tag} style="{style}">{escape(text)}</{tag}>' for style, text in zip(styles, texts, strict=True))
