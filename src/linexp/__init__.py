@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from linexp.models import VisionModel, load_model, to_unit_tensor
     from linexp.planted import Planted, make_planted
     from linexp.recording import LayerInfo, list_layers, record, record_layers
-    from linexp.report import draw_picture_sheet, draw_reliability
+    from linexp.report import Finding, draw_picture_sheet, draw_reliability, read_finding, write_report
     from linexp.score import CorrelationScorer, Scores
     from linexp.simulation import simulate
     from linexp.split import Split
@@ -59,6 +59,7 @@ __all__ = [
     "EmbeddedConceptMatrix",
     "Explanation",
     "Explanations",
+    "Finding",
     "HuggingFaceImages",
     "ImageArray",
     "ImageFiles",
@@ -88,6 +89,7 @@ __all__ = [
     "load_model",
     "make_planted",
     "measure_reliability",
+    "read_finding",
     "read_vocabulary",
     "record",
     "record_layers",
@@ -95,6 +97,7 @@ __all__ = [
     "skip_broken",
     "superclasses",
     "to_unit_tensor",
+    "write_report",
 ]
 
 _HOMES = {
@@ -116,7 +119,7 @@ _HOMES = {
     "linexp.explain": ("LinearExplainer",),
     "linexp.simulation": ("simulate",),
     "linexp.score": ("CorrelationScorer", "Scores"),
-    "linexp.report": ("draw_picture_sheet", "draw_reliability"),
+    "linexp.report": ("Finding", "draw_picture_sheet", "draw_reliability", "read_finding", "write_report"),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 

@@ -2,7 +2,8 @@
 
 from linexp.cli.app import app, main
 from linexp.cli.explain import explain
+from linexp.cli.report import report
 from linexp.cli.score import calibrate, score, simulate
 from linexp.cli.show import demo, layers, show
 
-__all__ = ["app", "calibrate", "demo", "explain", "layers", "main", "score", "show", "simulate"]
+__all__ = ["app", "calibrate", "demo", "explain", "layers", "main", "report", "score", "show", "simulate"]

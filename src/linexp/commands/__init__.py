@@ -2,17 +2,20 @@
 
 from linexp.commands.calibrate import CalibrateOptions, run_calibrate
 from linexp.commands.explain import ExplainOptions, explain_and_save, run_explain, summary
+from linexp.commands.report import ReportOptions, run_report
 from linexp.commands.score import ScoreOptions, run_score, run_simulate
 from linexp.commands.show import run_layers, run_show
 
 __all__ = [
     "CalibrateOptions",
     "ExplainOptions",
+    "ReportOptions",
     "ScoreOptions",
     "explain_and_save",
     "run_calibrate",
     "run_explain",
     "run_layers",
+    "run_report",
     "run_score",
     "run_show",
     "run_simulate",

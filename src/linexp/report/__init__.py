@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from linexp.report.columns import Column, column_of, read_columns
 from linexp.report.finding import Finding, read_finding
-from linexp.report.html import write_report
 from linexp.report.reliability import draw_reliability
 from linexp.report.sheet import best_neurons, draw_picture_sheet
+from linexp.report.writing import write_report
 
 __all__ = [
     "Column",

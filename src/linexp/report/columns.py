@@ -57,9 +57,7 @@ class Column:
 def column_of(scores: Scores, judge: str = "") -> Column:
     """Return scores as a column."""
     errors = scores.errors.tolist() if scores.errors is not None else [math.nan] * len(scores.neurons)
-    return Column(
-        scores.metric, judge, _known(scores.neurons, scores.values.tolist()), _known(scores.neurons, errors)
-    )
+    return Column(scores.metric, judge, _known(scores.neurons, scores.values.tolist()), _known(scores.neurons, errors))
 
 
 def read_columns(folder: Path) -> tuple[Column, ...]:

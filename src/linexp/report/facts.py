@@ -11,7 +11,7 @@ from typing import Any, cast
 from linexp.explanation import format_number
 from linexp.matrix import EmbeddedConceptMatrix
 from linexp.report.finding import Finding
-from linexp.report.privacy import hide_folders
+from linexp.report.privacy import as_text, hide_folders
 
 
 @dataclass(frozen=True)
@@ -120,4 +120,4 @@ def _plain(value: Any) -> str:
 
 
 def _text(value: Any) -> str:
-    return "" if value in (None, "") else hide_folders(str(value)).encode(errors="surrogateescape").decode(errors="replace")
+    return "" if value is None else as_text(hide_folders(str(value)))

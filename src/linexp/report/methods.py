@@ -17,7 +17,7 @@ from linexp.report.packing import as_base64, quantise, short
 from linexp.simulation import simulate
 
 # Neurons whose concepts are held at a time; fixed, so that the bytes do not depend on the memory there is.
-_NEURONS = 64
+_NEURONS = 256
 
 
 class ConceptTable:
@@ -39,7 +39,8 @@ def pack_method(finding: Finding, view: LayerView, table: ConceptTable) -> dict[
     known = [column.get(neuron, -1) for neuron in view.neurons]
     predicted = np.where(np.array(known) >= 0, simulated[:, known], 0.0)
     low, high = predicted.min(0), predicted.max(0)
-    items = [explanations[neuron] if neuron in explanations else None for neuron in view.neurons]
+    of = {item.neuron: item for item in explanations}
+    items = [of.get(neuron) for neuron in view.neurons]
     shares, other = _shares(finding, view, items)
     return {
         "name": finding.method,

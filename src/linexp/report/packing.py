@@ -18,7 +18,10 @@ def as_base64(values: np.ndarray[Any, np.dtype[Any]], bits: int) -> str:
 
 
 def quantise(
-    values: Float[np.ndarray, "neurons n"], low: Float[np.ndarray, " neurons"], high: Float[np.ndarray, " neurons"], bits: int
+    values: Float[np.ndarray, "neurons n"],
+    low: Float[np.ndarray, " neurons"],
+    high: Float[np.ndarray, " neurons"],
+    bits: int,
 ) -> str:
     """Return each row of numbers as steps from its low end (0) to its high end (all bits set)."""
     span = np.where(high > low, high - low, 1.0)[:, None]

@@ -7,8 +7,10 @@ from collections.abc import Sequence
 from pathlib import PurePosixPath, PureWindowsPath
 from typing import Any
 
-# An absolute path inside a text: from the root, a drive, a share or a home folder up to its last part.
-_PATH = re.compile(r"(?<![\w.:/\\~])(?:~(?=[/\\])|[A-Za-z]:(?=[/\\])|(?=[/\\]))(?:[/\\]+[^/\\+,;:\"'\n]*)*[/\\]+([^/\\+,;:\"'\n]+)[/\\]?")
+# An absolute path inside a text: from the root, a drive, a share or a home folder up to its last part. What stands
+# behind "https:" is none.
+_PART = r"[^/\\+,;:\"'\n]"
+_PATH = re.compile(rf"(?<![\w.~/\\])(?!(?<=:)//(?!/))(?:~|[A-Za-z]:)?[/\\]+(?:{_PART}+[/\\]+)*({_PART}+)[/\\]?")
 
 
 def hide_folders(text: str) -> str:
@@ -24,11 +26,11 @@ def picture_names(names: Sequence[str], folder: Any = None) -> tuple[str, ...]:
 def _picture_name(name: str, folder: str) -> str:
     path = PureWindowsPath(name) if PureWindowsPath(name).drive else PurePosixPath(name)
     if folder and path.is_relative_to(folder):
-        return _as_text(path.relative_to(folder).as_posix())
+        return as_text(path.relative_to(folder).as_posix())
     absolute = path.is_absolute() or name.startswith(("~/", "~\\", "\\"))
-    return _as_text(path.name if absolute else name)
+    return as_text(path.name if absolute else name)
 
 
-def _as_text(name: str) -> str:
-    """Names of files need not be text: what is none is shown as a replacement sign."""
+def as_text(name: str) -> str:
+    """Return a text that can be written: names of files need not be text, and what is none becomes a sign for that."""
     return name.encode(errors="surrogateescape").decode(errors="replace")

@@ -8,7 +8,9 @@ function drawOverview(place, view, actions) {
     ablationFigure(view),
     figure("Most used concepts", () => usedConcepts(view, actions)),
   ].filter((one) => one);
-  place.append(...figures.map((one) => one.element));
+  const { method, column, layer } = view;
+  place.append(h("p", { class: "shown quiet" }, "Shown: ", [layer.name, method.name, column && column.title].filter(Boolean).join(", ")),
+    ...figures.map((one) => one.element));
   for (const one of figures) {
     const drawn = one.draw(one.element.clientWidth);
     one.element.append(drawn || h("p", { class: "quiet" }, "There is nothing to draw: no neuron has a score."));

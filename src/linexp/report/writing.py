@@ -73,10 +73,11 @@ def write_report(
     Examples
     --------
     >>> import tempfile, linexp as le
+    >>> from linexp.store import Run
     >>> planted, split = le.make_planted(200), le.Split.random(200)
     >>> explanations = le.LinearExplainer().explain(planted.activations, planted.concepts, split)
     >>> names = tuple(f"image {row}" for row in range(200))
-    >>> run = le.Run(planted.activations, planted.concepts, split, names, {})
+    >>> run = Run(planted.activations, planted.concepts, split, names, {})
     >>> write_report(le.Finding("planted", run, explanations), tempfile.mkdtemp()).name
     'index.html'
     """
