@@ -93,12 +93,13 @@ function pictureRanges(layer, method, at) {
   const edges = layer.edges(at);
   if (layer.high[at] === layer.low[at]) return h("div");
   const most = Math.max(...[layer.high[at], method.high[at], -layer.low[at], -method.low[at]].map(Math.abs));
+  const write = suited(most);
   const columns = Array.from({ length: N_RANGES }, (_, range) => {
     const place = N_RANGES - 1 - range;
     const pictures = layer.picturesOf(at, range, method);
-    const title = place === 0 && layer.below[at] ? `below ${number(edges[1])}` : `${number(edges[place])} to ${number(edges[place + 1])}`;
+    const title = place === 0 && layer.below[at] ? `below ${write(edges[1])}` : `${write(edges[place])} to ${write(edges[place + 1])}`;
     return h("li", { class: "range" }, h("h4", null, title),
-      pictures.length ? pictures.map((picture) => pictureFigure(picture, most)) : h("p", { class: "quiet none" }, "no picture"));
+      pictures.length ? pictures.map((picture) => pictureFigure(picture, most, write)) : h("p", { class: "quiet none" }, "no picture"));
   });
   return h("div", { class: "pictures" },
     h("p", { class: "quiet key" }, "Pictures from eight ranges of activation, by lot: ",
@@ -106,18 +107,18 @@ function pictureRanges(layer, method, at) {
     h("ol", { class: "ranges", tabindex: 0, "aria-label": "Pictures from eight ranges of activation, highest first" }, columns));
 }
 
-function pictureFigure(picture, most) {
-  const told = `activation ${number(picture.activation)}, predicted ${number(picture.predicted)}`;
+function pictureFigure(picture, most, write) {
+  const told = `activation ${write(picture.activation)}, predicted ${write(picture.predicted)}`;
   const where = picture.fitted ? "; the explanation was fitted or chosen on it" : "";
   const image = picture.source
     ? h("img", { src: picture.source, alt: `${picture.name}: ${told}`, title: `${picture.name}: ${told}${where}`, loading: "lazy", decoding: "async", width: 128, height: 128 })
     : h("span", { class: "unseen", title: `${told}${where}` }, picture.name);
   return h("figure", { class: picture.fitted ? "picture fitted" : "picture" }, image,
-    h("figcaption", null, meter("actual", picture.activation, most), meter("guess", picture.predicted, most)));
+    h("figcaption", null, meter("actual", picture.activation, most, write), meter("guess", picture.predicted, most, write)));
 }
 
-function meter(kind, value, most) {
-  const line = h("span", { class: `meter ${kind}` }, h("span", { class: "track" }, h("span", { class: "level" })), h("span", { class: "value" }, number(value)));
+function meter(kind, value, most, write) {
+  const line = h("span", { class: `meter ${kind}` }, h("span", { class: "track" }, h("span", { class: "level" })), h("span", { class: "value" }, write(value)));
   line.querySelector(".level").style.width = `${Math.max(0, Math.min(100, (100 * value) / most))}%`;
   return line;
 }

@@ -28,6 +28,9 @@ function number(value) {
   return minus(`${digits}·10`) + superscript(Number(power));
 }
 
+// How to write the activations of one neuron: all with two decimals if that suits the largest.
+const suited = (most) => (value) => (most >= 0.1 && most < 10000 ? number(Math.round(value * 100) / 100) : number(value));
+
 const superscript = (power) =>
   [...String(power)].map((sign) => (sign === "-" ? "⁻" : "⁰¹²³⁴⁵⁶⁷⁸⁹"[Number(sign)])).join("");
 
