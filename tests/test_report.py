@@ -3,6 +3,7 @@
 import base64
 import json
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -51,8 +52,8 @@ def test_explanations_and_scores_are_those_given(path, findings):
             assert [term[2] for term in packed] == pytest.approx([term.error for term in item.terms], rel=1e-2)
         assert method["outcomes"] == [item.outcome for item in finding.explanations]
         for packed, column in zip(method["columns"], finding.columns, strict=True):
-            wanted = [column.values.get(neuron) for neuron in layer["neurons"]]
-            assert packed["values"] == pytest.approx(wanted, rel=1e-3)
+            known = {n: value for n, value in zip(layer["neurons"], packed["values"], strict=True) if value is not None}
+            assert known == pytest.approx(column.values, rel=1e-3)
 
 
 def test_pictures_activations_and_predictions_belong_together(path, findings):
@@ -116,11 +117,8 @@ def test_shares_are_those_of_the_area_chart(path, findings):
         assert np.abs(found - area.shares * 255).max(initial=0) <= 1
         assert found.sum(1).max(initial=0) <= 255
         assert counts[at].tolist() == area.n_images.tolist()
-        named = [
-            f"other {name}" if term in layer["methods"][0]["other"][at] else name
-            for term, name in enumerate(item.concepts)
-        ]
-        assert tuple(named) == area.names
+        other = [term for term, name in enumerate(area.names) if name == f"other {item.concepts[term]}"]
+        assert layer["methods"][0]["other"][at] == other
         start = stop
     assert start == len(shares)
     assert any("dog" in item.concepts and "canine" in item.concepts for item in explanations)
@@ -193,7 +191,7 @@ def test_absolute_paths_are_shortened(text, shown):
 
 def test_pictures_are_named_by_where_they_are_in_their_folder():
     names = ("/p/cat/1.png", "/q/me/2.png", r"C:\me\3.png", "image 4", "cat/5.png", "caf\udce9.png")
-    assert picture_names(names, "/p") == ("cat/1.png", "2.png", "3.png", "image 4", "cat/5.png", "caf?.png")
+    assert picture_names(names, "/p") == ("cat/1.png", "2.png", "3.png", "image 4", "cat/5.png", "caf\ufffd.png")
     assert picture_names(["pictures/cat/1.png"], "pictures") == ("cat/1.png",)
 
 
@@ -217,9 +215,7 @@ def test_any_table_of_scores_is_read(tmp_path):
     assert (third.title, third.values) == ("impact", {4: 0.001})
     assert (fourth.title, fourth.values) == ("n", {3: 7.0})
     (tmp_path / "scores.csv").write_text("neuron,correlation\n3,0.5\n4,oops\n")
-    with pytest.raises(
-        ValueError, match=r"The column 'correlation' of '.*scores.csv' holds 'oops', which is no number"
-    ):
+    with pytest.raises(ValueError, match=r"column 'correlation' of '.*scores.csv' holds 'oops', which is no number"):
         read_columns(tmp_path)
 
 
@@ -245,18 +241,9 @@ def test_without_scores_the_correlation_on_test_images_is_measured():
 def test_several_layers_and_methods_of_one_name(tmp_path):
     run = make_run()
     other = make_run(n_neurons=5)
-    other = type(run)(
-        le.ActivationMatrix(other.activations.values, range(5), "fc"),
-        run.concepts,
-        run.split,
-        run.image_names,
-        run.settings,
-    )
-    explainer = le.LinearExplainer()
-    found = [
-        le.Finding("ours", one, explainer.explain(one.activations, one.concepts, one.split))
-        for one in (run, other, run)
-    ]
+    other = replace(other, activations=le.ActivationMatrix(other.activations.values, range(5), "fc"))
+    explained = [le.LinearExplainer().explain(one.activations, one.concepts, one.split) for one in (run, other)]
+    found = [le.Finding("ours", (run, other, run)[k], explained[k % 2]) for k in range(3)]
     text = (path := le.write_report(found, tmp_path)).read_text(encoding="utf-8")
     layers = read_data(path)["layers"]
     assert [(layer["name"], [method["name"] for method in layer["methods"]]) for layer in layers] == [

@@ -224,10 +224,8 @@ def contrast(first: str, second: str) -> float:
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_text_is_readable_in_light_and_dark(browser, path, scheme):
     page = Page(browser, path, color_scheme=scheme)
-    body, card = (
-        page.page.locator(place).first.evaluate("e => getComputedStyle(e).backgroundColor")
-        for place in ("body", ".card")
-    )
+    ground_of = "e => getComputedStyle(e).backgroundColor"
+    body, card = (page.page.locator(place).first.evaluate(ground_of) for place in ("body", ".card"))
     assert (luminance(body) < 0.1) == (scheme == "dark")
     for place in ("h1", ".lede", ".formula", ".card .quiet", ".card h3 a", ".status"):
         colour = page.page.locator(place).first.evaluate("e => getComputedStyle(e).color")
