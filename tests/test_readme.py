@@ -14,7 +14,7 @@ from linexp.demo.words import emoji_words
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-DOCS = ("paper-map", "text-concepts", "searches")
+DOCS = ("paper-map", "text-concepts", "searches", "report")
 PAGES = (
     "README.md",
     "CONTRIBUTING.md",
@@ -22,6 +22,7 @@ PAGES = (
     "docs/paper-map.md",
     "docs/text-concepts.md",
     "docs/searches.md",
+    "docs/report.md",
 )
 WORDS = (ROOT / "docs" / "text-concepts.md").read_text(encoding="utf-8")
 
@@ -73,7 +74,8 @@ def test_every_target_named_exists():
 
 
 @pytest.mark.parametrize(
-    "page", ["README.md", "CONTRIBUTING.md", "CHANGELOG.md", "docs/paper-map.md", "docs/text-concepts.md"]
+    "page",
+    ["README.md", "CONTRIBUTING.md", "CHANGELOG.md", "docs/paper-map.md", "docs/text-concepts.md", "docs/report.md"],
 )
 def test_links_lead_somewhere(page):
     text = (ROOT / page).read_text(encoding="utf-8")

@@ -26,12 +26,13 @@ const view = {
   text: "",
   low: null,
   high: null,
+  widths: null, // of the two drawings of a card: the same in all, measured in the first
 };
 
 let articles = []; // of the layer shown, by place
 let order = []; // places that pass the filters, sorted
 const seen = new IntersectionObserver(
-  (entries) => entries.forEach((entry) => (entry.isIntersecting ? draw : undraw)(entry.target)),
+  (entries) => entries.forEach((entry) => (entry.isIntersecting ? draw(entry.target) : undraw(entry.target, entry.boundingClientRect.height))),
   { rootMargin: "900px 0px" });
 
 function draw(article) {
@@ -39,22 +40,24 @@ function draw(article) {
   const at = view.layer.place.get(Number(article.id.slice("neuron-".length)));
   const body = cardBody(view, at, view.method);
   article.classList.add("drawn");
+  article.style.minHeight = "";
   article.append(body);
   drawPlots(body, view, at, view.method);
 }
 
-function undraw(article) {
+// Its place is kept: what is not drawn is as high as it was.
+function undraw(article, height) {
   if (!article.classList.contains("drawn")) return;
-  article.style.minHeight = `${article.offsetHeight}px`;
+  article.style.minHeight = `${height}px`;
   article.querySelector(".card-body").remove();
   article.classList.remove("drawn");
 }
 
 function redraw() {
+  view.widths = null;
   for (const article of articles) {
     if (!article.classList.contains("drawn")) continue;
-    undraw(article);
-    article.style.minHeight = "";
+    undraw(article, 0);
     draw(article);
   }
 }

@@ -68,9 +68,10 @@ function drawPlots(body, view, at, method) {
   const below = view.layer.below[at];
   const dead = view.layer.high[at] === view.layer.low[at];
   if (dead || method.outcomes[at] === null) return;
-  area.append(areaChart(area.clientWidth, view.layer, method, at, names), h("figcaption", null, legend(names), belowNote(below, view.layer)));
+  view.widths = view.widths || { area: area.clientWidth, predicted: predicted.clientWidth };
+  area.append(areaChart(view.widths.area, view.layer, method, at, names), h("figcaption", null, legend(names), belowNote(below, view.layer)));
   if (!names.length) return;
-  predicted.append(predictedChart(predicted.clientWidth, view.layer.pointsOf(at, method)),
+  predicted.append(predictedChart(view.widths.predicted, view.layer.pointsOf(at, method)),
     h("figcaption", { class: "quiet" }, pointsNote(view.layer)));
 }
 

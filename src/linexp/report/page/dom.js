@@ -34,7 +34,8 @@ const suited = (most) => (value) => (most >= 0.1 && most < 10000 ? number(Math.r
 const superscript = (power) =>
   [...String(power)].map((sign) => (sign === "-" ? "⁻" : "⁰¹²³⁴⁵⁶⁷⁸⁹"[Number(sign)])).join("");
 
-const whole = (value) => value.toLocaleString("en-US");
+const thousands = new Intl.NumberFormat("en-US"); // made once: toLocaleString makes one for every number
+const whole = (value) => thousands.format(value);
 
 const colour = (place) => `var(--term-${place % COLOURS})`;
 
