@@ -18,18 +18,16 @@ from tests.browser import open_browser  # noqa: E402
 
 PICTURE = Path(__file__).with_name("report.png")
 _WIDTH, _SCALE, _COLOURS = 1200, 1.5, 128
-_WITHOUT_PICTURES = "() => document.querySelectorAll('.pictures').forEach(one => one.remove())"
-_END = (
-    "() => { const box = document.querySelector('.card.drawn').getBoundingClientRect(); return box.bottom + scrollY; }"
-)
+_WITHOUT_PICTURES = "() => { document.styleSheets[0].insertRule('.pictures { display: none }'); }"
+_END = "() => document.querySelector('.card.drawn').getBoundingClientRect().bottom + scrollY"
 
 
 def main(page: Path) -> None:
     for browser in open_browser():
         tab = browser.new_page(viewport={"width": _WIDTH, "height": 2400}, device_scale_factor=_SCALE)
         tab.goto(page.resolve().as_uri())
-        tab.wait_for_selector(".card.drawn .predicted svg")
         tab.evaluate(_WITHOUT_PICTURES)
+        tab.wait_for_selector(".card.drawn .predicted svg")
         height = tab.evaluate(_END) + 24
         shot = tab.screenshot(clip={"x": 0, "y": 0, "width": _WIDTH, "height": height}, full_page=True)
     picture = Image.open(io.BytesIO(shot)).convert("RGB")

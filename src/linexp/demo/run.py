@@ -96,8 +96,9 @@ def run_demo(out: Path, n_neurons: int | None = None) -> list[DemoResult]:
             for case, explanations, scores in zip(cases, explained, judged, strict=True)
         ]
     with clock.stage("report"):
-        # What the classifier sees comes first, in words: the most there is to look at.
-        report = write_report([result.finding for result in reversed(results)], out / "report", images)
+        # What the classifier sees comes first: there is most to look at.
+        findings = [result.finding for result in sorted(results, key=lambda result: result.name != "head")]
+        report = write_report(findings, out / "report", images)
     print_results(results, len(images), clock, report)
     return results
 

@@ -9,7 +9,7 @@ from jaxtyping import Float
 
 from linexp.explanation import Explanation
 from linexp.figures import N_RANGES, share_ranges
-from linexp.matrix import ConceptMatrix
+from linexp.matrix import ConceptMatrix, EmbeddedConceptMatrix
 from linexp.report.columns import Column
 from linexp.report.finding import Finding
 from linexp.report.layers import LayerView, picked
@@ -44,6 +44,7 @@ def pack_method(finding: Finding, view: LayerView, table: ConceptTable) -> dict[
     shares, other = _shares(finding, view, items)
     return {
         "name": finding.method,
+        "probabilities": isinstance(finding.run.concepts, EmbeddedConceptMatrix),
         "outcomes": [item.outcome if item else None for item in items],
         "terms": [_terms(item, table) for item in items],
         "bias": [short(item.bias) if item else None for item in items],

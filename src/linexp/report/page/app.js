@@ -19,7 +19,9 @@ const view = {
   title: null,
   get column() {
     const { columns } = view.method;
-    return columns.find((column) => column.title === view.title) || columns.find((column) => column.judge) || columns[0];
+    // Probabilities that explain would flatter themselves: there another judge comes first.
+    const judged = view.method.probabilities && columns.find((column) => column.judge);
+    return columns.find((column) => column.title === view.title) || judged || columns[0];
   },
   link: (neuron) => `#${data.layers.length > 1 ? `${encodeURIComponent(data.layers[view.number].name)}/` : ""}neuron-${neuron}`,
   sort: "score",

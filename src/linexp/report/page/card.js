@@ -69,7 +69,7 @@ function drawPlots(body, view, at, method) {
   const dead = view.layer.high[at] === view.layer.low[at];
   if (dead || method.outcomes[at] === null) return;
   view.widths = view.widths || { area: area.clientWidth, predicted: predicted.clientWidth };
-  area.append(areaChart(view.widths.area, view.layer, method, at, names), h("figcaption", null, legend(names), belowNote(below, view.layer)));
+  area.append(areaChart(view.widths.area, view.layer, method, at, names), h("figcaption", null, legend(names), names.length && method.probabilities ? h("p", { class: "quiet" }, "Shares are mean probabilities.") : null, belowNote(below, view.layer)));
   if (!names.length) return;
   predicted.append(predictedChart(view.widths.predicted, view.layer.pointsOf(at, method)),
     h("figcaption", { class: "quiet" }, pointsNote(view.layer)));

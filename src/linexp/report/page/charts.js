@@ -37,7 +37,7 @@ function histogram(width, values, title, choose) {
   const bins = Array.from({ length: 24 }, () => 0);
   const size = (high - low) / bins.length || 1;
   for (const value of values) bins[Math.min(bins.length - 1, Math.floor((value - low) / size))] += 1;
-  const y = axisUp(svg, inner, 0, Math.max(...bins), "neurons", Math.min(4, Math.max(...bins)));
+  const y = axisUp(svg, inner, 0, 1.15 * Math.max(...bins), "neurons", Math.min(4, Math.max(...bins)));
   const x = axisAcross(svg, inner, low, low + size * bins.length, title);
   bins.forEach((count, bin) => {
     const from = low + bin * size;
@@ -56,7 +56,7 @@ function mean(svg, inner, x, values) {
   const middle = values.reduce((sum, value) => sum + value, 0) / values.length;
   svg.append(s("line", { x1: x(middle), x2: x(middle), y1: inner.top, y2: inner.bottom, class: "mean" }));
   const end = x(middle) > inner.right - 80;
-  svg.append(label(x(middle) + (end ? -5 : 5), inner.top + 10, `mean ${minus(middle.toFixed(3))}`, end ? "end" : "start", "note"));
+  svg.append(label(x(middle) + (end ? -5 : 5), inner.top + 6, `mean ${minus(middle.toFixed(3))}`, end ? "end" : "start", "note"));
 }
 
 function ends(values) {
@@ -83,7 +83,7 @@ function dots(width, height, points, titles, link) {
 
 // Figure 3: stacked shares over the ranges of activation, and how many inputs are in each.
 function areaChart(width, layer, method, at, names) {
-  const { svg, inner } = frame(width, 236, "Area chart", { left: 40, right: 12, top: 26, bottom: 60 });
+  const { svg, inner } = frame(width, 236, "Area chart", { left: 44, right: 12, top: 26, bottom: 60 });
   const edges = layer.edges(at);
   const counts = layer.countsOf(at);
   const y = axisUp(svg, inner, 0, 1, "share of inputs", 4, (mark) => `${Math.round(mark * 100)}%`);
@@ -101,7 +101,8 @@ function areaChart(width, layer, method, at, names) {
     svg.append(label(middle, inner.bottom + 33, short(count), "middle", "count"));
     if (range) svg.append(s("line", { x1: x(edges[range]), x2: x(edges[range]), y1: inner.bottom, y2: inner.bottom + 4, class: "rule" }));
   });
-  svg.append(label((inner.left + inner.right) / 2, inner.bottom + 52, "activation, and number of inputs in each range", "middle", "axis"));
+  svg.append(label(inner.left - 6, inner.bottom + 33, "inputs", "end"));
+  svg.append(label((inner.left + inner.right) / 2, inner.bottom + 52, "activation", "middle", "axis"));
   svg.setAttribute("aria-label", toldArea(names, method, at, counts));
   svg.setAttribute("role", "img");
   return svg;
