@@ -27,6 +27,10 @@ def main(page: Path) -> None:
         tab = browser.new_page(viewport={"width": _WIDTH, "height": 2400}, device_scale_factor=_SCALE)
         tab.goto(page.resolve().as_uri())
         tab.evaluate(_WITHOUT_PICTURES)
+        # Of the neurons that are predicted well, the one with the most to say.
+        tab.locator("#toolbar [name=low]").fill("0.6")
+        tab.locator("#toolbar [name=sort]").select_option("length")
+        tab.evaluate("() => document.activeElement.blur()")
         tab.wait_for_selector(".card.drawn .predicted svg")
         height = tab.evaluate(_END) + 24
         shot = tab.screenshot(clip={"x": 0, "y": 0, "width": _WIDTH, "height": height}, full_page=True)

@@ -110,7 +110,7 @@ def _explainer(settings: Any) -> str:
     if not isinstance(settings, Mapping):
         return _text(settings)
     pairs = cast("Mapping[str, Any]", settings).items()
-    return ", ".join(f"{name.replace('_', ' ')} {_plain(value)}" for name, value in pairs)
+    return ", ".join(f"{name} = {_plain(value)}" for name, value in pairs)
 
 
 def _plain(value: Any) -> str:

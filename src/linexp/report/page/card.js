@@ -104,7 +104,8 @@ function pictureRanges(layer, method, at) {
   });
   return h("div", { class: "pictures" },
     h("p", { class: "quiet key" }, "Pictures from eight ranges of activation, by lot: ",
-      h("span", { class: "mark actual" }), "activation ", h("span", { class: "mark guess" }), "predicted by the explanation"),
+      together(h("span", { class: "mark actual" }), "activation"), " ",
+      together(h("span", { class: "mark guess" }), "predicted by the explanation")),
     h("ol", { class: "ranges", tabindex: 0, "aria-label": "Pictures from eight ranges of activation, highest first" }, columns));
 }
 

@@ -12,7 +12,7 @@ const label = (x, y, text, anchor, kind) => s("text", { x, y, "text-anchor": anc
 
 function axisAcross(svg, inner, low, high, title, about) {
   const x = scale(low, high, inner.left, inner.right);
-  const marks = ticks(low, high, about || Math.max(2, Math.floor((inner.right - inner.left) / 70)));
+  const marks = ticks(low, high, about || Math.max(2, Math.floor((inner.right - inner.left) / 55)));
   svg.append(s("line", { x1: inner.left, x2: inner.right, y1: inner.bottom, y2: inner.bottom, class: "rule" }));
   for (const mark of marks.found) svg.append(label(x(mark), inner.bottom + 15, marks.label(mark)));
   if (title) svg.append(label((inner.left + inner.right) / 2, inner.bottom + 33, title, "middle", "axis"));
@@ -65,15 +65,21 @@ function ends(values) {
   return [low, high];
 }
 
+// A little room on both sides, so that no point stands on the frame.
+function padded(values) {
+  const [low, high] = ends(values);
+  const room = (high - low) * 0.04 || Math.abs(low) * 0.1 || 0.1;
+  return [low - room, high + room];
+}
+
 // One dot per neuron, a link to its card. The dots are no stops of the tab key: the cards are.
 function dots(width, height, points, titles, link) {
   const { svg, inner } = frame(width, height, `${titles.up} against ${titles.across}, one point for each neuron`,
     { left: 44, right: 10, top: 26, bottom: 40 });
-  const [left, right] = ends(points.map((point) => point.x));
-  const [low, high] = ends(points.map((point) => point.y));
-  const pad = { x: (right - left) * 0.04 || 0.5, y: (high - low) * 0.05 || 0.05 };
-  const y = axisUp(svg, inner, low - pad.y, high + pad.y, titles.up, 4);
-  const x = axisAcross(svg, inner, left - pad.x, right + pad.x, titles.across, titles.marks);
+  const [left, right] = padded(points.map((point) => point.x));
+  const [low, high] = padded(points.map((point) => point.y));
+  const y = axisUp(svg, inner, low, high, titles.up, 4);
+  const x = axisAcross(svg, inner, left, right, titles.across, titles.marks);
   for (const point of points) {
     const dot = s("circle", { cx: x(point.x).toFixed(1), cy: y(point.y).toFixed(1), r: 3 });
     svg.append(s("a", { href: link(point.neuron), tabindex: -1, class: "dot" }, dot, s("title", null, point.told)));
@@ -142,8 +148,8 @@ function toldArea(names, method, at, counts) {
 // Predicted against actual activation on test images.
 function predictedChart(width, points) {
   const { svg, inner } = frame(width, 236, "Predicted against actual activation on test images", { left: 44, right: 12, top: 26, bottom: 40 });
-  const [left, right] = ends(points.map((point) => point[0]));
-  const [low, high] = ends(points.map((point) => point[1]));
+  const [left, right] = padded(points.map((point) => point[0]));
+  const [low, high] = padded(points.map((point) => point[1]));
   const y = axisUp(svg, inner, low, high, "actual", 4);
   const x = axisAcross(svg, inner, left, right, "predicted", Math.max(2, Math.floor(width / 90)));
   const from = Math.max(left, low);

@@ -36,7 +36,8 @@ function scoreAgainstLength(width, view) {
     const aside = (((neuron * 0.6180339887) % 1) - 0.5) * 0.6;
     return [{ neuron, x: n + aside, y: column.values[at], told: `neuron ${neuron}: ${n} terms, ${number(column.values[at])}` }];
   });
-  return dots(width, 220, points, { across: "terms", up: column.title }, view.link);
+  const [least, most] = ends(points.map((point) => Math.round(point.x)));
+  return dots(width, 220, points, { across: "terms", up: column.title, marks: Math.max(1, Math.min(7, most - least)) }, view.link);
 }
 
 // Figure 5, where both scores exist; those of one judge if there are any.
