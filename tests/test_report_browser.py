@@ -47,7 +47,7 @@ def test_names_are_shown_and_never_run(page):
     page.choose("text", EVIL.lower())
     assert page.shown()
     concepts = page.page.locator(".card.drawn .concept").all_text_contents()
-    assert EVIL in concepts
+    assert any(text.startswith(EVIL) for text in concepts)
     assert page.ask("document.title") == "Neurons of layer4.<b> – linexp"
     assert page.page.locator("h1").text_content() == "Neurons of layer4.<b>"
     assert page.ask("document.querySelectorAll('script').length") == 3

@@ -7,7 +7,7 @@ function bars(method, at, other) {
   const signed = terms.some((term) => term.weight < 0);
   const rows = terms.map((term, place) =>
     h("li", { class: "term" },
-      h("span", { class: "concept" }, swatch(place), term.concept, " ", kept(term)),
+      h("span", { class: "concept" }, swatch(place), term.concept, kept(term)),
       bar(term, place, most, signed),
       h("span", { class: "weight" }, number(term.weight), error(term)),
     ),
@@ -29,8 +29,8 @@ const error = (term) => (term.error === undefined || term.error === null ? null 
 const kept = (term) =>
   term.kept === undefined || term.kept > 0.8
     ? null
-    : h("span", { class: "kept quiet", title: "share of repetitions, a part of the images left out, in which this concept was chosen again" },
-        `chosen again ${Math.round(term.kept * 100)}%`);
+    : [" ", h("span", { class: "kept quiet", title: "share of repetitions, a part of the images left out, in which this concept was chosen again" },
+        `chosen again ${Math.round(term.kept * 100)}%`)];
 
 // From zero, to the left where a weight is negative; the whisker is the standard error.
 function bar(term, place, most, signed) {
