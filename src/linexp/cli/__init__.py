@@ -2,6 +2,7 @@
 
 from linexp.cli.app import app, main
 from linexp.cli.explain import explain
+from linexp.cli.report import report
 from linexp.cli.score import calibrate, score, simulate
 from linexp.cli.show import demo, layers, show
 from linexp.cli.store import store_app
@@ -14,6 +15,7 @@ __all__ = [
     "explain",
     "layers",
     "main",
+    "report",
     "score",
     "show",
     "simulate",
