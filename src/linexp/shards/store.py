@@ -130,8 +130,8 @@ class Store:
                     compute([key.shards[number] for number in missing], writer.put)
                 except KeyboardInterrupt as error:
                     raise KeyboardInterrupt(
-                        f"{what}: {n_stored + writer.n_written:,} of {key.n_rows:,} {unit} are in the store "
-                        f"'{self.folder}'; run the same again to go on from there."
+                        f"{n_stored + writer.n_written:,} of {key.n_rows:,} {unit} are in the store '{self.folder}' "
+                        f"({what}); run the same again to go on from there."
                     ) from error
                 writer.check_end()
         return rows.matrices
