@@ -340,11 +340,8 @@ def damage(path: Path, how: str) -> None:
         path.write_bytes(content[:-4])
     elif how == "a bit":
         path.write_bytes(content[:-9] + bytes([content[-9] ^ 1]) + content[-8:])
-    elif how == "empty":
-        path.write_bytes(b"")
     else:
-        path.unlink()
-        path.mkdir()
+        path.write_bytes(b"")
 
 
 @pytest.mark.parametrize("how", ["cut", "a bit", "empty"])

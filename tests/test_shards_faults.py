@@ -177,8 +177,8 @@ def test_an_interruption_says_how_to_go_on(tmp_path: Path):
 
 
 def test_threads_do_the_work_once(tmp_path: Path):
-    told: list[str] = []
-    store = le.Store(tmp_path / "store", tell=told.append)
+    waiting = threading.Semaphore(0)
+    store = le.Store(tmp_path / "store", tell=lambda line: waiting.release() if "waiting" in line else None)
     begun, go_on, done = threading.Event(), threading.Event(), list[int]()
 
     def compute(rows: Sequence[range], keep: Keep) -> None:
@@ -195,8 +195,7 @@ def test_threads_do_the_work_once(tmp_path: Path):
     assert begun.wait(60)
     for thread in threads[1:]:
         thread.start()
-    while told.count("numbers: another process is at it; waiting for its result") < 2:
-        pass
+    assert all(waiting.acquire(timeout=60) for _ in range(2))
     go_on.set()
     for thread in threads:
         thread.join(60)
