@@ -19,7 +19,7 @@ from torch import Tensor, nn
 import linexp as le
 from linexp.recording.run import Run
 
-N_IMAGES, SHARD = 1500, 512
+N_IMAGES, SHARD = 400, 128
 
 
 def network() -> nn.Module:

@@ -110,7 +110,7 @@ def test_an_interruption_says_how_to_go_on(linexp: Run, tmp_path: Path):
                    tmp_path / "out", "--store", store)  # fmt: skip
     assert ended.code == 1
     assert ended.err.splitlines()[-1] == (
-        f"Interrupted. recorded activations: 0 of 60 images are in the store '{store}'; run the same again to go on "
+        f"Interrupted. 0 of 60 images are in the store '{store}' (recorded activations); run the same again to go on "
         "from there."
     )
 

@@ -315,7 +315,7 @@ def test_moments_of_a_few_concepts_give_what_those_of_all_give(planted, split, m
                 assert term.kept == (same.kept if search in ("greedy", "top") else None)
 
 
-def test_a_guide_that_ranks_everything_needs_the_moments_of_all(planted, split, monkeypatch):
+def test_a_guide_that_ranks_everything(planted, split, monkeypatch):
     settings = {"strength": 0.0, "n_shards": 4, "max_terms": 3}
     expected = explain(planted.activations, planted.concepts, split, **settings)
     monkeypatch.setattr("linexp.explain.pipeline.MOST_FOR_SHARDS", 0)
@@ -343,3 +343,16 @@ def test_fewer_images_than_shards():
     split = le.Split.random(40)
     found = explain(planted.activations, planted.concepts, split)  # four validation images: four shards
     assert all(item.outcome == "explained" for item in found)
+
+
+@pytest.mark.parametrize("search", ["greedy", "stepwise", "swaps", "top"])
+@pytest.mark.parametrize("most_for_shards", [2**31, 0])
+@pytest.mark.parametrize("columns", [[0], [77], [129], [5, 6], list(range(3, 8)), list(range(100, 129))], ids=len)
+def test_the_same_bytes_in_whatever_company(search, columns, most_for_shards, monkeypatch):
+    monkeypatch.setattr("linexp.explain.pipeline.MOST_FOR_SHARDS", most_for_shards)
+    planted = le.make_planted(n_images=700, n_concepts=30, n_neurons=130, noise=0.3, seed=1)
+    split = le.Split.random(700)
+    explainer = le.LinearExplainer(search=search, n_shards=4)
+    together = explainer.explain(planted.activations, planted.concepts, split)
+    part = explainer.explain(planted.activations.select(columns), planted.concepts, split)
+    assert part.items == tuple(together[neuron] for neuron in columns)

@@ -340,11 +340,8 @@ def damage(path: Path, how: str) -> None:
         path.write_bytes(content[:-4])
     elif how == "a bit":
         path.write_bytes(content[:-9] + bytes([content[-9] ^ 1]) + content[-8:])
-    elif how == "empty":
-        path.write_bytes(b"")
     else:
-        path.unlink()
-        path.mkdir()
+        path.write_bytes(b"")
 
 
 @pytest.mark.parametrize("how", ["cut", "a bit", "empty"])
@@ -367,7 +364,7 @@ def test_a_damaged_shard_is_said_and_recorded_again(store: le.Store, how: str):
 
 
 def test_only_the_damaged_shard_is_recorded_again(store: le.Store, seen: list[int]):
-    inputs = torch.rand(2000, 3)
+    inputs = torch.rand(500, 3)
     first = le.record(Net(), "last", inputs, store=store, show_progress=False).values
     paths = shards_of(store)
     assert [path.name[:5] for path in paths] == ["00000", "00001", "00002", "00003"]
@@ -380,7 +377,7 @@ def test_only_the_damaged_shard_is_recorded_again(store: le.Store, seen: list[in
     assert torch.equal(first, again)
     assert [path.read_bytes() for path in shards_of(store)] == contents
     n_tried = 8 + 3 * 4  # the first batch, to find the fastest way
-    assert 512 + 464 <= sum(seen) <= 512 + 464 + n_tried
+    assert 128 + 116 <= sum(seen) <= 128 + 116 + n_tried
 
 
 def test_a_shard_of_another_entry_is_not_taken(store: le.Store, tmp_path: Path):
@@ -441,10 +438,10 @@ def test_a_shape_that_changes_is_said_after_a_restart_too(store: le.Store):
         def forward(self, batch: Tensor) -> Tensor:
             return self.last(batch[:, : 1 + int(batch[0, 0] > 0.5)])
 
-    inputs = torch.zeros(1024, 3)
-    inputs[600:] = 1
-    for _ in range(2):  # the first 512 are stored by then
-        with pytest.raises(ValueError, match="gave 1 neurons on the first images and 2 on image 600"):
+    inputs = torch.zeros(256, 3)
+    inputs[160:] = 1
+    for _ in range(2):  # the first 128 are stored by then
+        with pytest.raises(ValueError, match="gave 1 neurons on the first images and 2 on image 160"):
             le.record(Growing(), "last", inputs, store=store, show_progress=False)
     assert [path.name[:5] for path in shards_of(store)] == ["00000"]
 

@@ -58,7 +58,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, bytes], b
     ("death", "n_left"),
     [
         (("--die-while-writing", 0), 0),
-        (("--die-at-image", 700), 1),
+        (("--die-at-image", 200), 1),
         (("--die-while-writing", 2), 2),
     ],
 )
@@ -94,7 +94,7 @@ def test_two_processes_do_the_work_once(tmp_path: Path, whole: tuple[dict[str, b
 
 def test_a_full_disk_is_said_and_the_store_stays_sound(tmp_path: Path, whole: tuple[dict[str, bytes], bytes]):
     store, out = tmp_path / "store", tmp_path / "out"
-    code, _, err = finish(start(store, "--largest-file", 30_000))  # the manifest fits, a shard does not
+    code, _, err = finish(start(store, "--largest-file", 6_000))  # the manifest fits, a shard does not
     assert code == 1
     assert err.count("\n") == 1
     assert err.startswith(f"The store '{store}' cannot be used (File too large). What it holds stays usable. Make room")
@@ -149,14 +149,14 @@ class Greedy(nn.Module):
 
 
 def test_no_memory_is_said_and_what_was_done_stays(tmp_path: Path):
-    store, images = le.Store(tmp_path / "store"), torch.zeros(1000, 3)
-    images[700:] = 1
+    store, images = le.Store(tmp_path / "store"), torch.zeros(250, 3)
+    images[200:] = 1
     with pytest.raises(
         RuntimeError, match=r"There is no memory for a batch of shape \[8, 3\] .*Use a smaller batch_size"
     ):
         le.record(Greedy(), "last", images, store=store, show_progress=False)
     (entry,) = list_store(store)
-    assert (entry.n_complete, entry.n_rows) == (512, 1000)
+    assert (entry.n_complete, entry.n_rows) == (128, 250)
     assert verify_store(store) == (2, {}, 0)
 
 
@@ -167,7 +167,7 @@ def test_an_interruption_says_how_to_go_on(tmp_path: Path):
         numbers(rows[:2], keep)
         raise KeyboardInterrupt
 
-    said = f"numbers: 8 of 10 images are in the store '{store.folder}'; run the same again to go on from there."
+    said = f"8 of 10 images are in the store '{store.folder}' (numbers); run the same again to go on from there."
     with pytest.raises(KeyboardInterrupt) as raised:
         store.fill(KEY, ["a"], compute, what="numbers")
     assert str(raised.value) == said
@@ -177,8 +177,8 @@ def test_an_interruption_says_how_to_go_on(tmp_path: Path):
 
 
 def test_threads_do_the_work_once(tmp_path: Path):
-    told: list[str] = []
-    store = le.Store(tmp_path / "store", tell=told.append)
+    waiting = threading.Semaphore(0)
+    store = le.Store(tmp_path / "store", tell=lambda line: waiting.release() if "waiting" in line else None)
     begun, go_on, done = threading.Event(), threading.Event(), list[int]()
 
     def compute(rows: Sequence[range], keep: Keep) -> None:
@@ -195,8 +195,7 @@ def test_threads_do_the_work_once(tmp_path: Path):
     assert begun.wait(60)
     for thread in threads[1:]:
         thread.start()
-    while told.count("numbers: another process is at it; waiting for its result") < 2:
-        pass
+    assert all(waiting.acquire(timeout=60) for _ in range(2))
     go_on.set()
     for thread in threads:
         thread.join(60)

@@ -112,7 +112,7 @@ def test_two_templates_are_two_keys_of_texts(tmp_path: Path, encoder: HuggingFac
 
 
 def test_more_images_than_a_shard(tmp_path: Path, encoder: HuggingFaceEncoder):
-    store, images = le.Store(tmp_path / "store"), pictures(700)
+    store, images = le.Store(tmp_path / "store"), pictures(150)
     first = encoder.encode_images(images, store=store, show_progress=False)
     (entry,) = list_store(store)
     shards = sorted(entry.folder.glob("*.safetensors"))

@@ -53,6 +53,7 @@ def test_lists_are_ranked_by_signed_weight():
     assert shortlist.concepts.tolist() == [3, 1, 2, 0, 2, 1]
     assert shortlist.starts.tolist() == [0, 3, 6, 6]
     assert shortlist.squares.tolist() == [0, 9, 18, 18]
+    assert Shortlist.of_weights(guide, 2).concepts.tolist() == [3, 1, 0, 2]
     assert shortlist.neurons.tolist() == [0, 0, 0, 1, 1, 1]
     assert [side[9:13].tolist() for side in shortlist.pairs] == [[3, 3, 3, 4], [3, 4, 5, 3]]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Iterable, Sequence
+from numbers import Integral
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -51,6 +52,12 @@ def check_at_least(name: str, value: float, least: float) -> None:
     """Raise ``ValueError`` unless ``value`` is a number and at least ``least``."""
     if not value >= least:  # written so that NaN fails too
         raise ValueError(f"{name} is {value}. It must be at least {least}.")
+
+
+def check_whole(name: str, value: int, least: int) -> None:
+    """Raise ``ValueError`` unless ``value`` is a whole number and at least ``least``."""
+    if not isinstance(value, Integral) or value < least:
+        raise ValueError(f"{name} is {value}. It must be a whole number and at least {least}.")
 
 
 def check_within(name: str, value: float, least: float, most: float) -> None:

@@ -12,7 +12,7 @@ from jaxtyping import Bool
 from numpy.typing import NDArray
 from torch import Tensor
 
-from linexp._checks import check_at_least, check_choice, check_device, check_same_images, check_within
+from linexp._checks import check_at_least, check_choice, check_device, check_same_images, check_whole, check_within
 from linexp.explain.pipeline import Method, Rows, blocks, solve
 from linexp.explain.words import in_words
 from linexp.explanation import Explanation, Explanations
@@ -52,7 +52,8 @@ class LinearExplainer:
     max_terms
         Most terms of an explanation (v in the paper).
     n_candidates
-        Candidates tried for each term by the greedy search (r in the paper).
+        Candidates tried for each term by the greedy search (r in the paper). With more than some 1,800 concepts only
+        the 100 of largest weight, or ``max_terms``, can be one at all.
     min_gain
         What a term must be worth. "greedy": validation correlation each term after the first must add (ε in the paper).
         "stepwise" and "swaps": correlation on other images that each term, also the first, must be expected to add.
@@ -105,13 +106,13 @@ class LinearExplainer:
     def __post_init__(self) -> None:
         check_at_least("strength", self.strength, 0)
         check_within("l1_ratio", self.l1_ratio, 1e-12, 1)
-        check_at_least("max_terms", self.max_terms, 1)
-        check_at_least("n_candidates", self.n_candidates, 1)
+        check_whole("max_terms", self.max_terms, 1)
+        check_whole("n_candidates", self.n_candidates, 1)
         check_at_least("min_gain", self.min_gain, 0)
         check_choice("search", self.search, get_args(Search))
         check_within("min_activity", self.min_activity, 0, 1)
         check_at_least("tolerance", self.tolerance, 1e-15)
-        check_at_least("n_shards", self.n_shards, 2 if self.n_shards else 0)
+        check_whole("n_shards", self.n_shards, 2 if self.n_shards else 0)
         check_device(self._place)
 
     def explain(self, activations: ActivationMatrix, concepts: ConceptMatrix, split: Split) -> Explanations:
@@ -191,13 +192,16 @@ class LinearExplainer:
         """Return the search, with the elastic net's ranking where it needs one."""
         if self.search in ("stepwise", "swaps"):
             search = search_stepwise if self.search == "stepwise" else search_swaps
-            return Method(None, partial(search, max_terms=self.max_terms, min_gain=self.min_gain), None)
+            return Method(self.max_terms, None, partial(search, max_terms=self.max_terms, min_gain=self.min_gain), None)
         if self.search == "top":
             limit = {"max_terms": self.max_terms}
-            return Method(self._guide, partial(search_top, **limit), partial(search_top_among, **limit))
+            return Method(self.max_terms, self._guide, partial(search_top, **limit), partial(search_top_among, **limit))
         greedy = {"max_terms": self.max_terms, "n_candidates": self.n_candidates, "min_gain": self.min_gain}
         return Method(
-            self._guide, partial(search_greedy, **cast(Any, greedy)), partial(search_greedy_among, **cast(Any, greedy))
+            self.max_terms,
+            self._guide,
+            partial(search_greedy, **cast(Any, greedy)),
+            partial(search_greedy_among, **cast(Any, greedy)),
         )
 
     def _guide(self, train: Moments) -> NDArray[np.float64]:

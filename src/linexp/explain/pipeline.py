@@ -30,6 +30,9 @@ Array = NDArray[np.float64]
 BLOCK_ROWS = 2048
 # Moments of all concepts with each other are kept for every shard, if all of them take no more than so many bytes.
 MOST_FOR_SHARDS = 2**31
+# Otherwise each neuron has at most so many candidates. A rule about the memory of all neurons together would make what
+# a neuron gets depend on its neighbours.
+MOST_CANDIDATES = 100
 
 
 @dataclass(frozen=True)
@@ -81,6 +84,8 @@ class Method:
 
     Parameters
     ----------
+    max_terms
+        Most terms it finds.
     guide
         From moments to the weights [concepts, neurons] that rank the concepts; ``None`` if the search needs none.
     among_all
@@ -89,6 +94,7 @@ class Method:
         The same from moments of shortlists, which hold the guide's order; ``None`` if the search needs all concepts.
     """
 
+    max_terms: int
     guide: Callable[[Moments], Array] | None
     among_all: Callable[..., Solution]
     among_few: Callable[[ShortlistMoments, ShortlistMoments], Solution] | None
@@ -125,14 +131,12 @@ def _solve_with_few(rows: Rows, method: Method, n_shards: int) -> tuple[Solution
     train = accumulate_moments(rows.blocks(rows.train))
     units = Units.of(train)
     train = units.standardise(train)
-    guide = None if method.guide is None else method.guide(train)
-    shortlist = None if guide is None else Shortlist.of_weights(guide)
-    if shortlist is not None and method.among_few is not None and shortlist.squares[-1] <= train.gram.numel():
+    if method.guide is not None and method.among_few is not None:
+        shortlist = Shortlist.of_weights(method.guide(train), max(MOST_CANDIDATES, method.max_terms))
         shards = _measure_few(rows, shortlist, n_shards, units)
         solution = method.among_few(*(reduce(ShortlistMoments.merge, side) for side in shards))
         return solution, units, jackknife(*shards, solution, method.among_few) if n_shards > 1 else None
-    val = units.standardise(accumulate_moments(rows.blocks(rows.val)))
-    solution = method.among_all(train, val, **({} if guide is None else {"guide": guide}))
+    solution = method.among_all(train, units.standardise(accumulate_moments(rows.blocks(rows.val))))
     shards = _measure_few(rows, Shortlist.of_terms(solution), n_shards, units)
     together = [reduce(ShortlistMoments.merge, side) for side in shards]
     solution = refit_among(together[0], together[1], solution.concepts)

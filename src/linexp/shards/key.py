@@ -15,7 +15,8 @@ import torch
 from linexp.shards.code import RESULTS
 
 FORMAT = 1
-_ROWS = 512
+# A large encoder on a small machine looks at one image a second: a kill shall not cost more than minutes.
+_ROWS = 128
 # How exactly products of float32 are taken; torch before 2.9 knows only those that end in allow_tf32.
 _PRECISIONS = (
     *("cuda.matmul.allow_tf32", "cudnn.allow_tf32"),
@@ -81,7 +82,7 @@ def entry_name(identity: Mapping[str, Any]) -> str:
 
 
 def rows_per_shard(batch_size: int) -> int:
-    """Return about 512, but whole batches: work that is taken up again then has the batches it would have had."""
+    """Return about 128, but whole batches: work that is taken up again then has the batches it would have had."""
     return batch_size * max(1, _ROWS // batch_size)
 
 

@@ -130,8 +130,8 @@ class Store:
                     compute([key.shards[number] for number in missing], writer.put)
                 except KeyboardInterrupt as error:
                     raise KeyboardInterrupt(
-                        f"{what}: {n_stored + writer.n_written:,} of {key.n_rows:,} {unit} are in the store "
-                        f"'{self.folder}'; run the same again to go on from there."
+                        f"{n_stored + writer.n_written:,} of {key.n_rows:,} {unit} are in the store '{self.folder}' "
+                        f"({what}); run the same again to go on from there."
                     ) from error
                 writer.check_end()
         return rows.matrices
@@ -165,7 +165,7 @@ class Store:
     @contextmanager
     def _open(self, folder: Path, what: str) -> Generator[None, None, None]:
         """Hold the entry's lock; what goes wrong with that is said in the store's words."""
-        lock = locked(folder / LOCK, lambda: self._say(f"{what}: another process is at it; waiting for its result"))
+        lock = locked(folder / LOCK, lambda: self._say(f"{what}: somebody else is at it; waiting for its result"))
         with self._told():
             lock.__enter__()
             os.utime(folder / LOCK)  # when it was last used

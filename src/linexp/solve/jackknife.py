@@ -96,8 +96,8 @@ def _leave_out(shards: Sequence[Kind]) -> Iterator[Kind]:
 def _spread(repeated: Array) -> Array:
     """Return the jackknife's standard error over the first axis; NaN where a repetition has no value."""
     n_shards = len(repeated)
-    deviations = repeated - repeated.mean(0)
-    return np.sqrt((n_shards - 1) / n_shards * np.square(deviations).sum(0))
+    deviations = repeated - sum(repeated) / n_shards  # one by one: NumPy sums a single neuron's in another order
+    return np.sqrt((n_shards - 1) / n_shards * sum(np.square(deviations)))
 
 
 def _refit(train: Kind, val: Kind, solution: Solution) -> tuple[Array, Array]:

@@ -15,6 +15,9 @@ from linexp.solve.moments_sums import Sums
 # on the caller's block size by a single bit.
 CHUNK_ROWS = 4096
 
+# Neurons whose sums are taken together, zeros filled in: torch sums what is left of a multiple in another order.
+_NEURONS_SUMMED = 16
+
 
 @dataclass(frozen=True, eq=False)
 class Moments:
@@ -97,7 +100,11 @@ def accumulate_moments(
         There is no row at all.
     """
     sums: Sums | None = None
+    n_neurons = 0
     for concepts, neurons in recut(blocks, CHUNK_ROWS):
+        n_neurons = neurons.shape[1]
+        # torch sums the columns beyond the last full 16 in another order, so there are none.
+        neurons = torch.nn.functional.pad(neurons, (0, -n_neurons % _NEURONS_SUMMED))
         sums = sums or Sums(concepts, neurons)
         sums.add(concepts, neurons)
     if sums is None:
@@ -106,10 +113,10 @@ def accumulate_moments(
     return Moments(
         sums.n_images,
         sums.concepts.mean.cpu(),
-        sums.neurons.mean.cpu(),
+        sums.neurons.mean[:n_neurons].cpu(),
         gram.cpu(),
-        cross.cpu(),
-        (sums.neurons.squares / sums.n_images).cpu(),
+        cross[:, :n_neurons].cpu(),
+        (sums.neurons.squares / sums.n_images)[:n_neurons].cpu(),
     )
 
 
