@@ -16,6 +16,7 @@ LINES = [
     "_checks",
     "atomic",
     "progress",
+    "shards",
     "images",
     "matrix",
     "split",

@@ -58,6 +58,7 @@ if TYPE_CHECKING:
         check_metric,
         compare_scores,
     )
+    from linexp.shards import Store
     from linexp.simulation import simulate
     from linexp.split import Split
 
@@ -94,6 +95,7 @@ __all__ = [
     "Scores",
     "SpearmanScorer",
     "Split",
+    "Store",
     "StoreMismatchError",
     "Term",
     "TextConcepts",
@@ -122,6 +124,7 @@ __all__ = [
 
 _HOMES = {
     "linexp._checks": ("DifferentImagesError", "NotConvergedWarning", "StoreMismatchError"),
+    "linexp.shards": ("Store",),
     "linexp.images": (
         *("Images", "ImageFolder", "ImageFiles", "ImageArray", "HuggingFaceImages", "ImageSubset"),
         *("find_broken", "skip_broken"),

@@ -7,16 +7,21 @@ import io
 import itertools
 import math
 import re
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple, NoReturn
 
-from linexp._checks import check_choice, listing
+from linexp._checks import check_choice, decode_text, listing
 from linexp.explanation_plain import NEURON_COLUMNS, TEXT_COLUMNS, is_headless, plain_columns, read_json
 
 OUTCOMES = ("explained", "empty", "constant")
 
+# Above it a float need not be the whole number that was written.
+_EXACT = 2**53
+# Characters of a cell in a message.
+_MOST_SHOWN = 60
 # What stands behind the last term in the authors' files.
 _PADDING = ("0", 0.0)
 _LEADING = ("layer", "neuron", "outcome", "n_terms", "val_correlation", "val_error", "bias")
@@ -106,7 +111,7 @@ def read_rows(path: Path) -> list[Row]:
     if path.suffix.lower() == ".json":
         pairs = enumerate(read_json(path, text), start=1)
         return _check_rows(path, [(number, _said(*pair)) for number, pair in pairs], "Entry")
-    reader = csv.reader(io.StringIO(text, newline=""))
+    reader = csv.reader(io.StringIO(text, newline=""), strict=True)  # an open quote at the end is no cell
     try:
         first = next(reader, [])
         header = ["neuron", "text"] if is_headless(first) else [column.strip() for column in first]
@@ -123,13 +128,11 @@ def read_rows(path: Path) -> list[Row]:
 def _read_text(path: Path) -> str:
     """Return the text with its line ends as they are: they may belong to a concept's name."""
     try:
-        return path.read_bytes().decode("utf-8-sig")
+        return decode_text(path.read_bytes(), path)
     except FileNotFoundError:
         raise FileNotFoundError(f"There is no file '{path}'. Give the path of an explanations CSV.") from None
     except IsADirectoryError:
         raise IsADirectoryError(f"'{path}' is a folder. Give the path of an explanations CSV.") from None
-    except UnicodeDecodeError as error:
-        raise ValueError(f"The file '{path}' is not UTF-8 text ({error.reason}). Save it as UTF-8.") from error
 
 
 class _Line:
@@ -146,21 +149,30 @@ class _Line:
             f"Line {self.number} of '{self.path}': {fact}. Correct the line, or write the file anew with to_csv."
         )
 
+    def shown(self, column: str) -> str:
+        """Return a cell as a message shows it; its beginning, if it is long."""
+        text = self.cells[column]
+        return repr(text) if len(text) <= _MOST_SHOWN else f"{text[:_MOST_SHOWN]!r}…"
+
     def number_in(self, column: str) -> float:
+        text = self.cells[column].strip()
         try:
-            value = float(self.cells[column])
+            value = float(text)
         except ValueError:
-            self.fail(f"{column} is {self.cells[column]!r}, not a number")
+            self.fail(f"{column} is {self.shown(column)}, not a number")
+        if not text.isascii() or "_" in text:  # which Python would take for digits, but no other program
+            self.fail(f"{column} is {self.shown(column)}, not a number")
         if not math.isfinite(value):
-            self.fail(f"{column} is {self.cells[column]!r}, not a finite number")
+            self.fail(f"{column} is {self.shown(column)}, not a finite number")
         return value
 
     def whole_number_in(self, column: str) -> int:
         # Spreadsheets write 3.0 for 3; what is written without a point may be longer than a float is exact.
         text = self.cells[column].strip()
-        value = int(text) if re.fullmatch("[0-9]+", text) else self.number_in(column)
-        if value != int(value) or value < 0:
-            self.fail(f"{column} is {self.cells[column]!r}, not a whole number from 0 on")
+        is_plain = re.fullmatch("[0-9]{1,30}", text) is not None
+        value = int(text) if is_plain else self.number_in(column)
+        if value != int(value) or value < 0 or (not is_plain and value > _EXACT):
+            self.fail(f"{column} is {self.shown(column)}, not a whole number from 0 on")
         return int(value)
 
     def concept_in(self, column: str) -> str:
@@ -223,11 +235,12 @@ def _missing(header: Sequence[str], *, is_weighted: bool) -> str:
 
 
 def _check_columns(path: Path, header: Sequence[str]) -> None:
+    known = Counter(header)
     for column in header:
-        if column and header.count(column) > 1:
+        if column and known[column] > 1:
             raise ValueError(f"The file '{path}' has two columns '{column}'. Remove or rename one.")
         partner = re.sub("^concept(?=[0-9]+$)", "weight", column)
-        if partner not in header:
+        if partner not in known:
             raise ValueError(f"The file '{path}' has a column '{column}', but no '{partner}'. Write it anew.")
 
 
@@ -268,7 +281,7 @@ def _parse_ours(line: _Line) -> Row:
 
 
 def _beyond(columns: Iterable[str], n_terms: int) -> list[str]:
-    numbered = ((column, re.fullmatch(r"(?:weight|concept|error|kept)(\d+)", column)) for column in columns)
+    numbered = ((column, re.fullmatch("(?:weight|concept|error|kept)([0-9]{1,30})", column)) for column in columns)
     return [column for column, match in numbered if match and int(match[1]) >= n_terms]
 
 

@@ -15,10 +15,13 @@ from linexp.cli.options import (
     ClassNames,
     Device,
     Groups,
+    NoStore,
     ResultFolder,
     Seed,
+    StoreFolder,
     Template,
     TrustRemoteCode,
+    choose_store,
     option,
 )
 
@@ -68,6 +71,8 @@ def score(
     device: Device = None,
     batch_size: BatchSize = None,
     trust_remote_code: TrustRemoteCode = False,
+    store: StoreFolder = None,
+    no_store: NoStore = False,
 ) -> None:
     """Measure how true explanations are: predict the neurons on the test images and compare with what they did.
 
@@ -89,6 +94,7 @@ def score(
         part=part,
         force=force,
         table=table,
+        store=choose_store(store, no_store=no_store),
     )
     run_score(results, options)
 
@@ -106,6 +112,8 @@ def simulate(
     device: Device = None,
     batch_size: BatchSize = None,
     trust_remote_code: TrustRemoteCode = False,
+    store: StoreFolder = None,
+    no_store: NoStore = False,
 ) -> None:
     """Predict what the neurons do on all images from their explanations alone, and write it into a file."""
     from linexp.commands import ScoreOptions, run_simulate
@@ -119,6 +127,7 @@ def simulate(
         device=device,
         batch_size=batch_size,
         trust_remote_code=trust_remote_code,
+        store=choose_store(store, no_store=no_store),
     )
     run_simulate(result, options, out)
 
@@ -137,6 +146,8 @@ def calibrate(
     device: Device = None,
     batch_size: BatchSize = None,
     trust_remote_code: TrustRemoteCode = False,
+    store: StoreFolder = None,
+    no_store: NoStore = False,
 ) -> None:
     """Fit what turns an encoder's similarities into probabilities, on pictures whose classes are known.
 
@@ -157,5 +168,6 @@ def calibrate(
         device=device,
         batch_size=batch_size,
         trust_remote_code=trust_remote_code,
+        store=choose_store(store, no_store=no_store),
     )
     run_calibrate(options)

@@ -12,12 +12,13 @@ import torch
 
 from linexp._checks import check_choice
 from linexp.commands.score_table import Scored, print_tables
-from linexp.commands.sources import find_calibration, reopen_pictures
+from linexp.commands.sources import find_calibration, open_store, reopen_pictures, with_store
 from linexp.concepts import Encoder, TextConcepts, load_encoder, same_model
 from linexp.explanation import Explanations
 from linexp.images import Images, ImageSubset
 from linexp.matrix import ActivationMatrix, ConceptMatrix, EmbeddedConceptMatrix, save_activations
 from linexp.score import TOP_SHARE, Origin, Scorer, Scores, scorers_of
+from linexp.shards import Store
 from linexp.simulation import simulate
 from linexp.store import Run, load_explanations, load_run, save_scores
 
@@ -42,6 +43,7 @@ class ScoreOptions:
     part: str = "test"
     force: bool = False
     table: Path | None = None
+    store: Path | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -148,7 +150,8 @@ def _judge(cases: Sequence[_Case], options: ScoreOptions, *, test_only: bool) ->
         batch_size=options.batch_size,
         trust_remote_code=options.trust_remote_code,
     )
-    source = _Simulator(encoder, options, [name for case in cases for name in case.explanations.concepts])
+    store = open_store(options.store)
+    source = _Simulator(encoder, options, store, [name for case in cases for name in case.explanations.concepts])
     for run in {id(case.run): case.run for case in cases}.values():
         _warn_of_same_model(run, encoder.name)
     try:
@@ -187,18 +190,21 @@ def _score(case: _Case, concepts: ConceptMatrix, scorers: Sequence[Scorer], opti
 class _Simulator:
     """Embeds every concept that occurs in any explanation, and every collection of images, once."""
 
-    def __init__(self, encoder: Encoder, options: ScoreOptions, names: Sequence[str]) -> None:
+    def __init__(self, encoder: Encoder, options: ScoreOptions, store: Store | None, names: Sequence[str]) -> None:
         if not names:
             raise ValueError("No explanation names a concept, so there is nothing to simulate. Explain anew.")
         texts = tuple(dict.fromkeys(names))
         self.source = TextConcepts(
             texts, encoder, find_calibration(options.calibration, encoder), options.template or ("{}",)
         )
+        self.store = store
         self.described: dict[str, ConceptMatrix] = {}
 
     def describe(self, images: Images) -> ConceptMatrix:
         if images.fingerprint not in self.described:
-            self.described[images.fingerprint] = self.source.describe(images)
+            self.described[images.fingerprint] = with_store(
+                self.store, lambda store: self.source.describe(images, store=store)
+            )
         return self.described[images.fingerprint]
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import torch
 
+from linexp._checks import decode_text
 from linexp.score.base import Origin, Scores
 
 # The authors' column → our metric.
@@ -40,7 +41,7 @@ def read_scores(path: str | Path) -> tuple[Scores, ...]:
     """
     path = Path(path)
     try:
-        text = path.read_bytes().decode("utf-8-sig")
+        text = decode_text(path.read_bytes(), path)
     except FileNotFoundError:
         raise FileNotFoundError(f"There is no file '{path}'. Give the path of a CSV file with scores.") from None
     lines = [cells for cells in csv.reader(io.StringIO(text, newline="")) if cells]
