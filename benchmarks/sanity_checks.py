@@ -33,10 +33,8 @@ def main() -> None:
     path = arguments.recorded
     known = make_known()
     real = [] if path is None else read_real(path)
-    print(
-        "| metric | missing, known | extra, known | missing, real | extra, real | missing, best | extra, best | paper |"
-    )
-    print("|---|---|---|---|---|---|---|---|")
+    columns = [f"{check}, {neurons}" for neurons in ("known", "real", "best")[: 1 + len(real)] for check in CHECKS]
+    print(f"| metric | {' | '.join(columns)} | reference |\n|{'---|' * (len(columns) + 2)}")
     for name, scorer in zip(arguments.metrics, scorers_of(arguments.metrics, SHARE), strict=True):
         checks = [le.check_metric(scorer, le.ActivationMatrix(known), known)]
         checks += [le.check_metric(scorer, *neurons) for neurons in real]

@@ -110,6 +110,7 @@ def test_nonsense_in_csv(tmp_path: Path, text: str, said: str):
         ('{"3": ["a"]}', r"says \['a'\] of neuron 3, not a text"),
         ('{"-3": "a"}', "is of neuron '-3', not a whole number from 0 on"),
         ('{"three": "a"}', "is of neuron 'three', not a whole number"),
+        (f'{{"{"9" * 5000}": "a"}}', "is of neuron '999.*', not a whole number from 0 on"),
         ('[[true, "a"]]', "is of neuron True, not a whole number"),
         ('[[1.5, "a"]]', "is of neuron 1.5, not a whole number"),
         ('["a"]', r"Entry 1 of '.*' is \"a\", not a neuron with a text"),

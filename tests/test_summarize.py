@@ -101,5 +101,12 @@ def test_refused(tmp_path: Path):
     (tmp_path / "e.csv").write_text("unit,description,sim correlation\n0,a,0.5\n1,b,high\n")
     with pytest.raises(ValueError, match=r"Row 3 of '.*': sim correlation is 'high', not a number"):
         run_summarize([tmp_path / "e.csv"])
+    for neuron in ("1.5", "nan", "", "-1", "inf"):
+        (tmp_path / "e.csv").write_text(f"unit,description,sim correlation\n{neuron},a,0.5\n")
+        with pytest.raises(ValueError, match=r"A neuron in '.*' is .*, not a whole number from 0 on\. Correct it"):
+            run_summarize([tmp_path / "e.csv"])
+    (tmp_path / "e.csv").write_text('unit,description,sim correlation\n0,"a,0.5\n')
+    with pytest.raises(ValueError, match=r"is not CSV \(.*\)\. Write it anew"):
+        run_summarize([tmp_path / "e.csv"])
     (tmp_path / "e.csv").write_text("unit,sim correlation\n0,0.5\n")
     assert [scores.mean for scores in read_scores(tmp_path / "e.csv")] == [0.5]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, NoReturn, cast
@@ -82,7 +83,7 @@ def _entry(path: Path, number: int, entry: Any) -> tuple[Any, Any]:
 
 
 def _pair(path: Path, number: int, neuron: Any, text: Any) -> Pair:
-    if isinstance(neuron, str) and neuron.isascii() and neuron.strip().isdigit():
+    if isinstance(neuron, str) and re.fullmatch(" *[0-9]{1,30} *", neuron):
         neuron = int(neuron)
     if not isinstance(neuron, int) or isinstance(neuron, bool) or neuron < 0:
         _fail(path, number, f"is of neuron {neuron!r}, not a whole number from 0 on")

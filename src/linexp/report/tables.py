@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from linexp._checks import check_writable_folder
+from linexp._checks import check_writable_folder, printable
 from linexp.atomic import write_atomically
 from linexp.explanation_csv import csv_text
 
@@ -99,7 +99,7 @@ def print_table(table: Table) -> None:
     for place, column in enumerate(table.columns):
         drawn.add_column(escape(column), justify="left" if table.is_text(place) else "right")
     for row in table.rows:
-        drawn.add_row(*(escape(show(cell)) for cell in row))
+        drawn.add_row(*(escape(printable(show(cell))) for cell in row))
     console = Console(soft_wrap=True, highlight=False)
     wanted = console.measure(drawn, options=console.options.update(max_width=_WIDEST)).maximum
     console.width = max(console.width, wanted)

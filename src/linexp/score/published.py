@@ -10,6 +10,7 @@ from pathlib import Path
 
 import torch
 
+from linexp._checks import decode_text
 from linexp.score.base import Origin, Scores
 
 # The authors' column → our metric.
@@ -40,10 +41,13 @@ def read_scores(path: str | Path) -> tuple[Scores, ...]:
     """
     path = Path(path)
     try:
-        text = path.read_bytes().decode("utf-8-sig")
+        text = decode_text(path.read_bytes(), path)
     except FileNotFoundError:
         raise FileNotFoundError(f"There is no file '{path}'. Give the path of a CSV file with scores.") from None
-    lines = [cells for cells in csv.reader(io.StringIO(text, newline="")) if cells]
+    try:
+        lines = [cells for cells in csv.reader(io.StringIO(text, newline=""), strict=True) if cells]
+    except csv.Error as error:
+        raise ValueError(f"The file '{path}' is not CSV ({error}). Write it anew.") from error
     header = [column.strip() for column in lines[0]] if lines else []
     by = next((column for column in ("neuron", "unit") if column in header), None)
     if by is None:
@@ -52,13 +56,20 @@ def read_scores(path: str | Path) -> tuple[Scores, ...]:
     found = {column: match["metric"] for column in header if (match := _COLUMN.fullmatch(column))}
     columns = {ours: ours} if ours else found
     numbers = {column: _numbers(path, header, lines[1:], column) for column in (by, *columns)}
-    neurons = tuple(int(number) for number in numbers[by].tolist())
+    neurons = _neurons(path, numbers[by])
     if not ours:
         return tuple(Scores(numbers[column], neurons, metric, 0) for column, metric in columns.items())
     errors = _numbers(path, header, lines[1:], f"{ours}_error")
     names = dict(zip(header, lines[1], strict=False)) if len(lines) > 1 else {}
     origin = Origin(*(names.get(name, "") for name in ("method", "simulator", "images", "part")))
     return (Scores(numbers[ours], neurons, ours, int(names.get("n_images") or 0), errors, origin),)
+
+
+def _neurons(path: Path, numbers: torch.Tensor) -> tuple[int, ...]:
+    wrong = numbers[~(numbers.isfinite() & (numbers == numbers.round()) & (numbers >= 0))]
+    if len(wrong):
+        raise ValueError(f"A neuron in '{path}' is {float(wrong[0]):g}, not a whole number from 0 on. Correct it.")
+    return tuple(int(number) for number in numbers.tolist())
 
 
 def _numbers(path: Path, header: list[str], lines: list[list[str]], column: str) -> torch.Tensor:
