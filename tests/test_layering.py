@@ -22,6 +22,7 @@ LINES = [
     "planted",
     "models",
     "recording",
+    "behind",
     "concepts",
     "solve",
     "explanation_csv",

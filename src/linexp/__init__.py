@@ -44,11 +44,13 @@ if TYPE_CHECKING:
     from linexp.planted import Planted, make_planted
     from linexp.recording import LayerInfo, list_layers, record, record_layers
     from linexp.report import draw_picture_sheet, draw_reliability
-    from linexp.score import CorrelationScorer, Scores
+    from linexp.score import AblationScorer, AblationScores, CorrelationScorer, Scores
     from linexp.simulation import simulate
     from linexp.split import Split
 
 __all__ = [
+    "AblationScorer",
+    "AblationScores",
     "ActivationMatrix",
     "Calibration",
     "CalibrationFit",
@@ -115,7 +117,7 @@ _HOMES = {
     "linexp.explanation": ("Explanation", "Explanations", "Term"),
     "linexp.explain": ("LinearExplainer",),
     "linexp.simulation": ("simulate",),
-    "linexp.score": ("CorrelationScorer", "Scores"),
+    "linexp.score": ("AblationScorer", "AblationScores", "CorrelationScorer", "Scores"),
     "linexp.report": ("draw_picture_sheet", "draw_reliability"),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
