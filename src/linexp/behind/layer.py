@@ -196,9 +196,7 @@ class BehindLayer:
             )
         return order
 
-    def _cut(
-        self, before: list[nn.Module], small: Tensor, large: Tensor, changed: Tensor, expected: Tensor
-    ) -> None:
+    def _cut(self, before: list[nn.Module], small: Tensor, large: Tensor, changed: Tensor, expected: Tensor) -> None:
         """Replay what ran before the layer, if that gives the same logits, and keep only what they depend on."""
         self._before = before
         try:
@@ -310,7 +308,6 @@ def _check_logits(logits: Tensor | None, n_images: int) -> int:
         raise ValueError(f"The model returns {shape}: a single class. Use a classifier of two classes or more.")
     if bool((logits >= 0).all()) and bool(((logits.sum(1) - 1).abs() < 1e-3).all()):
         raise ValueError(
-            "The model returns probabilities (not negative, and they sum to 1), not logits. "
-            "Leave its last softmax out."
+            "The model returns probabilities (not negative, and they sum to 1), not logits. Leave its last softmax out."
         )
     return logits.shape[1]

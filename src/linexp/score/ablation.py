@@ -16,7 +16,7 @@ from linexp.matrix import ActivationMatrix
 from linexp.models.base import VisionModel
 from linexp.progress import progress_bar
 from linexp.recording.pooling import Channels, Pool, Pooling
-from linexp.score.ablation_model import open_losses
+from linexp.score.ablation_model import Settings, open_losses
 from linexp.score.ablation_scores import AblationScores
 from linexp.score.losses import Losses
 from linexp.score.scaling import Scaling, fit_adam, fit_norm, fit_optim
@@ -40,8 +40,8 @@ class AblationScorer:
     ----------
     scaling
         How simulated activations are scaled to the neuron's, on validation images. "optim": what maximises the
-        score there, from least squares on. "norm": least squares. "optim-adam": the released code's 100 steps of Adam from
-        c = 1, d = 0, which cannot reach c > 2; for comparison.
+        score there, from least squares on. "norm": least squares. "optim-adam": the released code's 100 steps of
+        Adam from c = 1, d = 0, which cannot reach c > 2; for comparison.
     temperature
         What logits are divided by before the loss. Default: fitted on validation images. (The released code: 1.1.)
     replace
@@ -120,7 +120,8 @@ class AblationScorer:
         """
         check_same_images(simulated.images, recorded.images, simulated.n_images, recorded.n_images)
         chosen = recorded.select(simulated.neurons)
-        opened = open_losses(self, recorded, chosen, split, model, images, labels, preprocess, batch_size)
+        settings = Settings(self.temperature, self.replace, Pooling(self.pool, self.channels, self.token))
+        opened = open_losses(settings, recorded, chosen, split, model, images, labels, preprocess, batch_size)
         rows = opened.val_rows, opened.test_rows
         blocks: list[_Block] = []
         with progress_bar("ablating", chosen.n_neurons, show=show_progress, unit="neurons") as advance:

@@ -1,9 +1,10 @@
-"""From a model, a layer and images to what ablation scoring computes with; everything that can be wrong is said here."""
+"""From a model, a layer and images to what ablation scoring computes with; what can be wrong is said here."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, NamedTuple, Protocol
+from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 import torch
 from jaxtyping import Int
@@ -15,7 +16,7 @@ from linexp.behind import BehindLayer, LinearTail, Replace, StoredBatches, find_
 from linexp.images import Images, ImageSubset, as_images
 from linexp.matrix import ActivationMatrix
 from linexp.models.base import VisionModel
-from linexp.recording.pooling import Channels, Pool, Pooling
+from linexp.recording.pooling import Pooling
 from linexp.recording.record import BATCH_SIZE_CPU, BATCH_SIZE_CUDA
 from linexp.recording.source import open_source
 from linexp.score.losses import HeadLosses, Losses, NetworkLosses, cross_entropies
@@ -28,19 +29,13 @@ _TOLERANCE = 1e-3
 _STACK_CPU, _STACK_CUDA = 64, 1024
 
 
-class Settings(Protocol):
-    """Those of ``AblationScorer`` that concern the model."""
+@dataclass(frozen=True)
+class Settings:
+    """What of ``AblationScorer`` concerns the model."""
 
-    @property
-    def temperature(self) -> float | None: ...
-    @property
-    def replace(self) -> Replace: ...
-    @property
-    def pool(self) -> Pool: ...
-    @property
-    def channels(self) -> Channels: ...
-    @property
-    def token(self) -> int: ...
+    temperature: float | None
+    replace: Replace
+    pooling: Pooling
 
 
 class Opened(NamedTuple):
@@ -99,15 +94,13 @@ def open_losses(
     split.check(recorded.n_images)
     classes = _check_labels(labels, inputs.images, recorded.n_images)
     rows = [torch.as_tensor(part).to(torch.int64).flatten() for part in (split.val, split.test)]
-    _check_rows(rows)
     examples = torch.cat(list(inputs.batches(rows[0][:_N_EXAMPLES]))).to(device)
     behind = BehindLayer(module, recorded.layer, examples)
     _check_outside(classes[torch.cat(rows)], behind.n_classes)
     stored = behind.store(examples)
-    pooling = Pooling(settings.pool, settings.channels, settings.token)
-    pooled = pooling.reduce(stored.layer_output, recorded.layer, len(examples)).cpu()
+    pooled = settings.pooling.reduce(stored.layer_output, recorded.layer, len(examples)).cpu()
     _check_recorded(recorded, pooled, rows[0][: len(examples)])
-    tail = find_linear_tail(behind, stored, pooling)
+    tail = find_linear_tail(behind, stored, settings.pooling)
     batches = [_stored_batches(behind, inputs, part, device) for part in rows]
     logits = [_logits(tail, recorded, pooled.shape[1], part, one) for part, one in zip(rows, batches, strict=True)]
     targets = [classes[part] for part in rows]
@@ -120,9 +113,8 @@ def open_losses(
             continue
         original = cross_entropies(logit / temperature, target)
         stack = _STACK_CUDA if device.type == "cuda" else _STACK_CPU
-        replace = settings.replace
-        network = NetworkLosses(one, target, original, chosen.neurons, pooling, replace, temperature, stack)
-        losses.append(network)
+        how = settings.pooling, settings.replace, temperature, stack
+        losses.append(NetworkLosses(one, target, original, chosen.neurons, *how))
     return Opened(losses[0], losses[1], rows[0], rows[1], temperature, tail is not None)
 
 
@@ -163,15 +155,6 @@ def _check_outside(classes: Tensor, n_classes: int) -> None:
             f"An image has the label {int(outside[0])}, but the model has {n_classes} outputs (0 to {n_classes - 1}). "
             "Pass labels= that are positions in the model's output."
         )
-
-
-def _check_rows(rows: Sequence[Tensor]) -> None:
-    for part, name in zip(rows, ("validation", "test"), strict=True):
-        if len(part) < 2:
-            raise ValueError(
-                f"The split has {len(part)} {name} images. Ablation scoring fits its scaling on validation images and "
-                "scores on test images: give at least two of each."
-            )
 
 
 def _check_recorded(recorded: ActivationMatrix, pooled: Tensor, rows: Tensor) -> None:

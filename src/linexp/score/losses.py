@@ -32,9 +32,7 @@ class Losses(Protocol):
         """Changes whose mean is smaller, in nats, are rounding."""
         ...
 
-    def curves(
-        self, neurons: Sequence[int], low: Float[Tensor, " neurons"], high: Float[Tensor, " neurons"]
-    ) -> Curves:
+    def curves(self, neurons: Sequence[int], low: Float[Tensor, " neurons"], high: Float[Tensor, " neurons"]) -> Curves:
         """Return the change as a function of the activation between ``low`` and ``high``."""
         ...
 
@@ -192,9 +190,7 @@ class NetworkLosses:
             pieces: list[Tensor] = []
             for start in range(0, len(tiles), n_tiles):
                 part = slice(start, start + n_tiles)
-                changed = replace_neurons(
-                    stored.layer_output, channels[part], tiles[part], self.pooling, self.replace
-                )
+                changed = replace_neurons(stored.layer_output, channels[part], tiles[part], self.pooling, self.replace)
                 logits = self.batches.behind.logits(stored, changed).cpu().double()
                 pieces.append(cross_entropies(logits / self.temperature, self.labels[rows]))
             found[:, :, rows] = torch.cat(pieces).reshape(n_variants, n_neurons, -1)
