@@ -31,9 +31,7 @@ LAYERS = [
 def test_same_logits_as_overwriting_the_layers_output(make, layer, replace):
     model, images = make().double(), small_inputs(4).double()
     if replace is None:
-        with pytest.raises(
-            ValueError, match=r"Layer 'layer1\.1\.relu' runs 2 times in one forward pass"
-        ):
+        with pytest.raises(ValueError, match=r"Layer 'layer1\.1\.relu' runs 2 times in one forward pass"):
             BehindLayer(model, layer, images)
         return
     behind = BehindLayer(model, layer, images[:2])

@@ -102,13 +102,15 @@ class HeadLosses:
         """Return coefficients, middle and half of the range of δ, and for which neurons they are good enough."""
         middle, half = (low + high) / 2, ((high - low) / 2).clamp_min(1e-12)
         probabilities = torch.softmax(self.logits, 1)
+        coefficients = torch.empty(0)
+        good = torch.zeros(len(neurons), dtype=torch.bool)
         for degree in _DEGREES:
+            if bool(good.all()):
+                break
             deltas = middle + half * chebyshev_nodes(degree)[:, None]
             sums, lost = self._log_sums(probabilities, self.weight[:, list(neurons)], deltas)
             coefficients = chebyshev_coefficients(sums)
             good = (coefficients[-2:].abs().amax((0, 1)) <= tolerance) & ~lost
-            if bool(good.all()):
-                break
         of_label = self.weight[:, list(neurons)][self.labels]
         coefficients[0] -= middle * of_label
         coefficients[1] -= half * of_label
