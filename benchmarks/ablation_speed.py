@@ -42,7 +42,9 @@ def main() -> None:
     print(f"{'whole head, 100 steps of Adam':32}{plain:10.4f} s/neuron   ratio 1")
     for scaling, (seconds, block) in results.items():
         mean = sum(block) / len(block)
-        print(f"{'linexp, ' + scaling:32}{seconds:10.4f} s/neuron   ratio {plain / seconds:.0f}   mean score {mean:.4f}")
+        print(
+            f"{'linexp, ' + scaling:32}{seconds:10.4f} s/neuron   ratio {plain / seconds:.0f}   mean score {mean:.4f}"
+        )
     pairs = zip(results["optim-adam"][1], literal, strict=False)
     difference = max(abs(one - other) for one, other in pairs)
     print(f"the same 100 steps: scores differ by at most {difference:.1e} (the plain loop is in float32)")
@@ -82,9 +84,7 @@ def ours(
     return found
 
 
-def theirs(
-    activations: Tensor, head: nn.Linear, labels: Tensor, simulated: Tensor, parts: tuple, neuron: int
-) -> float:
+def theirs(activations: Tensor, head: nn.Linear, labels: Tensor, simulated: Tensor, parts: tuple, neuron: int) -> float:
     """One neuron as the paper describes it: replace a column, run the head, step c and d by Adam; then test images."""
     sides = []
     for part in parts:

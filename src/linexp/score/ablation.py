@@ -28,7 +28,7 @@ SCALINGS = ("optim", "norm", "optim-adam")
 _NEURONS_PER_BLOCK = 32
 _N_SHARDS = 20
 # How far beyond its own range a neuron's replacement is tabulated, in widths of that range.
-_MARGIN = 0.5
+_MARGIN = 0.1
 _ADAM_REACH = 1.1
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -15,8 +16,8 @@ from linexp.recording.pooling import Pooling
 from linexp.score.curves import Curves, chebyshev_coefficients, chebyshev_nodes
 
 # Degrees tried one after another, and the last coefficients allowed, in units of the loss (nats).
-_DEGREES = (16, 32, 64)
-_EXACT, _ROUGH = 1e-9, 1e-6
+_DEGREES = (16, 24, 32, 48, 64)
+_EXACT, _ROUGH = 1e-9, 1e-4
 # Below that a sum of probabilities has lost digits, and the range is too wide for a table.
 _LOST = 1e-290
 # Nodes for a network that is not smooth (ReLU): they only choose c and d, no score is read from them.
@@ -104,9 +105,12 @@ class HeadLosses:
         probabilities = torch.softmax(self.logits, 1)
         coefficients = torch.empty(0)
         good = torch.zeros(len(neurons), dtype=torch.bool)
+        likely = _likely_degree(self.weight[:, list(neurons)], half, tolerance)
         for degree in _DEGREES:
             if bool(good.all()):
                 break
+            if degree < likely and degree < _DEGREES[-1]:
+                continue
             deltas = middle + half * chebyshev_nodes(degree)[:, None]
             sums, lost = self._log_sums(probabilities, self.weight[:, list(neurons)], deltas)
             coefficients = chebyshev_coefficients(sums)
@@ -135,6 +139,17 @@ class HeadLosses:
             for start, part in zip(range(0, len(log_p), rows), deltas.split(rows, 1), strict=True)
         ]
         return torch.cat(pieces, 1) - deltas * weight[self.labels]
+
+
+def _likely_degree(weight: Tensor, half: Tensor, tolerance: float) -> float:
+    """Return a degree below which it is not worth trying.
+
+    log Σ p·exp(δ·w) has its singularities no nearer than δ = ±iπ / (range of w), which would be the rate at which
+    coefficients fall if two classes held all the probability; in practice about half of that degree suffices.
+    """
+    distance = torch.pi / (half * (weight.amax(0) - weight.amin(0))).clamp_min(1e-12)
+    rate = (distance + (1 + distance.square()).sqrt()).log()
+    return 0.5 * float((-math.log(tolerance) / rate).amax())
 
 
 @dataclass(frozen=True, eq=False)

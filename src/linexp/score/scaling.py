@@ -10,7 +10,7 @@ from torch import Tensor
 
 from linexp.score.curves import Curves
 
-_N_NEWTON, _N_POLISH = 25, 12
+_N_NEWTON, _N_POLISH = 20, 3
 _FIRST_STEP = 0.1
 """Of the polish, in standard deviations of the neuron."""
 _ADAM_RATE, _ADAM_STEPS = 1e-2, 100
@@ -52,7 +52,7 @@ def fit_optim(
 
     Reweighted Gauss-Newton steps, which treat each |change| as a parabola through its last value, with a damping that
     grows where a step fails; then smaller and smaller steps along the axes and diagonals, which no kink can hold up.
-    About 70 evaluations, all neurons at once.
+    About 45 evaluations, all neurons at once.
 
     Parameters
     ----------
