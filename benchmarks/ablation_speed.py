@@ -1,4 +1,4 @@
-"""How much faster is ablation scoring than the formulation of the paper: the whole head, 100 steps of Adam per neuron?
+"""How much faster is ablation scoring than the paper's formulation: the whole head, 100 steps of Adam per neuron.
 
 Made-up activations, a linear head, labels drawn from its probabilities; the same process runs both. Prints seconds per
 neuron, their ratio, and how far the scores differ when ours takes the same 100 steps.
@@ -26,7 +26,7 @@ def main() -> None:
     given = parser.parse_args()
     torch.set_num_threads(given.threads)
     n_val, n_test, n_classes, n_neurons, n_ours, n_theirs = (
-        (500, 1000, 100, 256, 64, 2) if given.small else (5000, 10000, 1000, N_NEURONS, 128, 1)
+        (500, 1000, 100, 256, 32, 1) if given.small else (5000, 10000, 1000, N_NEURONS, 32, 1)
     )
     print(f"{n_val} val and {n_test} test images, {n_classes} classes, {n_neurons} neurons, {given.threads} threads")
     activations, head, labels, simulated = make(n_val + n_test, n_classes, n_neurons)
@@ -51,7 +51,7 @@ def main() -> None:
 
 
 def make(n_images: int, n_classes: int, n_neurons: int) -> tuple[Tensor, nn.Linear, Tensor, Tensor]:
-    """Return activations like those behind a ReLU and pooling, a head, labels, and simulations that correlate by 0.45."""
+    """Return activations like those behind a ReLU and pooling, a head, labels, and noisy simulations."""
     generator = torch.Generator().manual_seed(0)
     activations = torch.randn(n_images, n_neurons, generator=generator).relu_().square_()
     head = nn.Linear(n_neurons, n_classes)
@@ -66,7 +66,7 @@ def make(n_images: int, n_classes: int, n_neurons: int) -> tuple[Tensor, nn.Line
 def ours(
     scaling: str, activations: Tensor, head: nn.Linear, labels: Tensor, simulated: Tensor, parts: tuple, n: int
 ) -> list[float]:
-    """What AblationScorer does once the labels are there: logits from the activations, then blocks of neurons."""
+    """Do what AblationScorer does once the labels are there: logits from the activations, then blocks of neurons."""
     tail = LinearTail(head.weight.detach().double(), head.bias.detach().double())
     neurons = range(n)
     losses = [

@@ -29,6 +29,8 @@ class Overwrite(nn.Module):
         self.change(changed)
         if isinstance(output, Tensor):
             return changed
+        if hasattr(output, "items"):
+            return type(output)(**{**output, next(iter(output)): changed})
         return (changed, *output[1:])
 
 
