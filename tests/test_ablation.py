@@ -279,6 +279,10 @@ def test_table_and_text(tmp_path):
     assert [int(row["neuron"]) for row in rows] == [1, 2, 3]
     assert float(rows[1]["c"]) == float(scores.c[1])
     assert str(scores).startswith("ablation ")
+    some = scores.only([3, 1])
+    assert (some.neurons, some.c.tolist()) == ((3, 1), scores.c[[2, 0]].tolist())
+    with pytest.raises(KeyError, match="Neuron 9 is not among the 3 scored ones"):
+        scores.only([9])
     assert scores.n_improved == sum(float(row["ablation"]) > float(row["ablation_norm"]) for row in rows)
 
 
@@ -340,6 +344,16 @@ def test_bad_input():
     bad("One matrix has 3 images and the other 30", error=le.DifferentImagesError, simulated=short())
     bad("come from different images", error=le.DifferentImagesError, images=images().float() + 1)
     bad("30", error=ValueError, split=le.Split(range(8), range(8, 20), range(20, 31)))
+
+
+def test_classes_of_another_number_than_outputs():
+    model = small_resnet()
+    values = np.zeros((N_IMAGES, 8, 8, 3), dtype=np.uint8)
+    values[::2] = 200
+    few = le.ImageArray(values, [0, 1] * 15, ("a", "b"))
+    recorded = le.record(model, "layer2", few, preprocess=le.to_unit_tensor, show_progress=False)
+    with pytest.raises(ValueError, match=r"The images have 2 classes and the model has 5 outputs\. Pass labels="):
+        le.AblationScorer().score(recorded, recorded, SPLIT, model, few, preprocess=le.to_unit_tensor)
 
 
 def other_neurons():

@@ -1,8 +1,9 @@
 """The command line: thin commands over the same functions the Python interface has; a group of commands a file."""
 
+from linexp.cli.ablate import ablate
 from linexp.cli.app import app, main
 from linexp.cli.explain import explain
 from linexp.cli.score import calibrate, score, simulate
 from linexp.cli.show import demo, layers, show
 
-__all__ = ["app", "calibrate", "demo", "explain", "layers", "main", "score", "show", "simulate"]
+__all__ = ["ablate", "app", "calibrate", "demo", "explain", "layers", "main", "score", "show", "simulate"]

@@ -96,6 +96,7 @@ def open_losses(
     rows = [torch.as_tensor(part).to(torch.int64).flatten() for part in (split.val, split.test)]
     examples = torch.cat(list(inputs.batches(rows[0][:_N_EXAMPLES]))).to(device)
     behind = BehindLayer(module, recorded.layer, examples)
+    _check_classes(labels, inputs.images, behind.n_classes)
     _check_outside(classes[torch.cat(rows)], behind.n_classes)
     stored = behind.store(examples)
     pooled = settings.pooling.reduce(stored.layer_output, recorded.layer, len(examples)).cpu()
@@ -146,6 +147,15 @@ def _check_labels(labels: Any, images: Images | Tensor, n_images: int) -> Int[Te
             "Give one whole number for each image."
         )
     return classes.to(torch.int64)
+
+
+def _check_classes(labels: Any, images: Images | Tensor, n_classes: int) -> None:
+    """Raise if the images' own labels cannot be positions in the output: they are of other classes."""
+    if labels is None and not isinstance(images, Tensor) and len(images.label_names) not in (0, n_classes):
+        raise ValueError(
+            f"The images have {len(images.label_names)} classes and the model has {n_classes} outputs. "
+            "Pass labels=, the position of each image's class in the model's output (linexp ablate: --outputs)."
+        )
 
 
 def _check_outside(classes: Tensor, n_classes: int) -> None:

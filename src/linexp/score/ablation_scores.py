@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import csv
 import math
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -48,6 +49,23 @@ class AblationScores(Scores):
     def n_improved(self) -> int:
         """How many neurons score higher than with the closed-form scaling, on the images scored on."""
         return int((self.values > self.norm).sum())
+
+    def only(self, neurons: Sequence[int]) -> AblationScores:
+        """Return the scores of some neurons, in the order asked for.
+
+        Raises
+        ------
+        KeyError
+            A neuron was not scored.
+        """
+        place = {neuron: row for row, neuron in enumerate(self.neurons)}
+        missing = [neuron for neuron in neurons if neuron not in place]
+        if missing:
+            raise KeyError(f"Neuron {missing[0]} is not among the {len(self.neurons)} scored ones.")
+        rows = [place[neuron] for neuron in neurons]
+        errors = None if self.errors is None else self.errors[rows]
+        chosen = {name: getattr(self, name)[rows] for name in ("values", *_COLUMNS)}
+        return replace(self, neurons=tuple(neurons), errors=errors, **chosen)
 
     def to_csv(self, path: str | Path) -> None:
         """Write neuron, score and standard error as ``Scores`` does, then the score with norm, on val, c and d."""
