@@ -101,7 +101,8 @@ def compare_objectives(arrays: np.lib.npyio.NpzFile, units: tuple[int, ...]) -> 
     concepts = ((concepts - concepts[train].mean(0)) / concepts[train].std(0, ddof=1))[train]
     neurons = ((neurons - neurons.mean(0)) / neurons.std(0, ddof=1))[train]
     neurons = neurons - neurons.mean(0)  # their bias
-    exact = np.stack([solve_exactly(concepts, neurons[:, column]) for column in range(len(units))])
+    gram = concepts.T @ concepts
+    exact = np.stack([solve_exactly(concepts, neurons[:, column], gram) for column in range(len(units))])
     moments = accumulate_moments([(as_tensor(concepts), as_tensor(neurons))])
     ours = solve_elastic_net(
         moments.gram.numpy(), moments.cross.numpy(), moments.neuron_variance.numpy(), strength=STRENGTH
@@ -110,8 +111,15 @@ def compare_objectives(arrays: np.lib.npyio.NpzFile, units: tuple[int, ...]) -> 
     return tuple(objective(weights, concepts, neurons) for weights in candidates)
 
 
-def solve_exactly(concepts: np.ndarray, neuron: np.ndarray) -> np.ndarray:
-    model = ElasticNet(alpha=STRENGTH / L1_RATIO, l1_ratio=L1_RATIO, fit_intercept=False, tol=1e-10, max_iter=100_000)
+def solve_exactly(concepts: np.ndarray, neuron: np.ndarray, gram: np.ndarray) -> np.ndarray:
+    model = ElasticNet(
+        alpha=STRENGTH / L1_RATIO,
+        l1_ratio=L1_RATIO,
+        fit_intercept=False,
+        tol=1e-10,
+        max_iter=100_000,
+        precompute=gram,
+    )
     with warnings.catch_warnings():
         warnings.simplefilter("error", ConvergenceWarning)
         return model.fit(concepts, neuron).coef_

@@ -135,8 +135,8 @@ def attempt(
 
 
 def solve_here(problem: Problem) -> Attempts:
-    """Take moments of the rows and solve on them, as ``LinearExplainer`` does."""
-    columns = (torch.from_numpy(problem.concepts), torch.from_numpy(problem.neurons))
+    """Take moments of the rows, in float32 as they are recorded, and solve on them, as ``LinearExplainer`` does."""
+    columns = (torch.from_numpy(problem.concepts).float(), torch.from_numpy(problem.neurons).float())
     moments = accumulate_moments([tuple(part[:1000] for part in columns)])  # compiles, and wakes threads
     solve_elastic_net(moments.gram.numpy(), moments.cross.numpy(), moments.neuron_variance.numpy())
     started = time.perf_counter()

@@ -35,8 +35,11 @@ OPERATORS = declare_missing_operators()  # they exist as long as this object doe
 # Tests work on small things; on a busy machine, waiting for a second thread takes most of the time.
 torch.set_num_threads(1)
 
+# LINEXP_FUZZ=1000: so many cases of every test of random input, other ones each time (benchmarks/fuzz.py).
+asked = int(os.environ.get("LINEXP_FUZZ", "0"))
 hypothesis.settings.register_profile("linexp", deadline=None, derandomize=True)
-hypothesis.settings.load_profile("linexp")
+hypothesis.settings.register_profile("fuzz", deadline=None, max_examples=max(asked, 1), print_blob=True)
+hypothesis.settings.load_profile("fuzz" if asked else "linexp")
 
 
 @pytest.fixture(autouse=True)

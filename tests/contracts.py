@@ -81,4 +81,13 @@ EXPLAINERS = {
     "linear, top": lambda: le.LinearExplainer(search="top", max_terms=2),
 }
 
-SCORERS = {"correlation": lambda: le.CorrelationScorer()}
+# The share leaves several of the few images to be found.
+SCORERS = {
+    "correlation": lambda: le.CorrelationScorer(),
+    "cosine": lambda: le.CosineScorer(),
+    "auprc": lambda: le.AUPRCScorer(top_share=0.25),
+    "f1": lambda: le.F1Scorer(top_share=0.25),
+    "iou": lambda: le.IoUScorer(top_share=0.25),
+    "spearman": lambda: le.SpearmanScorer(),
+    "auroc": lambda: le.AUROCScorer(top_share=0.25),
+}

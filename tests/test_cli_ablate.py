@@ -46,7 +46,7 @@ def test_ablate(linexp: Run, tmp_path: Path):
     assert linexp(*start).code == 0
     ended = linexp("ablate", out)
     assert ended.code == 0, ended.err
-    found = re.search(r"layer 0: test ablation (\S+) ± \S+ \(3 neurons, 1 undefined, 12 images\); temperature", ended.out)
+    found = re.search(r"layer 0: test ablation (\S+) ± \S+ \(3 neurons, 1 undefined, 12 images\)", ended.out)
     assert float(found.group(1)) > 0.7
     rows = list(csv.DictReader((out / "scores-ablation.csv").read_text().splitlines()))
     assert [row["ablation"] != "" for row in rows] == [True, True, True, False]  # the last neuron is dead

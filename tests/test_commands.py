@@ -123,9 +123,10 @@ def test_score_of_a_result(options: ExplainOptions, capsys: pytest.CaptureFixtur
     said = capsys.readouterr().out
     assert said == f"layer stem: test {scores}\n  saved in {options.out / 'scores.csv'}\n"
     lines = (options.out / "scores.csv").read_text().splitlines()
-    assert lines[0] == "neuron,correlation,correlation_error"
+    assert lines[0] == "neuron,correlation,correlation_error,method,simulator,images,part,n_images"
+    images = load_run(options.out).activations.images
     assert lines[1].startswith(f"0,{scores.of(0)!r},")
-    assert lines[4] == "3,,"
+    assert lines[4] == f"3,,,{options.out},labels,{images},test,12"
 
 
 def test_scores_of_the_papers_files_are_kept_apart(options: ExplainOptions, tmp_path: Path):
@@ -154,12 +155,13 @@ def test_scores_of_the_papers_files_are_kept_apart(options: ExplainOptions, tmp_
     }
 
 
-def test_explanations_of_another_layer_are_scored_with_a_warning(options: ExplainOptions, tmp_path: Path):
+def test_explanations_of_another_layer_are_refused_unless_forced(options: ExplainOptions, tmp_path: Path):
     run_explain(options, le.LinearExplainer())
     other = tmp_path / "other.csv"
     le.Explanations((le.Explanation(0, (le.Term("red", 1.0),)),), "head").to_csv(other)
-    with pytest.warns(UserWarning, match="are of layer 'head', the result is of layer 'stem'"):
-        run_score([options.out], ScoreOptions(other))[0]
+    with pytest.raises(ValueError, match=r"are of layer 'head', the result is of layer 'stem'\..*use --force"):
+        run_score([options.out], ScoreOptions(other))
+    assert run_score([options.out], ScoreOptions(other, force=True))[0].neurons == (0,)
 
 
 @pytest.mark.parametrize(

@@ -89,4 +89,16 @@ def test_scorer(make):
     assert (worse.values < perfect.values).all()
     explained = le.LinearExplainer().explain(recorded, PLANTED.concepts, SPLIT)
     simulated = le.simulate(explained, PLANTED.concepts)
-    assert make().score(simulated, recorded, SPLIT.test).mean > 0.9
+    scores = make().score(simulated, recorded, SPLIT.test)
+    assert scores.mean > 0.8
+    assert make() == make()
+    turned = recorded.select(recorded.neurons[::-1])
+    assert torch.equal(make().score(turned, recorded, SPLIT.test).values, perfect.values.flip(0))
+    part = make().score(simulated.select([3, 1]), recorded, SPLIT.test)
+    assert (part.neurons, part.values.tolist()) == ((3, 1), [scores.of(3), scores.of(1)])
+    shuffled = torch.randperm(len(SPLIT.test), generator=torch.Generator().manual_seed(0))
+    np.testing.assert_allclose(
+        make().score(simulated, recorded, SPLIT.test[shuffled]).values, scores.values, atol=1e-12
+    )
+    with pytest.raises(le.DifferentImagesError, match="Image 120 is to be scored on, but the images are 0 to 119"):
+        make().score(simulated, recorded, [0, 120])

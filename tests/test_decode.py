@@ -32,7 +32,7 @@ from linexp.images.workers import choose_workers
 
 RED, GREEN, BLUE, WHITE = (255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 255)
 REMEDY = "Remove it, or skip broken images (skip_broken=True, --skip-broken)."
-NO_PICTURE = "it is not a picture in a format that Pillow reads"
+NO_PICTURE = "it is not a picture in a format that linexp reads"
 
 
 def says(kind: type[Exception], message: str) -> pytest.RaisesExc:
@@ -345,6 +345,15 @@ def test_batches_do_not_depend_on_their_size_or_the_workers(batch_size: int, wor
     assert joined.shape == (11, 3, 2, 4)
     assert joined[:, 0, 0, 0].tolist() == list(range(11))
     assert joined.dtype == torch.uint8
+
+
+def test_batches_and_workers_beyond_the_images() -> None:
+    images = ImageArray(np.zeros((3, 4, 4, 3), dtype=np.uint8))
+    batches = decoded_batches(images, lambda picture: torch.ones(2), batch_size=10**30, workers=50)
+    first = next(batches)
+    assert first.shape == (3, 2)
+    assert len(multiprocessing.active_children()) <= 3
+    assert list(batches) == []
 
 
 def test_the_users_random_state_is_left_alone() -> None:

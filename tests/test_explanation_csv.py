@@ -144,7 +144,10 @@ NONSENSE = [
     ("l,4,explaind,1,0.5,0.1,2,a,,", "outcome is 'explaind'. Did you mean 'explained'?"),
     ("l,4,explained,2,0.5,0.1,2,a,1,a", "the concept 'a' stands in two terms"),
     ("l,4,explained,1,0.5,0.1,2,a", "there are 8 cells under 10 column names"),
-    ('l,4,explained,1,0.5,0.1,2,"a,,', "there are 8 cells under 10 column names"),
+    ("l,4,explained,1,0.5,0.1,2_0,a,,", "weight0 is '2_0', not a number"),
+    ("l,4,explained,1,0.5,0.1,２,a,,", "weight0 is '２', not a number"),
+    ("l,1e308,explained,1,0.5,0.1,2,a,,", "neuron is '1e308', not a whole number from 0 on"),
+    ("l," + "9" * 5000 + ",explained,1,0.5,0.1,2,a,,", f"neuron is '{'9' * 60}'…, not a finite number"),
 ]
 
 
@@ -170,12 +173,14 @@ def test_lines_are_counted_as_an_editor_does(tmp_path: Path):
     [
         ("", r"The columns of '.*' \(\) are of no known layout. Expected: neuron, outcome"),
         ("layer;neuron;outcome\n", "are of no known layout"),
-        (HEADER, r"holds column names but no explanation\. Give a file with at least one"),
+        (HEADER, r"holds no explanation\. Give a file with at least one"),
         (HEADER + GOOD + GOOD, r"Line 3 of '.*': neuron 3 was already explained on line 2\. Keep one of the two"),
         (HEADER + GOOD + GOOD.replace("l,3", "m,4"), "the layer is 'm', but 'l' above. Keep one layer per file"),
         ("neuron,neuron,outcome,n_terms,val_correlation,bias\n", "has two columns 'neuron'. Remove or rename one"),
         (HEADER.replace("weight1,", ""), "has a column 'concept1', but no 'weight1'"),
         (HEADER + "l,4,explained,1,0.5,0.1,2," + "a" * 200_000 + ",,\n", "Line 2 of '.*' is not CSV .field larger"),
+        (HEADER + GOOD + 'l,4,explained,1,0.5,0.1,2,"a,,\n', "Line 3 of '.*' is not CSV .unexpected end of data"),
+        (HEADER + GOOD.replace(",a", ",a\0"), "holds NUL characters, so it is UTF-16 or no text. Save it as UTF-8"),
     ],
 )
 def test_files_that_make_no_sense_as_a_whole(tmp_path: Path, text: str, said: str):

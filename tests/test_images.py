@@ -513,7 +513,7 @@ def test_a_broken_picture_in_a_dataset() -> None:
     images = HuggingFaceImages(datasets.Dataset.from_dict({"image": rows}, features=features))
     remedy = "Remove it, or skip broken images (skip_broken=True, --skip-broken)."
     with says(
-        OSError, f"Cannot read the image 'image 0' (it is not a picture in a format that Pillow reads). {remedy}"
+        OSError, f"Cannot read the image 'image 0' (it is not a picture in a format that linexp reads). {remedy}"
     ):
         images[0]
     with says(OSError, f"Cannot read the image 'image 1' (the row holds no picture). {remedy}"):

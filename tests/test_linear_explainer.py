@@ -295,11 +295,47 @@ def test_shards_of_a_term_that_noise_chose_are_few(split):
     assert np.mean(false) < np.mean(true) - 0.1
 
 
-def test_too_many_concepts_for_shards_are_said(planted, split, monkeypatch):
-    monkeypatch.setattr("linexp.explain.linear._MOST_FOR_SHARDS", 20 * 30**2 * 8)
-    with pytest.warns(UserWarning, match=r"The moments of 20 shards of 30 concepts would take .* or n_shards=0\."):
-        found = explain(planted.activations, planted.concepts, split)
-    assert all(item.val_error is None for item in found)
+@pytest.mark.parametrize("search", ["greedy", "top", "stepwise", "swaps"])
+@pytest.mark.parametrize("n_shards", [0, 6])
+def test_moments_of_a_few_concepts_give_what_those_of_all_give(planted, split, monkeypatch, search, n_shards):
+    settings = {"search": search, "n_shards": n_shards, "max_terms": 4}
+    expected = explain(planted.activations, planted.concepts, split, **settings)
+    monkeypatch.setattr("linexp.explain.pipeline.MOST_FOR_SHARDS", 0)
+    found = explain(planted.activations, planted.concepts, split, **settings)
+    for item, other in zip(found, expected, strict=True):
+        assert item.concepts == other.concepts
+        assert item.val_correlation == pytest.approx(other.val_correlation, abs=1e-7)
+        assert item.bias == pytest.approx(other.bias, abs=1e-6)
+        if n_shards:
+            assert item.val_error == pytest.approx(other.val_error, rel=1e-4)
+        for term, same in zip(item.terms, other.terms, strict=True):
+            assert term.weight == pytest.approx(same.weight, rel=1e-6)
+            if n_shards:
+                assert term.error == pytest.approx(same.error, rel=1e-4)
+                assert term.kept == (same.kept if search in ("greedy", "top") else None)
+
+
+def test_a_guide_that_ranks_everything_needs_the_moments_of_all(planted, split, monkeypatch):
+    settings = {"strength": 0.0, "n_shards": 4, "max_terms": 3}
+    expected = explain(planted.activations, planted.concepts, split, **settings)
+    monkeypatch.setattr("linexp.explain.pipeline.MOST_FOR_SHARDS", 0)
+    for item, other in zip(explain(planted.activations, planted.concepts, split, **settings), expected, strict=True):
+        assert item.concepts == other.concepts
+        assert [term.weight for term in item.terms] == pytest.approx([term.weight for term in other.terms], rel=1e-6)
+
+
+def test_the_way_of_other_devices_gives_the_same(planted, split, monkeypatch):
+    """Everything that is done for a GPU, on a device that every machine has."""
+    expected = explain(planted.activations, planted.concepts, split, n_shards=3)
+    monkeypatch.setattr("linexp.explain.linear._has_compiled", lambda device: False)
+    for item, other in zip(explain(planted.activations, planted.concepts, split, n_shards=3), expected, strict=True):
+        assert item.concepts == other.concepts
+        assert [term.weight for term in item.terms] == pytest.approx([term.weight for term in other.terms], rel=1e-6)
+
+
+def test_a_device_that_is_not_there():
+    with pytest.raises(ValueError, match=r"The device 'cuda:99' cannot be used here \(.*\)\. Use device 'cpu'\."):
+        le.LinearExplainer(device="cuda:99")
 
 
 def test_fewer_images_than_shards():

@@ -14,7 +14,7 @@ from linexp.demo.words import emoji_words
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-DOCS = ("paper-map", "text-concepts", "searches")
+DOCS = ("paper-map", "text-concepts", "searches", "scoring")
 PAGES = (
     "README.md",
     "CONTRIBUTING.md",
@@ -22,7 +22,9 @@ PAGES = (
     "docs/paper-map.md",
     "docs/text-concepts.md",
     "docs/searches.md",
+    "docs/scoring.md",
 )
+SCORING = (ROOT / "docs" / "scoring.md").read_text(encoding="utf-8")
 WORDS = (ROOT / "docs" / "text-concepts.md").read_text(encoding="utf-8")
 
 
@@ -59,8 +61,19 @@ def test_the_example_with_words_runs(tmp_path, monkeypatch, capsys):
     assert re.search(r"correlation 0\.\d{4} ± 0\.\d{4} \(\d+ neurons", capsys.readouterr().out)
 
 
+def test_the_examples_of_scoring_run(capsys):
+    names: dict[str, object] = {}
+    for block in re.findall(r"```python\n(.*?)```", SCORING, flags=re.DOTALL):
+        exec(block, names)  # noqa: S102 - the page's own code
+    printed = capsys.readouterr().out.splitlines()
+    assert re.fullmatch(r"sum f1@0\.05 0\.\d{4} ± 0\.\d{4} \(64 neurons, 400 images\)", printed[0])
+    assert re.fullmatch(r"first − second: f1@0\.05 \+0\.\d{4} \(.*, 64 neurons\)", printed[2])
+    for line in printed[3:]:
+        assert f"\n{line}\n" in SCORING
+
+
 def test_every_command_named_exists():
-    commands = set(re.findall(r"^(?:\$ )?linexp (\w+)", README + WORDS, flags=re.MULTILINE))
+    commands = set(re.findall(r"^(?:\$ )?linexp (\w+)", README + WORDS + SCORING, flags=re.MULTILINE))
     assert commands
     for command in commands:
         subprocess.run([sys.executable, "-m", "linexp", command, "--help"], check=True, capture_output=True)
@@ -72,9 +85,7 @@ def test_every_target_named_exists():
         assert re.search(rf"^{target}:", makefile, flags=re.MULTILINE)
 
 
-@pytest.mark.parametrize(
-    "page", ["README.md", "CONTRIBUTING.md", "CHANGELOG.md", "docs/paper-map.md", "docs/text-concepts.md"]
-)
+@pytest.mark.parametrize("page", PAGES)
 def test_links_lead_somewhere(page):
     text = (ROOT / page).read_text(encoding="utf-8")
     for link in re.findall(r"\]\(([^)#]+)\)", text) + re.findall(r'src="([^"]+)"', text):

@@ -44,11 +44,29 @@ if TYPE_CHECKING:
     from linexp.planted import Planted, make_planted
     from linexp.recording import LayerInfo, list_layers, record, record_layers
     from linexp.report import draw_picture_sheet, draw_reliability
-    from linexp.score import AblationScorer, AblationScores, CorrelationScorer, Scores
+    from linexp.score import (
+        AblationScorer,
+        AblationScores,
+        AUPRCScorer,
+        AUROCScorer,
+        CorrelationScorer,
+        CosineScorer,
+        Difference,
+        F1Scorer,
+        IoUScorer,
+        SanityCheck,
+        Scores,
+        SpearmanScorer,
+        check_metric,
+        compare_scores,
+    )
+    from linexp.shards import Store
     from linexp.simulation import simulate
     from linexp.split import Split
 
 __all__ = [
+    "AUPRCScorer",
+    "AUROCScorer",
     "AblationScorer",
     "AblationScores",
     "ActivationMatrix",
@@ -57,30 +75,39 @@ __all__ = [
     "ConSE",
     "ConceptMatrix",
     "CorrelationScorer",
+    "CosineScorer",
+    "Difference",
     "DifferentImagesError",
     "EmbeddedConceptMatrix",
     "Explanation",
     "Explanations",
+    "F1Scorer",
     "HuggingFaceImages",
     "ImageArray",
     "ImageFiles",
     "ImageFolder",
     "ImageSubset",
     "Images",
+    "IoUScorer",
     "LabelConcepts",
     "LayerInfo",
     "LinearExplainer",
     "NotConvergedWarning",
     "Planted",
     "Reliability",
+    "SanityCheck",
     "Scores",
+    "SpearmanScorer",
     "Split",
+    "Store",
     "StoreMismatchError",
     "Term",
     "TextConcepts",
     "VisionModel",
     "Vocabulary",
     "__version__",
+    "check_metric",
+    "compare_scores",
     "draw_picture_sheet",
     "draw_reliability",
     "find_broken",
@@ -101,6 +128,7 @@ __all__ = [
 
 _HOMES = {
     "linexp._checks": ("DifferentImagesError", "NotConvergedWarning", "StoreMismatchError"),
+    "linexp.shards": ("Store",),
     "linexp.images": (
         *("Images", "ImageFolder", "ImageFiles", "ImageArray", "HuggingFaceImages", "ImageSubset"),
         *("find_broken", "skip_broken"),
@@ -117,7 +145,20 @@ _HOMES = {
     "linexp.explanation": ("Explanation", "Explanations", "Term"),
     "linexp.explain": ("LinearExplainer",),
     "linexp.simulation": ("simulate",),
-    "linexp.score": ("AblationScorer", "AblationScores", "CorrelationScorer", "Scores"),
+    "linexp.score": (
+        *(
+            "AblationScorer",
+            "AblationScores",
+            "CorrelationScorer",
+            "CosineScorer",
+            "AUPRCScorer",
+            "F1Scorer",
+            "IoUScorer",
+            "SpearmanScorer",
+            "AUROCScorer",
+        ),
+        *("Scores", "Difference", "compare_scores", "SanityCheck", "check_metric"),
+    ),
     "linexp.report": ("draw_picture_sheet", "draw_reliability"),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}

@@ -3,8 +3,16 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import torch
+
+# Control characters, marks that turn the order of reading around, and halves of characters.
+_STEERS = re.compile("[\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
 class DifferentImagesError(ValueError):
@@ -73,6 +81,35 @@ def check_same_images(first: str | None, second: str | None, n_first: int, n_sec
         )
 
 
+def decode_text(content: bytes, path: Path) -> str:
+    """Return a text file's content, its line ends as they are; a byte order mark at the start is left out.
+
+    Raises
+    ------
+    ValueError
+        It is not UTF-8, or holds NUL characters, as UTF-16 without a mark does; neither would be the words it was meant
+        to be.
+    """
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise ValueError(f"The file '{path}' is not UTF-8 text ({error.reason}). Save it as UTF-8.") from error
+    if "\0" in text:
+        raise ValueError(f"The file '{path}' holds NUL characters, so it is UTF-16 or no text. Save it as UTF-8.")
+    return text
+
+
+def check_text(text: str, what: str) -> None:
+    """Raise ``ValueError`` if ``text`` cannot be saved: a NUL, or half a character that UTF-8 does not know."""
+    if any(letter == "\0" or "\ud800" <= letter <= "\udfff" for letter in text):
+        raise ValueError(f"{what} is {text!r}, which is not text in UTF-8 and cannot be saved. Rename it.")
+
+
+def printable(text: str) -> str:
+    """Return a line of text with what could steer a terminal written out: escape sequences, reversed reading order."""
+    return "".join(letter.encode("unicode_escape").decode() if _STEERS.match(letter) else letter for letter in text)
+
+
 def check_writable_folder(path: Path) -> Path:
     """Create the folder ``path`` if needed, prove that a file can be written in it, and return it.
 
@@ -90,3 +127,16 @@ def check_writable_folder(path: Path) -> Path:
         reason = error.strerror or str(error)
         raise OSError(f"Cannot write in the folder '{path}' ({reason}). Choose another folder.") from error
     return path
+
+
+def check_device(device: str | torch.device) -> torch.device:
+    """Return the device, with its number, once a tensor could be sent there and back."""
+    import torch  # here, so that who only asks for help or a version does not wait for it
+
+    try:
+        tensor = torch.empty(0, device=device)
+        tensor.cpu()
+    except (RuntimeError, AssertionError) as error:  # an AssertionError is how a CPU build of torch refuses CUDA
+        reason = str(error).splitlines()[0].rstrip(".")
+        raise ValueError(f"The device '{device}' cannot be used here ({reason}). Use device 'cpu'.") from error
+    return tensor.device

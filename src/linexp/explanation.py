@@ -256,14 +256,19 @@ class Explanations:
 
     @staticmethod
     def from_csv(path: str | Path) -> Explanations:
-        """Read explanations from our CSV layout or from either of the paper's published ones.
+        """Read explanations from our CSV layout, either of the paper's published ones, or anybody's CSV or JSON.
+
+        Anybody's is a neuron and a text, of any length, which becomes one term of weight 1: two columns of CSV, with
+        or without names, or a file that ends in .json with ``{"3": "snow"}``, ``[[3, "snow"]]`` or
+        ``[{"neuron": 3, "text": "snow"}]``.
 
         Raises
         ------
         FileNotFoundError
             There is no such file.
         ValueError
-            The file is of no known layout, or a line makes no sense; the message names line, column and value.
+            The file is of no known layout (the message says which columns are missing), or a line makes no sense; the
+            message names line, column and value.
         """
         rows = read_rows(Path(path))
         return Explanations(tuple(_from_row(row) for row in rows), rows[0].layer)

@@ -1,19 +1,27 @@
-"""Explanations as rows of a CSV file: our layout, and the two of the paper's published results."""
+"""Explanations as rows of a CSV file: our layout, the two of the paper's published results, anybody's texts."""
 
 from __future__ import annotations
 
 import csv
 import io
+import itertools
 import math
 import re
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple, NoReturn
 
-from linexp._checks import check_choice, listing
+from linexp._checks import check_choice, decode_text, listing
+from linexp.explanation_plain import NEURON_COLUMNS, TEXT_COLUMNS, is_headless, plain_columns, read_json
 
 OUTCOMES = ("explained", "empty", "constant")
 
+# Above it a float need not be the whole number that was written.
+_EXACT = 2**53
+# Characters of a cell in a message.
+_MOST_SHOWN = 60
 # What stands behind the last term in the authors' files.
 _PADDING = ("0", 0.0)
 _LEADING = ("layer", "neuron", "outcome", "n_terms", "val_correlation", "val_error", "bias")
@@ -83,25 +91,34 @@ def _digits(value: float | None) -> str:
 
 
 def read_rows(path: Path) -> list[Row]:
-    """Read our layout or one of the authors'.
+    """Read our layout, one of the authors', or neurons and texts; by its name a file is CSV or JSON.
 
     The authors' explanations have the columns ``unit, val correlation, weight0, concept0, …, bias`` (``layer`` is
-    optional), with weight 0 and the text "0" behind the last concept; their baselines have ``unit, description`` and
-    are read as one term of weight 1. Other columns (scores) are ignored.
+    optional), with weight 0 and the text "0" behind the last concept. Everybody else's have a neuron (``neuron`` or
+    ``unit``) and a text (``description``, ``text``, ``explanation``, ``label``, ``concept``, or whatever the only other
+    column is called; two columns need no names at all), or are JSON, see ``read_json``; they are read as one term of
+    weight 1. Other columns (scores) are ignored.
 
     Raises
     ------
     FileNotFoundError
         There is no such file.
     ValueError
-        The columns are of none of these layouts, or a cell makes no sense; the message names line, column and value.
+        The columns are of none of these layouts (which are missing is said), or a cell makes no sense; the message
+        names line, column and value.
     """
-    reader = csv.reader(io.StringIO(_read_text(path), newline=""))
+    text = _read_text(path)
+    if path.suffix.lower() == ".json":
+        pairs = enumerate(read_json(path, text), start=1)
+        return _check_rows(path, [(number, _said(*pair)) for number, pair in pairs], "Entry")
+    reader = csv.reader(io.StringIO(text, newline=""), strict=True)  # an open quote at the end is no cell
     try:
-        header = [column.strip() for column in next(reader, [])]
+        first = next(reader, [])
+        header = ["neuron", "text"] if is_headless(first) else [column.strip() for column in first]
         parse = _choose_layout(path, header)
-        lines = ((reader.line_num, cells) for cells in reader if cells)
-        return _check_rows(path, [(number, parse(_Line(path, number, header, cells))) for number, cells in lines])
+        lines = [(1, first)] if is_headless(first) else []
+        numbered = itertools.chain(lines, ((reader.line_num, cells) for cells in reader if cells))
+        return _check_rows(path, [(number, parse(_Line(path, number, header, cells))) for number, cells in numbered])
     except csv.Error as error:
         raise ValueError(
             f"Line {reader.line_num} of '{path}' is not CSV ({error}). Correct the line, or write the file anew."
@@ -111,13 +128,11 @@ def read_rows(path: Path) -> list[Row]:
 def _read_text(path: Path) -> str:
     """Return the text with its line ends as they are: they may belong to a concept's name."""
     try:
-        return path.read_bytes().decode("utf-8-sig")
+        return decode_text(path.read_bytes(), path)
     except FileNotFoundError:
         raise FileNotFoundError(f"There is no file '{path}'. Give the path of an explanations CSV.") from None
     except IsADirectoryError:
         raise IsADirectoryError(f"'{path}' is a folder. Give the path of an explanations CSV.") from None
-    except UnicodeDecodeError as error:
-        raise ValueError(f"The file '{path}' is not UTF-8 text ({error.reason}). Save it as UTF-8.") from error
 
 
 class _Line:
@@ -134,21 +149,30 @@ class _Line:
             f"Line {self.number} of '{self.path}': {fact}. Correct the line, or write the file anew with to_csv."
         )
 
+    def shown(self, column: str) -> str:
+        """Return a cell as a message shows it; its beginning, if it is long."""
+        text = self.cells[column]
+        return repr(text) if len(text) <= _MOST_SHOWN else f"{text[:_MOST_SHOWN]!r}…"
+
     def number_in(self, column: str) -> float:
+        text = self.cells[column].strip()
         try:
-            value = float(self.cells[column])
+            value = float(text)
         except ValueError:
-            self.fail(f"{column} is {self.cells[column]!r}, not a number")
+            self.fail(f"{column} is {self.shown(column)}, not a number")
+        if not text.isascii() or "_" in text:  # which Python would take for digits, but no other program
+            self.fail(f"{column} is {self.shown(column)}, not a number")
         if not math.isfinite(value):
-            self.fail(f"{column} is {self.cells[column]!r}, not a finite number")
+            self.fail(f"{column} is {self.shown(column)}, not a finite number")
         return value
 
     def whole_number_in(self, column: str) -> int:
         # Spreadsheets write 3.0 for 3; what is written without a point may be longer than a float is exact.
         text = self.cells[column].strip()
-        value = int(text) if re.fullmatch("[0-9]+", text) else self.number_in(column)
-        if value != int(value) or value < 0:
-            self.fail(f"{column} is {self.cells[column]!r}, not a whole number from 0 on")
+        is_plain = re.fullmatch("[0-9]{1,30}", text) is not None
+        value = int(text) if is_plain else self.number_in(column)
+        if value != int(value) or value < 0 or (not is_plain and value > _EXACT):
+            self.fail(f"{column} is {self.shown(column)}, not a whole number from 0 on")
         return int(value)
 
     def concept_in(self, column: str) -> str:
@@ -175,27 +199,48 @@ class _Line:
         return value
 
 
+_OURS = ("neuron", "outcome", "n_terms", "val_correlation", "bias")
+_AUTHORS = ("unit", "val correlation", "weight0", "concept0", "bias")
+
+
 def _choose_layout(path: Path, header: Sequence[str]) -> Callable[[_Line], Row]:
     _check_columns(path, header)
-    if {"neuron", "outcome", "n_terms", "val_correlation", "bias"} <= set(header):
+    if set(_OURS) <= set(header):
         return _parse_ours
-    if {"unit", "val correlation", "weight0", "concept0", "bias"} <= set(header):
+    if set(_AUTHORS) <= set(header):
         return _parse_authors
-    if {"unit", "description"} <= set(header):
-        return _parse_baseline
+    is_weighted = any(re.fullmatch("weight[0-9]+|concept[0-9]+|outcome|n_terms", column) for column in header)
+    plain = plain_columns(header)
+    if plain is not None and not is_weighted:
+        return partial(_parse_plain, *plain)
+    missing = _missing(header, is_weighted=is_weighted)
     raise ValueError(
-        f"The columns of '{path}' ({listing(header)}) are of no known layout. Expected: neuron, outcome, n_terms, "
-        "val_correlation, bias, weight0, concept0, … (linexp); unit, val correlation, weight0, concept0, …, bias "
-        "or unit, description (the paper's published results)."
+        f"The columns of '{path}' ({listing(header)}) are of no known layout{missing}. Expected: {', '.join(_OURS)}, "
+        "weight0, concept0, … (linexp); unit, val correlation, weight0, concept0, …, bias (the paper's published "
+        "results); or a neuron and a text, such as neuron, description (anybody's)."
     )
 
 
+def _missing(header: Sequence[str], *, is_weighted: bool) -> str:
+    """Name the columns that the nearest layout lacks."""
+    if is_weighted:
+        layouts = ((_OURS, "linexp's"), (_AUTHORS, "the paper's"))
+        wanted, whose = max(layouts, key=lambda layout: len(set(layout[0]) & set(header)))
+        return f": for {whose}, {', '.join(column for column in wanted if column not in header)} is missing"
+    if set(NEURON_COLUMNS) & set(header):
+        return f": none is called {' or '.join(TEXT_COLUMNS)}"
+    if set(TEXT_COLUMNS) & set(header):
+        return f": none is called {' or '.join(NEURON_COLUMNS)}"
+    return ""
+
+
 def _check_columns(path: Path, header: Sequence[str]) -> None:
+    known = Counter(header)
     for column in header:
-        if column and header.count(column) > 1:
+        if column and known[column] > 1:
             raise ValueError(f"The file '{path}' has two columns '{column}'. Remove or rename one.")
         partner = re.sub("^concept(?=[0-9]+$)", "weight", column)
-        if partner not in header:
+        if partner not in known:
             raise ValueError(f"The file '{path}' has a column '{column}', but no '{partner}'. Write it anew.")
 
 
@@ -236,7 +281,7 @@ def _parse_ours(line: _Line) -> Row:
 
 
 def _beyond(columns: Iterable[str], n_terms: int) -> list[str]:
-    numbered = ((column, re.fullmatch(r"(?:weight|concept|error|kept)(\d+)", column)) for column in columns)
+    numbered = ((column, re.fullmatch("(?:weight|concept|error|kept)([0-9]{1,30})", column)) for column in columns)
     return [column for column, match in numbered if match and int(match[1]) >= n_terms]
 
 
@@ -259,25 +304,28 @@ def _parse_authors(line: _Line) -> Row:
     )
 
 
-def _parse_baseline(line: _Line) -> Row:
-    terms = (Cell(line.concept_in("description"), 1.0),)
-    return Row(line.cells.get("layer", ""), line.whole_number_in("unit"), "explained", terms, 0.0, None)
+def _parse_plain(neuron: str, text: str, line: _Line) -> Row:
+    return _said(line.whole_number_in(neuron), line.concept_in(text), line.cells.get("layer", ""))
 
 
-def _check_rows(path: Path, numbered: Sequence[tuple[int, Row]]) -> list[Row]:
+def _said(neuron: int, text: str, layer: str = "") -> Row:
+    return Row(layer, neuron, "explained", (Cell(text, 1.0),), 0.0, None)
+
+
+def _check_rows(path: Path, numbered: Sequence[tuple[int, Row]], what: str = "Line") -> list[Row]:
     if not numbered:
-        raise ValueError(f"The file '{path}' holds column names but no explanation. Give a file with at least one.")
+        raise ValueError(f"The file '{path}' holds no explanation. Give a file with at least one.")
     seen: dict[int, int] = {}
     for number, row in numbered:
         if row.neuron in seen:
             raise ValueError(
-                f"Line {number} of '{path}': neuron {row.neuron} was already explained on line {seen[row.neuron]}. "
-                "Keep one of the two."
+                f"{what} {number} of '{path}': neuron {row.neuron} was already explained on {what.lower()} "
+                f"{seen[row.neuron]}. Keep one of the two."
             )
         seen[row.neuron] = number
         if row.layer != numbered[0][1].layer:
             raise ValueError(
-                f"Line {number} of '{path}': the layer is '{row.layer}', but '{numbered[0][1].layer}' above. "
+                f"{what} {number} of '{path}': the layer is '{row.layer}', but '{numbered[0][1].layer}' above. "
                 "Keep one layer per file."
             )
     return [row for _, row in numbered]

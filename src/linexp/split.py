@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Int
 from torch import Tensor
 
-from linexp._checks import DifferentImagesError
+from linexp._checks import DifferentImagesError, check_at_least
 
 
 @dataclass(frozen=True, eq=False, init=False)
@@ -68,18 +68,24 @@ class Split:
         Raises
         ------
         ValueError
-            The fractions are not positive or do not add up to 1, or a part would get fewer than two images.
+            The fractions are not positive or do not add up to 1, the seed is negative, or a part would get fewer than
+            two images.
+        TypeError
+            ``n_images`` is no whole number.
 
         Examples
         --------
         >>> Split.random(100).test.shape
         torch.Size([20])
         """
-        if len(fractions) != 3 or min(fractions) <= 0 or abs(sum(fractions) - 1) > 1e-9:
+        check_at_least("seed", seed, 0)
+        if not hasattr(n_images, "__index__"):
+            raise TypeError(f"n_images is {n_images!r}. Give a whole number.")
+        # Written so that NaN fails too.
+        if len(fractions) != 3 or not (all(share > 0 for share in fractions) and abs(sum(fractions) - 1) <= 1e-9):
             raise ValueError(
                 f"The fractions of the split are {fractions}. Give three positive numbers that add up to 1."
             )
-        order = np.random.default_rng(seed).permutation(n_images)
         n_val, n_test = (round(n_images * fraction) for fraction in fractions[1:])
         if min(n_val, n_test, n_images - n_val - n_test) < 2:
             raise ValueError(
@@ -87,6 +93,7 @@ class Split:
                 f"(train {n_images - n_val - n_test}, val {n_val}, test {n_test}). Use more images."
             )
         n_train = n_images - n_val - n_test
+        order = np.random.default_rng(seed).permutation(n_images)
         train, val, test = np.split(order, [n_train, n_train + n_val])
         return Split(*(torch.from_numpy(np.sort(rows)) for rows in (train, val, test)))
 
@@ -101,7 +108,10 @@ class Split:
 
 
 def _as_rows(rows: Sequence[int] | Tensor) -> Tensor:
-    tensor = torch.as_tensor(rows)
+    try:
+        tensor = torch.as_tensor(rows)
+    except (TypeError, ValueError, RuntimeError, OverflowError) as error:
+        raise ValueError(f"The rows of a split cannot be read ({error}). Give row numbers (whole numbers).") from error
     if tensor.numel() and (tensor.dtype.is_floating_point or tensor.dtype.is_complex or tensor.dtype == torch.bool):
         raise ValueError(f"The rows of a split are of type {tensor.dtype}. Give row numbers (whole numbers).")
     return tensor.to(torch.int64).flatten()

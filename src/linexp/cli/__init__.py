@@ -5,5 +5,20 @@ from linexp.cli.app import app, main
 from linexp.cli.explain import explain
 from linexp.cli.score import calibrate, score, simulate
 from linexp.cli.show import demo, layers, show
+from linexp.cli.store import store_app
+from linexp.cli.summarize import summarize
 
-__all__ = ["ablate", "app", "calibrate", "demo", "explain", "layers", "main", "score", "show", "simulate"]
+__all__ = [
+    "ablate",
+    "app",
+    "calibrate",
+    "demo",
+    "explain",
+    "layers",
+    "main",
+    "score",
+    "show",
+    "simulate",
+    "store_app",
+    "summarize",
+]

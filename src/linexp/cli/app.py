@@ -11,9 +11,10 @@ from typing import Annotated, Any, NoReturn
 import typer
 from typer.core import TyperGroup
 
+from linexp._checks import printable
 from linexp._version import __version__
 
-_TOLD = (ValueError, TypeError, KeyError, OSError, ImportError, RuntimeError, MemoryError)
+_TOLD = (ValueError, TypeError, KeyError, OSError, ImportError, RuntimeError, MemoryError, OverflowError)
 """Errors whose message says what to do; anything else is a mistake of the program and keeps its traceback."""
 
 
@@ -23,8 +24,10 @@ class _Commands(TyperGroup):
     def invoke(self, ctx: Any) -> Any:
         try:
             return super().invoke(ctx)
-        except KeyboardInterrupt:
-            _fail("Interrupted. Files that were already written are complete; run the same command to start again.")
+        except KeyboardInterrupt as error:
+            # Whatever knows how to go on has said it.
+            how = "Files that were already written are complete; run the same command to start again."
+            _fail(f"Interrupted. {str(error) or how}")
         except (typer.Exit, typer.Abort, BrokenPipeError):
             raise  # no errors: --help, or the reader of a pipe who has seen enough
         except _TOLD as error:
@@ -76,10 +79,10 @@ def main() -> None:
 
 
 def _fail(message: str) -> NoReturn:
-    print(" ".join(message.split()), file=sys.stderr)
+    print(printable(" ".join(message.split())), file=sys.stderr)
     sys.exit(1)
 
 
 def _show_warning(message: Warning | str, category: type[Warning], *_: Any, **__: Any) -> None:
     if issubclass(category, UserWarning):
-        print(f"Warning: {message}", file=sys.stderr)
+        print(f"Warning: {printable(' '.join(str(message).split()))}", file=sys.stderr)

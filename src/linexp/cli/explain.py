@@ -16,10 +16,13 @@ from linexp.cli.options import (
     Device,
     Groups,
     ModelName,
+    NoStore,
     Seed,
+    StoreFolder,
     Template,
     TrustRemoteCode,
     WeightsFile,
+    choose_store,
     option,
 )
 
@@ -84,6 +87,8 @@ def explain(
     workers: Annotated[int | None, option("N", "Processes that decode pictures; 0: none.", "by processors")] = None,
     skip_broken: Annotated[bool, typer.Option("--skip-broken", help="Leave out pictures that cannot be read.")] = False,
     trust_remote_code: TrustRemoteCode = False,
+    store: StoreFolder = None,
+    no_store: NoStore = False,
 ) -> None:
     """Explain every neuron of one or more layers in terms of concepts.
 
@@ -101,6 +106,7 @@ def explain(
         search=search,  # pyright: ignore[reportArgumentType] - checked by the explainer itself
         min_activity=min_activity,
         n_shards=n_shards,
+        device=device,
     )
     options = ExplainOptions(
         model=model,
@@ -124,5 +130,6 @@ def explain(
         workers=workers,
         skip_broken=skip_broken,
         trust_remote_code=trust_remote_code,
+        store=choose_store(store, no_store=no_store),
     )
     run_explain(options, explainer)

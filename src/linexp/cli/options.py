@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+import warnings
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -60,7 +62,35 @@ Template = Annotated[
 Seed = Annotated[int, option("N", "Seed of the split into 70 % train, 10 % validation, 20 % test images.")]
 Device = Annotated[str | None, option("NAME", "Where the models run: cpu, cuda, cuda:1, …", "cpu")]
 BatchSize = Annotated[int | None, option("N", "Images at a time.", "8 on cpu, 64 on cuda")]
+StoreFolder = Annotated[
+    Path | None,
+    typer.Option(
+        "--store",
+        metavar="DIR",
+        help="Where recorded activations and embeddings are kept; what was interrupted goes on there.",
+        show_default="the user's cache",
+    ),
+]
+NoStore = Annotated[bool, typer.Option("--no-store", help="Keep nothing, and use nothing that was kept.")]
 ENCODERS = (
     "hf:NAME_OR_FOLDER, open_clip:ARCHITECTURE,WEIGHTS, conse:efficientnet_lite2 (needs no download), "
     "or package.module:function"
 )
+
+
+def choose_store(folder: Path | None, *, no_store: bool) -> Path | None:
+    """Return the folder of the store; where the user's cache cannot be written, it is done without, with a warning."""
+    if no_store or folder is not None:
+        if no_store and folder is not None:
+            raise ValueError(f"--no-store and --store '{folder}' contradict each other. Leave one out.")
+        return folder
+    from linexp._checks import check_writable_folder
+    from linexp.shards.default import default_folder
+
+    if sys.platform == "win32":
+        return None  # the store needs POSIX locks
+    try:
+        return check_writable_folder(default_folder())
+    except OSError as error:
+        warnings.warn(f"Nothing is stored: {error} Name one with --store.", UserWarning, stacklevel=2)
+        return None

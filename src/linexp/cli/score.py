@@ -15,10 +15,13 @@ from linexp.cli.options import (
     ClassNames,
     Device,
     Groups,
+    NoStore,
     ResultFolder,
     Seed,
+    StoreFolder,
     Template,
     TrustRemoteCode,
+    choose_store,
     option,
 )
 
@@ -27,7 +30,8 @@ Simulator = Annotated[
     option("NAME", f"What judges which concepts are in an image: {ENCODERS}.", "what explained"),
 ]
 Others = Annotated[
-    Path | None, option("FILE", "CSV of other explanations: ours, or the paper's published.", "those in DIR")
+    Path | None,
+    option("FILE", "Other explanations, CSV or JSON: ours, the paper's, neuron and text.", "those in DIR"),
 ]
 Pictures = Annotated[Path | None, option("DIR", "Where the pictures of the result are now.", "where they were")]
 
@@ -36,21 +40,43 @@ Pictures = Annotated[Path | None, option("DIR", "Where the pictures of the resul
 def score(
     results: Annotated[
         list[Path],
-        typer.Argument(metavar="DIR...", help="Folders that linexp explain wrote (--out).", show_default=False),
+        typer.Argument(
+            metavar="RESULT...",
+            help="Folders that linexp explain wrote (--out), and files of other explanations (CSV or JSON) of the "
+            "neurons of the first.",
+            show_default=False,
+        ),
     ],
     *,
     explanations: Others = None,
     simulator: Simulator = None,
+    metrics: Annotated[
+        str,
+        option("LIST", "Which scores, with commas: correlation, cosine, auprc, f1, iou, spearman, auroc."),
+    ] = "correlation",
+    top_share: Annotated[
+        float, option("X", "On this share of the images a neuron is called active (auprc, f1, iou, auroc).")
+    ] = 0.05,
+    table: Annotated[
+        Path | None, option("NAME", "Also write the tables, as NAME.csv, NAME.md and NAME.tex.", "not written")
+    ] = None,
+    part: Annotated[str, option("NAME", "Which images of the split: test; val and train only with --force.")] = "test",
+    force: Annotated[
+        bool,
+        typer.Option("--force", help="Score on train or val images, or explanations whose layer is called otherwise."),
+    ] = False,
     calibration: CalibrationName = None,
     template: Template = None,
     images: Pictures = None,
     device: Device = None,
     batch_size: BatchSize = None,
     trust_remote_code: TrustRemoteCode = False,
+    store: StoreFolder = None,
+    no_store: NoStore = False,
 ) -> None:
-    """Measure how true explanations are: predict the neurons on the test images and correlate with what they did.
+    """Measure how true explanations are: predict the neurons on the test images and compare with what they did.
 
-    Several results are judged by the same simulator, which looks at the images once.
+    Several results are judged by the same simulator, which looks at the images once; one table compares them.
     """
     from linexp.commands import ScoreOptions, run_score
 
@@ -63,6 +89,12 @@ def score(
         device=device,
         batch_size=batch_size,
         trust_remote_code=trust_remote_code,
+        store=choose_store(store, no_store=no_store),
+        metrics=tuple(metric.strip() for metric in metrics.split(",")),
+        top_share=top_share,
+        part=part,
+        force=force,
+        table=table,
     )
     run_score(results, options)
 
@@ -80,6 +112,8 @@ def simulate(
     device: Device = None,
     batch_size: BatchSize = None,
     trust_remote_code: TrustRemoteCode = False,
+    store: StoreFolder = None,
+    no_store: NoStore = False,
 ) -> None:
     """Predict what the neurons do on all images from their explanations alone, and write it into a file."""
     from linexp.commands import ScoreOptions, run_simulate
@@ -93,6 +127,7 @@ def simulate(
         device=device,
         batch_size=batch_size,
         trust_remote_code=trust_remote_code,
+        store=choose_store(store, no_store=no_store),
     )
     run_simulate(result, options, out)
 
@@ -111,6 +146,8 @@ def calibrate(
     device: Device = None,
     batch_size: BatchSize = None,
     trust_remote_code: TrustRemoteCode = False,
+    store: StoreFolder = None,
+    no_store: NoStore = False,
 ) -> None:
     """Fit what turns an encoder's similarities into probabilities, on pictures whose classes are known.
 
@@ -131,5 +168,6 @@ def calibrate(
         device=device,
         batch_size=batch_size,
         trust_remote_code=trust_remote_code,
+        store=choose_store(store, no_store=no_store),
     )
     run_calibrate(options)

@@ -4,6 +4,8 @@ from linexp.commands.calibrate import CalibrateOptions, run_calibrate
 from linexp.commands.explain import ExplainOptions, explain_and_save, run_explain, summary
 from linexp.commands.score import ScoreOptions, run_score, run_simulate
 from linexp.commands.show import run_layers, run_show
+from linexp.commands.store import run_store_list, run_store_prune, run_store_verify
+from linexp.commands.summarize import run_summarize
 
 __all__ = [
     "CalibrateOptions",
@@ -16,5 +18,9 @@ __all__ = [
     "run_score",
     "run_show",
     "run_simulate",
+    "run_store_list",
+    "run_store_prune",
+    "run_store_verify",
+    "run_summarize",
     "summary",
 ]

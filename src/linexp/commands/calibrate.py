@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from linexp._checks import check_at_least, check_within, check_writable_folder
-from linexp.commands.sources import open_groups, open_pictures
+from linexp.commands.sources import open_groups, open_pictures, open_store, with_store
 from linexp.concepts import CalibrationFit, LabelConcepts, fit_calibration, load_encoder
-from linexp.concepts.encoder import embed_prompts
+from linexp.concepts.encoder import embed_prompts, storing
 from linexp.images import ImageSubset
 from linexp.report import draw_reliability
 from linexp.split import Split
@@ -30,6 +30,7 @@ class CalibrateOptions:
     device: str | None = None
     batch_size: int | None = None
     trust_remote_code: bool = False
+    store: Path | None = None
 
 
 def run_calibrate(options: CalibrateOptions) -> CalibrationFit:
@@ -46,9 +47,12 @@ def run_calibrate(options: CalibrateOptions) -> CalibrationFit:
         batch_size=options.batch_size,
         trust_remote_code=options.trust_remote_code,
     )
-    texts = embed_prompts(encoder, labels.names, options.template or ("{}",))
+    store = open_store(options.store)
+    texts = with_store(
+        store, lambda store: embed_prompts(encoder, labels.names, options.template or ("{}",), store=store)
+    )
     fit = fit_calibration(
-        encoder.encode_images(images),
+        with_store(store, lambda store: encoder.encode_images(images, **storing(encoder.encode_images, store))),
         texts,
         labels,
         encoder=encoder.name,

@@ -7,22 +7,24 @@ import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, cast
+from urllib.parse import quote
 
-from linexp._checks import check_at_least, check_choice, check_writable_folder, listing
-from linexp.commands.sources import find_calibration, open_groups, open_pictures
+from linexp._checks import check_at_least, check_choice, check_writable_folder, listing, printable
+from linexp.commands.sources import find_calibration, open_groups, open_pictures, open_store, with_store
 from linexp.concepts import ConceptSource, LabelConcepts, TextConcepts, load_encoder, read_vocabulary
 from linexp.concepts.groups import group_names
 from linexp.concepts.huggingface import PAPER_ENCODERS
 from linexp.explain import LinearExplainer
 from linexp.explanation import Explanations
 from linexp.images import Images, find_broken, skip_broken
-from linexp.matrix import ConceptMatrix
-from linexp.models import load_model
+from linexp.matrix import ActivationMatrix, ConceptMatrix
+from linexp.models import VisionModel, load_model
 from linexp.progress import progress_bar
 from linexp.recording import record_layers
 from linexp.recording.hooks import find_layers
 from linexp.recording.memory import reuse_large_buffers
 from linexp.recording.pooling import Pooling
+from linexp.shards import Store
 from linexp.split import Split
 from linexp.store import Run, save_explanations, save_run
 
@@ -55,12 +57,14 @@ class ExplainOptions:
     workers: int | None = None
     skip_broken: bool = False
     trust_remote_code: bool = False
+    store: Path | None = None
 
 
 def run_explain(options: ExplainOptions, explainer: LinearExplainer) -> None:
     """Record, explain and save; whatever can be wrong with the input is found before the long work starts."""
     _check_options(options)
     folder = open_pictures(options.images, options.class_names)
+    store = open_store(options.store)
     source = _open_source(options, folder)
     if options.concepts == "labels":
         _prepare(folder, source, options, explainer)  # takes no time, and says what is wrong with labels and groups
@@ -75,22 +79,32 @@ def run_explain(options: ExplainOptions, explainer: LinearExplainer) -> None:
     outs = _choose_folders(options)
     images = _readable(folder, options)
     reuse_large_buffers()
-    concepts, split = _prepare(images, source, options, explainer)
-    recorded = record_layers(
-        model,
-        options.layers,
-        images,
-        pool=cast(Any, options.pool),
-        channels=cast(Any, options.channels),
-        token=options.token,
-        batch_size=options.batch_size,
-        workers=options.workers,
-    )
+    concepts, split = _prepare(images, source, options, explainer, store)
+    recorded = _record(model, images, options, store)
     names = tuple(images.name(row) for row in range(len(images)))
     settings = _settings(options, explainer, source)
     for layer, activations in recorded.items():
         explain_and_save(outs[layer], Run(activations, concepts, split, names, settings), explainer)
         print(f"Next: linexp score {shlex.quote(str(outs[layer]))}{_judge(options)}")
+
+
+def _record(
+    model: VisionModel, images: Images, options: ExplainOptions, store: Store | None
+) -> dict[str, ActivationMatrix]:
+    return with_store(
+        store,
+        lambda store: record_layers(
+            model,
+            options.layers,
+            images,
+            pool=cast(Any, options.pool),
+            channels=cast(Any, options.channels),
+            token=options.token,
+            batch_size=options.batch_size,
+            workers=options.workers,
+            store=store,
+        ),
+    )
 
 
 def explain_and_save(out: Path, run: Run, explainer: LinearExplainer) -> tuple[Explanations, float]:
@@ -100,7 +114,7 @@ def explain_and_save(out: Path, run: Run, explainer: LinearExplainer) -> tuple[E
     explanations = explainer.explain(run.activations, run.concepts, run.split)
     seconds = time.perf_counter() - started
     save_explanations(out, explanations)
-    print(summary(explanations, run.concepts))
+    print("\n".join(map(printable, summary(explanations, run.concepts).split("\n"))))
     print(f"  {seconds:.1f} s ({seconds / max(len(explanations), 1) * 1000:.1f} ms per neuron), saved in {out}")
     return explanations, seconds
 
@@ -167,10 +181,18 @@ def _judge(options: ExplainOptions) -> str:
 
 
 def _prepare(
-    images: Images, source: ConceptSource, options: ExplainOptions, explainer: LinearExplainer
+    images: Images,
+    source: ConceptSource,
+    options: ExplainOptions,
+    explainer: LinearExplainer,
+    store: Store | None = None,
 ) -> tuple[ConceptMatrix, Split]:
     """Describe and split the images, and find out whether the explainer will take them."""
-    concepts = source.describe(images)
+    concepts = (
+        with_store(store, lambda store: source.describe(images, store=store))
+        if isinstance(source, TextConcepts)
+        else source.describe(images)
+    )
     split = Split.random(len(images), options.seed)
     explainer.find_usable(concepts, split)  # refuses concepts of which none is of use
     return concepts, split
@@ -180,7 +202,8 @@ def _choose_folders(options: ExplainOptions) -> dict[str, Path]:
     """Return each layer's folder, writable."""
     if len(options.layers) == 1:
         return {options.layers[0]: options.out}
-    return {layer: check_writable_folder(options.out / layer) for layer in options.layers}
+    # A model can call a layer "../x": quoted, it stays below --out.
+    return {layer: check_writable_folder(options.out / quote(layer, safe="")) for layer in options.layers}
 
 
 def _readable(images: Images, options: ExplainOptions) -> Images:
@@ -198,7 +221,7 @@ def _readable(images: Images, options: ExplainOptions) -> Images:
 
 def _settings(options: ExplainOptions, explainer: LinearExplainer, source: ConceptSource) -> dict[str, Any]:
     plain = {name: str(value) if isinstance(value, Path) else value for name, value in asdict(options).items()}
-    del plain["out"]  # so that a result can be moved, and two runs compared
+    del plain["out"], plain["store"]  # so that a result can be moved, and two runs compared
     if isinstance(source, TextConcepts):
         plain |= {"encoder": source.encoder.name, "calibration": asdict(source.calibration)}
         plain |= {"vocabulary": options.vocabulary or VOCABULARY, "template": source.templates}

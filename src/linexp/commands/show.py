@@ -6,7 +6,7 @@ from pathlib import Path
 
 from torch import Tensor
 
-from linexp._checks import check_at_least, listing
+from linexp._checks import check_at_least, listing, printable
 from linexp.explanation import Explanation, format_number
 from linexp.models import VisionModel, load_model
 from linexp.recording import LayerInfo, list_layers
@@ -31,15 +31,14 @@ def run_show(result: Path, neuron: int) -> None:
     scores = CorrelationScorer().score(simulate(chosen, run.concepts), run.activations, run.split.test)
     value = "undefined" if scores.n_undefined else f"{scores.of(neuron):.2f}{_plus_minus(scores.errors)}"
     values = run.activations.select([neuron]).values[:, 0]
-    print(chosen[neuron])
-    for line in _terms(chosen[neuron]):
-        print(line)
+    for line in (str(chosen[neuron]), *_terms(chosen[neuron])):
+        print(printable(line))
     print(f"layer {explanations.layer}, test {scores.metric} {value} on {scores.n_images} images")
     print(f"activation {values.min():.3g} to {values.max():.3g}, median {values.median():.3g}")
     for title, descending in (("highest", True), ("lowest", False)):
         print(f"{title} on")
         for row in values.argsort(descending=descending, stable=True).tolist()[:_SHOWN]:
-            print(f"  {values[row]:10.3g}  {run.image_names[row]}")
+            print(f"  {values[row]:10.3g}  {printable(run.image_names[row])}")
 
 
 def _terms(explanation: Explanation) -> list[str]:
@@ -83,8 +82,9 @@ def run_layers(model: str, weights: Path | None, depth: int | None, side: int, *
 def _try_layers(model: VisionModel, side: int) -> list[LayerInfo]:
     try:
         return list_layers(model, side=side)
-    except RuntimeError as error:
+    except (RuntimeError, MemoryError) as error:
+        reason = (str(error).splitlines() or ["not enough memory"])[0].rstrip(".")
         raise RuntimeError(
-            f"The model fails on a grey picture of {side} by {side} pixels ({str(error).splitlines()[0]}). "
+            f"The model fails on a grey picture of {side} by {side} pixels ({reason}). "
             "Give the side that it expects with --side."
         ) from error

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import warnings
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-from linexp._checks import DifferentImagesError
+from linexp._checks import DifferentImagesError, StoreMismatchError, check_writable_folder
 from linexp.concepts import Calibration, Encoder, superclasses
 from linexp.concepts.files import open_folder, read_class_names, read_groups
 from linexp.concepts.wordnet import imagenet_classes
 from linexp.images import ImageFolder, Images, ImageSubset
+from linexp.shards import Store, UnknownContentError
 from linexp.store import Run
 
+T = TypeVar("T")
 IMAGENET, WORDNET = "imagenet", "wordnet"
 
 
@@ -57,6 +60,24 @@ def find_calibration(asked: str | None, encoder: Encoder) -> Calibration:
     return calibration
 
 
+def open_store(folder: Path | None) -> Store | None:
+    """Open the store in a folder, in which it must be possible to write; ``None``: work without one."""
+    if folder is None:
+        return None
+    store = Store(folder, tell=print)
+    check_writable_folder(store.folder)
+    return store
+
+
+def with_store(store: Store | None, work: Callable[[Store | None], T]) -> T:
+    """Do work with the store, or with a warning without it where nobody can say what the result depends on."""
+    try:
+        return work(store)
+    except UnknownContentError as error:  # it comes before the work begins
+        warnings.warn(f"Nothing of this is stored: {error}", UserWarning, stacklevel=2)
+        return work(None)
+
+
 def reopen_pictures(run: Run, folder: Path | None) -> Images:
     """Open the pictures a result was recorded on, in its order.
 
@@ -66,7 +87,11 @@ def reopen_pictures(run: Run, folder: Path | None) -> Images:
         They are not where they were.
     DifferentImagesError
         They are others by now.
+    StoreMismatchError
+        The result does not say where they were.
     """
+    if not isinstance(run.settings.get("images"), str):
+        raise StoreMismatchError("The result does not say where its pictures were. Make it anew with linexp explain.")
     before = Path(run.settings["images"])
     path = before if folder is None else folder
     if not path.is_dir():

@@ -8,13 +8,13 @@ from dataclasses import asdict, dataclass
 from functools import cache
 from importlib import resources
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from linexp._checks import StoreMismatchError, check_writable_folder, closest, listing
+from linexp._checks import StoreMismatchError, check_writable_folder, closest, decode_text, listing
 from linexp.atomic import write_atomically
 
 
@@ -99,11 +99,14 @@ class Calibration:
             The file is no calibration.
         """
         try:
-            fields: Any = json.loads(Path(path).read_text(encoding="utf-8"))
+            fields: Any = json.loads(decode_text(Path(path).read_bytes(), Path(path)))
+            _check_kinds(fields)
             return Calibration(**fields)
         except FileNotFoundError:
             raise FileNotFoundError(f"There is no file '{path}'. Give the path of a calibration.") from None
-        except (ValueError, TypeError) as error:
+        except IsADirectoryError:
+            raise IsADirectoryError(f"'{path}' is a folder. Give the path of a calibration.") from None
+        except (ValueError, TypeError, RecursionError) as error:
             raise StoreMismatchError(
                 f"'{path}' is not a calibration ({error}). Write it anew with Calibration.to_json."
             ) from error
@@ -127,6 +130,20 @@ class Calibration:
                 f"If it has the weights of one that has a calibration, name that one: {listing(found, 4)}."
             )
         return found[encoder]
+
+
+def _check_kinds(fields: Any) -> None:
+    """Raise ``TypeError`` unless each member of what was read is of the kind that ``to_json`` writes."""
+    if not isinstance(fields, dict):
+        raise TypeError(f"it holds a {type(fields).__name__}")  # pyright: ignore[reportUnknownArgumentType]
+    for name, value in cast("dict[str, Any]", fields).items():
+        number = isinstance(value, (int, float)) and not isinstance(value, bool)
+        if name in ("a", "b", "bce", "ece"):
+            fits = number or (value is None and name not in "ab")
+        else:
+            fits = isinstance(value, str)
+        if not fits:
+            raise TypeError(f"{name} is {value!r}")
 
 
 @cache

@@ -21,6 +21,7 @@ from linexp.models import load_model
 from linexp.models.base import VisionModel
 from linexp.recording import record
 from linexp.recording.pooling import first_tensor
+from linexp.shards import Store
 
 _DEFAULT_N_CLASSES = 10  # the T of the reference's experiments
 _DEFAULT_TEMPLATE = "{}"
@@ -110,7 +111,9 @@ class ConSE:
         """Load both networks now, so that whatever is wrong with them is said; otherwise the first use does it."""
         _ = self._minilm, self._model
 
-    def encode_images(self, images: Any, *, show_progress: bool = True) -> Float[Tensor, "images dims"]:
+    def encode_images(
+        self, images: Any, *, show_progress: bool = True, store: Store | None = None
+    ) -> Float[Tensor, "images dims"]:
         """Return one row of unit length for each image, in their order: float32, on the CPU.
 
         Parameters
@@ -119,11 +122,13 @@ class ConSE:
             An image collection, or anything ``as_images`` turns into one.
         show_progress
             Show images per second on standard error.
+        store
+            Where to keep what is embedded, as ``record`` does. Default: nothing is stored.
 
         Raises
         ------
         OSError
-            A picture cannot be read.
+            A picture cannot be read, or the store not be used.
         ValueError
             There is no image; the classifier has not as many outputs as there are class names, or is no classifier.
         ImportError
@@ -140,6 +145,7 @@ class ConSE:
             collection,
             batch_size=self.batch_size,
             show_progress=show_progress,
+            store=store,
         )
         return unit_length(recorded.values, lambda row: f"the image '{collection.name(row)}'", self.name)
 
@@ -191,13 +197,19 @@ class _MeanOfTopClasses(nn.Module):
     def __init__(self, embeddings: Float[Tensor, "classes dims"], settings: ConSE) -> None:
         super().__init__()
         # Not a buffer: it follows the logits to their device, and the classifier stays where it is.
-        self.embeddings, self.settings = embeddings, settings
+        self.embeddings = embeddings
+        # No more of the settings than counts here: this module's content is part of what is stored under.
+        self.classifier, self.n_classes, self.temperature = (
+            settings.classifier,
+            settings.n_classes,
+            settings.temperature,
+        )
 
     def forward(self, output: Any) -> Float[Tensor, "images dims"]:
         logits = self._logits(output)
-        top = logits.float().topk(self.settings.n_classes, dim=1)
+        top = logits.float().topk(self.n_classes, dim=1)
         # The softmax over all, divided by its sum over these, is the softmax over these.
-        weights = (top.values / self.settings.temperature).softmax(1)
+        weights = (top.values / self.temperature).softmax(1)
         return (weights.unsqueeze(2) * self.embeddings.to(logits.device)[top.indices]).sum(1)
 
     def _logits(self, output: Any) -> Float[Tensor, "images classes"]:
@@ -205,12 +217,12 @@ class _MeanOfTopClasses(nn.Module):
         if logits is None or logits.ndim != 2:
             what = f"a {type(output).__name__}" if logits is None else f"a tensor of shape {list(logits.shape)}"
             raise ValueError(
-                f"The classifier '{self.settings.classifier}' returns {what}, not one number for each image and class. "
+                f"The classifier '{self.classifier}' returns {what}, not one number for each image and class. "
                 "Choose a model with a classification head."
             )
         if logits.shape[1] != len(self.embeddings):
             raise ValueError(
-                f"The classifier '{self.settings.classifier}' has {logits.shape[1]:,} outputs and there are "
+                f"The classifier '{self.classifier}' has {logits.shape[1]:,} outputs and there are "
                 f"{len(self.embeddings):,} class names. Give class_names, one for each output, in their order."
             )
         return logits

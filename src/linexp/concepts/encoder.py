@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol, runtime_checkable
@@ -12,16 +13,22 @@ from PIL import Image
 from torch import Tensor, nn
 
 from linexp._checks import check_at_least
+from linexp.concepts.stored import EMBEDDINGS, image_embeddings_key, text_embeddings_key
 from linexp.images import as_images, decoded_batches
 from linexp.models.base import VisionModel, move_to
 from linexp.progress import progress_bar
 from linexp.recording.hooks import evaluating
 from linexp.recording.record import BATCH_SIZE_CPU, BATCH_SIZE_CUDA, CORES_PER_DECODER
+from linexp.recording.source import only
+from linexp.shards import Keep, Store, gather
 
 
 @runtime_checkable
 class Encoder(Protocol):
-    """Embeds images and texts in one space, where the cosine says how well they fit; any class like this is one."""
+    """Embeds images and texts in one space, where the cosine says how well they fit; any class like this is one.
+
+    Where its two methods also take ``store=``, they are handed the `Store` the user chose, if any.
+    """
 
     @property
     def name(self) -> str:
@@ -46,7 +53,7 @@ class Encoder(Protocol):
 
 
 def embed_prompts(
-    encoder: Encoder, texts: Sequence[str], templates: Sequence[str] = ("{}",)
+    encoder: Encoder, texts: Sequence[str], templates: Sequence[str] = ("{}",), *, store: Store | None = None
 ) -> Float[Tensor, "texts dims"]:
     """Put each text into every template, average its embeddings, and make the averages unit length.
 
@@ -58,6 +65,8 @@ def embed_prompts(
         At least one.
     templates
         Such as "a photo of a {}."; "{}" stands for the text. At least one.
+    store
+        Where the encoder keeps its embeddings, if it can. Default: nowhere.
 
     Returns
     -------
@@ -81,8 +90,15 @@ def embed_prompts(
             raise ValueError(f"The template '{template}' has no '{{}}'. Put '{{}}' where the text belongs.")
     # Template by template, so that all rows of a pass are in the order of the texts. Not str.format: a text or a
     # template may hold other braces.
-    total = sum(encoder.encode_texts([template.replace("{}", text) for text in texts]) for template in templates)
+    options = storing(encoder.encode_texts, store)
+    prompts = ([template.replace("{}", text) for text in texts] for template in templates)
+    total = sum(encoder.encode_texts(several, **options) for several in prompts)
     return unit_length(torch.as_tensor(total), lambda row: f"the text '{texts[row]}'", encoder.name)
+
+
+def storing(method: Callable[..., Any], store: Store | None) -> dict[str, Any]:
+    """Return ``{"store": store}`` for a method of an encoder that can store what it embeds, else nothing."""
+    return {"store": store} if store is not None and "store" in inspect.signature(method).parameters else {}
 
 
 def embed_images(
@@ -94,6 +110,7 @@ def embed_images(
     name: str,
     batch_size: int | None,
     show_progress: bool,
+    store: Store | None = None,
 ) -> Float[Tensor, "images dims"]:
     """Do an adapter's ``encode_images``: decode, batch, embed on the module's device, make unit length.
 
@@ -113,11 +130,13 @@ def embed_images(
         Images at a time, or ``None``: 8 on a CPU, otherwise 64.
     show_progress
         Show images per second on standard error.
+    store
+        Where to keep the rows, shard by shard; ``None``: nowhere.
 
     Raises
     ------
     OSError
-        A picture cannot be read.
+        A picture cannot be read, or the store not be used.
     ValueError
         There is no image; ``preprocess`` fails on one; the embedding of one is not finite or zero.
     """
@@ -128,13 +147,21 @@ def embed_images(
     size = images_at_a_time(batch_size, device)
     # On a CPU the network needs the cores; see the recording of activations.
     workers = (os.cpu_count() or 1) // CORES_PER_DECODER if device.type == "cpu" else None
-    batches = decoded_batches(collection, preprocess, batch_size=size, workers=workers)
-    rows: list[Tensor] = []
-    with evaluating(module), progress_bar("encoding images", len(collection), show=show_progress) as advance:
-        for batch in batches:
-            rows.append(embed(batch.to(device)).cpu())
-            advance(len(batch))
-    return unit_length(torch.cat(rows), lambda row: f"the image '{collection.name(row)}'", name)
+
+    def compute(rows: Sequence[range], keep: Keep) -> None:
+        batches = decoded_batches(only(collection, rows), preprocess, batch_size=size, workers=workers)
+        n_images = sum(map(len, rows))
+        with evaluating(module), progress_bar("encoding images", n_images, show=show_progress) as advance:
+            for batch in batches:
+                keep({EMBEDDINGS: embed(batch.to(device)).cpu()})
+                advance(len(batch))
+
+    if store is None:
+        rows = gather(len(collection), compute)
+    else:
+        key = image_embeddings_key(collection, module, preprocess, embed, name=name, batch_size=size, device=device)
+        rows = store.fill(key, [EMBEDDINGS], compute, what=f"images embedded by {name}")
+    return unit_length(rows[EMBEDDINGS], lambda row: f"the image '{collection.name(row)}'", name)
 
 
 def embed_texts(
@@ -146,6 +173,7 @@ def embed_texts(
     name: str,
     batch_size: int | None,
     show_progress: bool,
+    store: Store | None = None,
 ) -> Float[Tensor, "texts dims"]:
     """Do an adapter's ``encode_texts``, as ``embed_images`` does the other.
 
@@ -153,7 +181,7 @@ def embed_texts(
     ----------
     texts
         At least one.
-    module, name, batch_size, show_progress
+    module, name, batch_size, show_progress, store
         As in ``embed_images``.
     tokenise
         Maps some texts to what the network reads, by the names of ``embed``'s arguments. Does all texts before the
@@ -170,12 +198,22 @@ def embed_texts(
     device = device_of(module)
     size = images_at_a_time(batch_size, device)
     batches = [tokenise(texts[start : start + size]) for start in range(0, len(texts), size)]
-    rows: list[Tensor] = []
-    with evaluating(module), progress_bar("encoding texts", len(texts), "texts", show=show_progress) as advance:
-        for batch in batches:
-            rows.append(embed(**{key: tokens.to(device) for key, tokens in batch.items()}).cpu())
-            advance(len(rows[-1]))
-    return unit_length(torch.cat(rows), lambda row: f"the text '{texts[row]}'", name)
+
+    def compute(rows: Sequence[range], keep: Keep) -> None:
+        n_texts = sum(map(len, rows))
+        with evaluating(module), progress_bar("encoding texts", n_texts, "texts", show=show_progress) as advance:
+            for start in (start for part in rows for start in range(part.start, part.stop, size)):
+                tokens = {key: tensor.to(device) for key, tensor in batches[start // size].items()}
+                found = embed(**tokens).cpu()
+                keep({EMBEDDINGS: found})
+                advance(len(found))
+
+    if store is None:
+        rows = gather(len(texts), compute)
+    else:
+        key = text_embeddings_key(batches, module, embed, name=name, n_texts=len(texts), batch_size=size, device=device)
+        rows = store.fill(key, [EMBEDDINGS], compute, what=f"texts embedded by {name}", unit="texts")
+    return unit_length(rows[EMBEDDINGS], lambda row: f"the text '{texts[row]}'", name)
 
 
 def unit_length(

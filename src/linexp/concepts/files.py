@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
 
-from linexp._checks import listing
+from linexp._checks import decode_text, listing
 from linexp.images import ImageFolder
 
 _FORM = 'Write it as {"animal": ["cat", "dog"]}.'
@@ -23,10 +23,15 @@ def read_groups(path: Path) -> Mapping[str, Any]:
     ValueError
         The file is not JSON, not an object, or names a group twice.
     """
+    text = _read_text(path, "groups")
     try:
-        groups: Any = json.loads(_read_text(path, "groups"), object_pairs_hook=lambda pairs: _unique(path, pairs))
-    except json.JSONDecodeError as error:
-        raise ValueError(f"'{path}' is not JSON ({error}). {_FORM}") from error
+        groups: Any = json.loads(text, object_pairs_hook=_unique)
+    except _TwiceError as error:
+        raise ValueError(f"'{path}' names the group '{error}' twice. Keep one of the two.") from error
+    except RecursionError:
+        raise ValueError(f"'{path}' is nested too deeply to be groups of classes. {_FORM}") from None
+    except ValueError as error:  # also a number of more digits than Python reads
+        raise ValueError(f"'{path}' is not JSON ({str(error).partition(';')[0]}). {_FORM}") from error
     if not isinstance(groups, dict) or not groups:
         held = f"a {type(groups).__name__}" if groups else "no group"
         raise ValueError(f"'{path}' holds {held}. {_FORM}")
@@ -44,7 +49,8 @@ def read_class_names(path: Path) -> dict[str, str]:
         A line is not like that, or gives a folder a second name.
     """
     names: dict[str, str] = {}
-    for number, line in enumerate(_read_text(path, "class names").split("\n"), start=1):
+    text = _read_text(path, "class names").replace("\r\n", "\n").replace("\r", "\n")
+    for number, line in enumerate(text.split("\n"), start=1):
         folder, _, name = (part.strip() for part in line.partition("\t"))
         if not line.strip():
             continue
@@ -77,22 +83,24 @@ def open_folder(path: Path, names: Mapping[str, str] | None, called: str) -> Ima
     return folder
 
 
-def _unique(path: Path, pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
+class _TwiceError(ValueError):
+    """A name that stands twice."""
+
+
+def _unique(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
     """Refuse an object that names a member twice: JSON itself would silently keep the last."""
     found: dict[str, Any] = {}
     for name, members in pairs:
         if name in found:
-            raise ValueError(f"'{path}' names the group '{name}' twice. Keep one of the two.")
+            raise _TwiceError(name)
         found[name] = members
     return found
 
 
 def _read_text(path: Path, what: str) -> str:
     try:
-        return path.read_text(encoding="utf-8-sig")
+        return decode_text(path.read_bytes(), path)
     except FileNotFoundError:
         raise FileNotFoundError(f"There is no file '{path}' to read {what} from. Give its path.") from None
     except IsADirectoryError:
         raise IsADirectoryError(f"'{path}' is a folder. Give the file to read {what} from.") from None
-    except UnicodeDecodeError as error:
-        raise ValueError(f"The file '{path}' is not UTF-8 text ({error.reason}). Save it as UTF-8.") from error

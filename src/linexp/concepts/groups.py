@@ -13,6 +13,8 @@ Member: TypeAlias = "str | int"
 Group: TypeAlias = "Sequence[Member] | Mapping[str, Any]"
 """Members of a group: class names, class numbers, names of other groups; or further groups inside this one."""
 
+_TOO_DEEP = "Groups are inside groups too many times over to be followed. Name the classes of the inner ones directly."
+
 
 def resolve_groups(groups: Mapping[str, Group], classes: Sequence[str]) -> dict[str, list[int]]:
     """Return the class numbers inside each group, outer groups before inner ones.
@@ -22,9 +24,13 @@ def resolve_groups(groups: Mapping[str, Group], classes: Sequence[str]) -> dict[
     Raises
     ------
     ValueError
-        A group is no list, has no member, an unknown one, contains itself, or is defined in two ways.
+        A group is no list, has no member, an unknown one, contains itself, is defined in two ways, or is inside
+        hundreds of others.
     """
-    return _Resolver(_collect(groups), classes).resolve()
+    try:
+        return _Resolver(_collect(groups), classes).resolve()
+    except RecursionError:
+        raise ValueError(_TOO_DEEP) from None
 
 
 def group_names(groups: Mapping[str, Group]) -> tuple[str, ...]:
@@ -35,7 +41,10 @@ def group_names(groups: Mapping[str, Group]) -> tuple[str, ...]:
     ValueError
         As ``resolve_groups``, but for members that are not known.
     """
-    return tuple(_collect(groups))
+    try:
+        return tuple(_collect(groups))
+    except RecursionError:
+        raise ValueError(_TOO_DEEP) from None
 
 
 class _Resolver:

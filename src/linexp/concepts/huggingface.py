@@ -15,6 +15,7 @@ from linexp._checks import listing
 from linexp.concepts.encoder import check_batch_size, check_lengths, embed_images, embed_texts, place
 from linexp.models import huggingface as models
 from linexp.models.huggingface import ProcessorTransform
+from linexp.shards import Store
 
 PAPER_ENCODERS = {
     "explainer": "google/siglip-large-patch16-384",
@@ -59,7 +60,9 @@ class HuggingFaceEncoder:
     def __post_init__(self) -> None:
         check_batch_size(self.batch_size)
 
-    def encode_images(self, images: Any, *, show_progress: bool = True) -> Float[Tensor, "images dims"]:
+    def encode_images(
+        self, images: Any, *, show_progress: bool = True, store: Store | None = None
+    ) -> Float[Tensor, "images dims"]:
         """Return one row of unit length for each image, in their order: float32, on the CPU.
 
         Parameters
@@ -68,11 +71,13 @@ class HuggingFaceEncoder:
             An image collection, or anything ``as_images`` turns into one.
         show_progress
             Show images per second on standard error.
+        store
+            Where to keep what is embedded, shard by shard. Default: nothing is stored.
 
         Raises
         ------
         OSError
-            An image cannot be read; the message names it.
+            An image cannot be read, or the store not be used; the message names it.
         ValueError
             The model's image processor rejects an image; the message names it.
         """
@@ -84,9 +89,12 @@ class HuggingFaceEncoder:
             name=self.name,
             batch_size=self.batch_size,
             show_progress=show_progress,
+            store=store,
         )
 
-    def encode_texts(self, texts: Sequence[str], *, show_progress: bool = True) -> Float[Tensor, "texts dims"]:
+    def encode_texts(
+        self, texts: Sequence[str], *, show_progress: bool = True, store: Store | None = None
+    ) -> Float[Tensor, "texts dims"]:
         """Return one row of unit length for each text, in their order: float32, on the CPU.
 
         Parameters
@@ -95,6 +103,8 @@ class HuggingFaceEncoder:
             At least one.
         show_progress
             Show texts per second on standard error.
+        store
+            Where to keep what is embedded, shard by shard. Default: nothing is stored.
 
         Raises
         ------
@@ -109,6 +119,7 @@ class HuggingFaceEncoder:
             name=self.name,
             batch_size=self.batch_size,
             show_progress=show_progress,
+            store=store,
         )
 
     # transformers 4 returns the embeddings alone, 5 in an object.

@@ -17,7 +17,8 @@ from torch import Tensor
 from linexp._checks import closest, listing
 from linexp.concepts.encoder import check_batch_size, check_lengths, embed_images, embed_texts, place
 from linexp.models.base import needs
-from linexp.models.weights import read_weights
+from linexp.models.weights import read_weights, tensors_only
+from linexp.shards import Store
 
 _CONFIG = "open_clip_config.json"
 _HUB = "hf-hub:"
@@ -56,7 +57,9 @@ class OpenClipEncoder:
     def __post_init__(self) -> None:
         check_batch_size(self.batch_size)
 
-    def encode_images(self, images: Any, *, show_progress: bool = True) -> Float[Tensor, "images dims"]:
+    def encode_images(
+        self, images: Any, *, show_progress: bool = True, store: Store | None = None
+    ) -> Float[Tensor, "images dims"]:
         """Return one row of unit length for each image, in their order: float32, on the CPU.
 
         Parameters
@@ -65,11 +68,13 @@ class OpenClipEncoder:
             An image collection, or anything ``as_images`` turns into one.
         show_progress
             Show images per second on standard error.
+        store
+            Where to keep what is embedded, shard by shard. Default: nothing is stored.
 
         Raises
         ------
         OSError
-            An image cannot be read; the message names it.
+            An image cannot be read, or the store not be used; the message names it.
         ValueError
             The model's transform fails on an image; the message names it.
         """
@@ -81,9 +86,12 @@ class OpenClipEncoder:
             name=self.name,
             batch_size=self.batch_size,
             show_progress=show_progress,
+            store=store,
         )
 
-    def encode_texts(self, texts: Sequence[str], *, show_progress: bool = True) -> Float[Tensor, "texts dims"]:
+    def encode_texts(
+        self, texts: Sequence[str], *, show_progress: bool = True, store: Store | None = None
+    ) -> Float[Tensor, "texts dims"]:
         """Return one row of unit length for each text, in their order: float32, on the CPU.
 
         Parameters
@@ -92,6 +100,8 @@ class OpenClipEncoder:
             At least one.
         show_progress
             Show texts per second on standard error.
+        store
+            Where to keep what is embedded, shard by shard. Default: nothing is stored.
 
         Raises
         ------
@@ -106,6 +116,7 @@ class OpenClipEncoder:
             name=self.name,
             batch_size=self.batch_size,
             show_progress=show_progress,
+            store=store,
         )
 
     def _tokenise(self, texts: Sequence[str]) -> dict[str, Tensor]:
@@ -152,7 +163,7 @@ def load_open_clip(
     asked = ",".join(str(part) for part in (model, pretrained) if part is not None)
     source, weights = _source(open_clip, model, pretrained)
     corrections = _corrections(open_clip, source, weights)
-    with _told_where(asked):
+    with _told_where(asked), tensors_only():
         module, preprocess = open_clip.create_model_from_pretrained(source, weights, weights_only=True, **corrections)
         tokenizer = open_clip.get_tokenizer(source)
     name = f"open_clip:{asked}"

@@ -6,10 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from linexp._checks import check_text
 from linexp.concepts.calibration import Calibration
-from linexp.concepts.encoder import Encoder, check_texts, embed_prompts
+from linexp.concepts.encoder import Encoder, check_texts, embed_prompts, storing
 from linexp.images import as_images
 from linexp.matrix import ConceptMatrix, EmbeddedConceptMatrix
+from linexp.shards import Store
 
 
 @dataclass(frozen=True)
@@ -30,7 +32,7 @@ class TextConcepts:
     Raises
     ------
     ValueError
-        The calibration is of another encoder; there is no text, an empty one, or one twice.
+        The calibration is of another encoder; there is no text, an empty one, one that is no UTF-8, or one twice.
 
     References
     ----------
@@ -48,22 +50,27 @@ class TextConcepts:
         for text in check_texts(self.texts):
             if not text.strip():
                 raise ValueError("One of the texts is empty. Leave it out.")
+            check_text(text, "One of the texts")
             if text in seen:
                 raise ValueError(f"The text '{text}' occurs twice. Name each concept once.")
             seen.add(text)
 
-    def describe(self, images: Any) -> ConceptMatrix:
+    def describe(self, images: Any, *, store: Store | None = None) -> ConceptMatrix:
         """Embed texts and images and return the concept matrix, which makes its blocks from them on demand.
 
         Parameters
         ----------
         images
             An image collection, or anything ``as_images`` turns into one.
+        store
+            Where the encoder keeps its embeddings; linexp's own can, and yours if its methods take ``store=``.
+            Default: nothing is stored.
         """
         collection = as_images(images)
-        texts = embed_prompts(self.encoder, list(self.texts), self.templates)  # first: a bad text is said at once
+        # Texts first: a bad text is said at once.
+        texts = embed_prompts(self.encoder, list(self.texts), self.templates, store=store)
         return EmbeddedConceptMatrix(
-            self.encoder.encode_images(collection),
+            self.encoder.encode_images(collection, **storing(self.encoder.encode_images, store)),
             texts,
             list(self.texts),
             self.calibration.a,

@@ -17,7 +17,7 @@ from importlib import resources
 from pathlib import Path
 from typing import TypeAlias
 
-from linexp._checks import check_at_least, closest
+from linexp._checks import check_at_least, closest, decode_text
 from linexp.concepts import wordnet
 
 N_NOUNS = 7000
@@ -144,20 +144,23 @@ def read_broden(path: Path) -> list[str]:
     FileNotFoundError, IsADirectoryError
         There is no such file.
     ValueError
-        It has no column "name".
+        It is no CSV, or has no column "name".
     """
     rows = csv.DictReader(io.StringIO(_read_text(path)))
-    if "name" not in (rows.fieldnames or ()):
-        raise ValueError(f"'{path}' has no column 'name'. Give the file label.csv of the Broden data set.")
-    names = [str(row["name"] or "") for row in rows]
+    try:
+        if "name" not in (rows.fieldnames or ()):
+            raise ValueError(f"'{path}' has no column 'name'. Give the file label.csv of the Broden data set.")
+        names = [str(row["name"] or "") for row in rows]
+    except csv.Error as error:
+        raise ValueError(f"'{path}' is not CSV ({error}). Give the file label.csv of the Broden data set.") from error
     return [_SCENE.sub("", _COLOUR.sub(" color", name)).replace("_", " ") for name in names]
 
 
 def _read_nouns(n_words: str = str(N_NOUNS)) -> list[str]:
     text = resources.files("linexp.concepts").joinpath("nouns.txt").read_text(encoding="utf-8")
     nouns = [line for line in text.splitlines() if not line.startswith("#")]
-    if not n_words.isdecimal():
-        raise ValueError(f"'nouns:{n_words}' has no number of nouns. Write 'nouns:2000'.")
+    if not re.fullmatch("[0-9]{1,9}", n_words):
+        raise ValueError(f"'nouns:{n_words[:20]}' has no number of nouns. Write 'nouns:2000'.")
     check_at_least("The number of nouns", int(n_words), 1)
     if int(n_words) > len(nouns):
         raise ValueError(f"There are {len(nouns)} nouns, not {n_words}. Write 'nouns:{len(nouns)}'.")
@@ -212,7 +215,7 @@ def _read_file(path: Path) -> list[str]:
 def _read_text(path: Path) -> str:
     try:
         # bytes, because text is read with its line ends changed and csv wants them as they are
-        return path.read_bytes().decode("utf-8-sig")
+        return decode_text(path.read_bytes(), path)
     except FileNotFoundError:
         folder = path.parent
         near = [str(folder / other.name) for other in folder.iterdir()] if folder.is_dir() else []
@@ -223,8 +226,6 @@ def _read_text(path: Path) -> str:
         ) from None
     except IsADirectoryError:
         raise IsADirectoryError(f"'{path}' is a folder. Give a file of words, one a line.") from None
-    except UnicodeDecodeError as error:
-        raise ValueError(f"The file '{path}' is not UTF-8 text ({error.reason}). Save it as UTF-8.") from error
 
 
 def _unify_case(words: Sequence[str]) -> tuple[list[str], list[str]]:

@@ -7,23 +7,23 @@ from dataclasses import replace
 
 import numpy as np
 
+from linexp.explain.pipeline import Units
 from linexp.explanation import Explanation, Term
-from linexp.solve import Jackknife, Moments, Solution
+from linexp.solve import Jackknife, Solution
 
 
-def in_words(solution: Solution, train: Moments, names: list[str], errors: Jackknife | None) -> list[Explanation]:
+def in_words(solution: Solution, units: Units, names: list[str], errors: Jackknife | None) -> list[Explanation]:
     """Turn column numbers and weights in standard deviations into named terms in the neurons' own units.
 
     The neurons are numbered from 0.
     """
-    concept_scale, concept_mean = train.concept_variance.sqrt().numpy(), train.concept_mean.numpy()
-    neuron_scale, neuron_mean = train.neuron_variance.sqrt().tolist(), train.neuron_mean.tolist()
+    neuron_scale, neuron_mean = units.neuron_scale.tolist(), units.neuron_mean.tolist()
     found: list[Explanation] = []
     for neuron, (columns, scaled) in enumerate(zip(solution.concepts, solution.weights, strict=True)):
         used = columns[columns >= 0]
-        scale = neuron_scale[neuron] / concept_scale[used]
+        scale = neuron_scale[neuron] / units.concept_scale[used]
         weights = scaled[: len(used)] * scale
-        bias = neuron_mean[neuron] - float(weights @ concept_mean[used])
+        bias = neuron_mean[neuron] - float(weights @ units.concept_mean[used])
         order = np.argsort(-weights, kind="stable")
         terms = tuple(Term(names[used[place]], float(weights[place])) for place in order)
         if errors is not None:

@@ -72,6 +72,11 @@ class ImageArray:
         """Return "image 17" for row 17."""
         return f"image {index}"
 
+    def content(self, index: int) -> bytes:
+        """Return the SHA-256 of the image's shape and pixels."""
+        picture = self.values[index]
+        return hashlib.sha256(f"{picture.shape} ".encode() + picture.tobytes()).digest()
+
     @property
     def fingerprint(self) -> str:
         """Identifier made from shape and pixels; the same pictures have the same one in every layout."""

@@ -99,6 +99,10 @@ class ImageSubset:
         """Raise ``OSError`` if the image cannot be read."""
         check_image(self.images, self.rows[index])
 
+    def content(self, index: int) -> bytes:
+        """Return what identifies the image, as the whole collection says it."""
+        return content_of_image(self.images, self.rows[index])
+
     @property
     def labels(self) -> tuple[int, ...] | None:
         """Classes of the chosen images, or ``None``."""
@@ -135,6 +139,15 @@ def check_image(images: Images, index: int) -> None:
         check(index)
     else:
         images[index]
+
+
+def content_of_image(images: Images, index: int) -> bytes:
+    """Return what identifies one image; cheap where the collection has a method ``content(index)`` for it."""
+    content = getattr(images, "content", None)
+    if callable(content):
+        return bytes(content(index))  # pyright: ignore[reportArgumentType]
+    picture = images[index]
+    return hashlib.sha256(f"{picture.mode} {picture.size} ".encode() + picture.tobytes()).digest()
 
 
 def check_labels(labels: Any, label_names: Sequence[str], n_images: int) -> tuple[int, ...] | None:

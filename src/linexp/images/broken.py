@@ -20,7 +20,7 @@ def find_broken(
     """Decode every image and return the rows of those that cannot be read, each with the reason.
 
     A truncated file counts as broken, and so does a picture so large that Pillow suspects a decompression
-    bomb (raise ``PIL.Image.MAX_IMAGE_PIXELS`` if it is meant to be).
+    bomb (raise ``PIL.Image.MAX_IMAGE_PIXELS`` if it is meant to be), or so narrow that resizing would make it large.
 
     Parameters
     ----------

@@ -12,6 +12,7 @@ from typing import TypeAlias
 from PIL import Image
 
 from linexp.images.base import check_labels, summary
+from linexp.images.content import content_of_file
 from linexp.images.reading import check_file, read_rgb
 from linexp.images.scan import EXTENSIONS, check_folder, find_pictures, fingerprint_files
 
@@ -67,6 +68,10 @@ class ImageFiles:
     def check(self, index: int) -> None:
         """Raise ``OSError`` if the image cannot be read."""
         check_file(self.paths[index])
+
+    def content(self, index: int) -> bytes:
+        """Return the SHA-256 of the image's file."""
+        return content_of_file(self.paths[index])
 
     @property
     def fingerprint(self) -> str:
@@ -143,6 +148,10 @@ class ImageFolder:
     def check(self, index: int) -> None:
         """Raise ``OSError`` if the image cannot be read."""
         check_file(self.folder / self.files[index])
+
+    def content(self, index: int) -> bytes:
+        """Return the SHA-256 of the image's file."""
+        return content_of_file(self.folder / self.files[index])
 
     @property
     def fingerprint(self) -> str:

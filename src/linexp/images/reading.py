@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import stat
 import struct
 import warnings
 import zlib
 from collections.abc import Generator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 
 from PIL import Image, UnidentifiedImageError
@@ -16,6 +18,8 @@ from linexp.images.rgb import to_rgb
 
 _DAMAGE = (EOFError, SyntaxError, struct.error, zlib.error)
 """What Pillow lets through from the depths of its decoders."""
+FORMATS = ("JPEG", "PNG", "GIF", "BMP", "WEBP", "TIFF", "PPM", "JPEG2000", "AVIF")
+"""What a file may hold, whatever its name. Pillow knows more: it would give EPS, for one, to Ghostscript to run."""
 
 
 @contextmanager
@@ -65,7 +69,7 @@ def reason_of(error: BaseException) -> str:
     while error.__cause__ is not None:
         error = error.__cause__
     if isinstance(error, UnidentifiedImageError):
-        return "it is not a picture in a format that Pillow reads"
+        return "it is not a picture in a format that linexp reads"
     if isinstance(error, _DAMAGE):
         return "its data are damaged or cut short"
     if isinstance(error, OSError):
@@ -86,9 +90,18 @@ def unreadable(name: str, reason: str) -> str:
 
 
 def _open(path: Path) -> Image.Image:
-    try:
-        return Image.open(path)
-    except UnidentifiedImageError:
-        if os.path.getsize(path) == 0:
-            raise OSError("the file is empty") from None
-        raise
+    status = os.stat(path)
+    if stat.S_ISDIR(status.st_mode):
+        raise IsADirectoryError("it is a folder")
+    if not stat.S_ISREG(status.st_mode):  # a pipe in an unpacked archive would be waited for for ever
+        raise OSError("it is a pipe or a device, not a file")
+    if status.st_size == 0:
+        raise OSError("the file is empty")
+    return Image.open(path, formats=_known_formats())
+
+
+@cache
+def _known_formats() -> tuple[str, ...]:
+    """Return those of the formats that this Pillow was built with."""
+    Image.init()
+    return tuple(name for name in FORMATS if name in Image.OPEN)

@@ -18,6 +18,9 @@ _TURNS = {
 
 _ORIENTATION = 0x0112
 _WHITE_16 = 65535
+LONGEST = 100
+"""How many times as long as wide a picture may be. Models want the shorter side at some 250 pixels, and to get there a
+line of 30,000 pixels would become a picture of two billion."""
 
 
 def to_rgb(image: Image.Image) -> Image.Image:
@@ -38,8 +41,14 @@ def to_rgb(image: Image.Image) -> Image.Image:
     OSError
         The picture's data are damaged.
     ValueError
-        A grey value is NaN, negative or above 65535, so nobody can say what white is.
+        A grey value is NaN, negative or above 65535, so nobody can say what white is; or the picture is more than
+        ``LONGEST`` times as long as wide.
     """
+    if max(image.size) > LONGEST * min(image.size):
+        raise ValueError(
+            f"The picture has {image.width} by {image.height} pixels, more than {LONGEST} times as many one way as the "
+            "other. Cut it to pieces."
+        )
     if image.tell():
         image.seek(0)
     image.load()

@@ -15,12 +15,27 @@ EXTENSIONS = frozenset(
 """What a picture file's name ends with, in small or capital letters."""
 
 
+_MOST_LINKS = 2
+
+
 def find_pictures(folder: Path) -> list[str]:
     """Return the paths of all pictures below ``folder``, relative to it, with "/" on every system, sorted.
 
-    Names that start with a dot and ``__MACOSX`` are left out; links are followed, once.
+    Names that start with a dot and ``__MACOSX`` are left out. Links are followed, but not back to a folder they are in,
+    and links to folders not through more than ``_MOST_LINKS`` of them: a few dozen folders full of links to each other
+    would otherwise be listed for ever.
+
+    Raises
+    ------
+    ValueError
+        Folders lie hundreds of levels deep.
     """
-    return sorted(_walk(str(folder), "", ()))
+    try:
+        return sorted(_walk(str(folder), "", (), 0))
+    except RecursionError:
+        raise ValueError(
+            f"'{folder}' holds folders hundreds of levels deep. Give the folder that holds the pictures."
+        ) from None
 
 
 def check_folder(folder: Path) -> None:
@@ -53,7 +68,7 @@ def fingerprint_files(names: Iterable[str], paths: Iterable[str]) -> str:
     return digest.hexdigest()
 
 
-def _walk(folder: str, prefix: str, parents: tuple[str, ...]) -> Iterator[str]:
+def _walk(folder: str, prefix: str, parents: tuple[str, ...], n_links: int) -> Iterator[str]:
     here = os.path.realpath(folder)
     if here in parents:  # a link to a folder around it would be followed for ever
         return
@@ -62,7 +77,9 @@ def _walk(folder: str, prefix: str, parents: tuple[str, ...]) -> Iterator[str]:
             if entry.name.startswith(".") or entry.name == "__MACOSX":
                 continue
             if entry.is_dir():
-                yield from _walk(entry.path, f"{prefix}{entry.name}/", (*parents, here))
+                links = n_links + entry.is_symlink()
+                if links <= _MOST_LINKS:
+                    yield from _walk(entry.path, f"{prefix}{entry.name}/", (*parents, here), links)
             elif os.path.splitext(entry.name)[1].lower() in EXTENSIONS:
                 yield prefix + entry.name
 

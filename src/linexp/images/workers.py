@@ -53,14 +53,14 @@ def work_through(
     RuntimeError
         A process was killed.
     """
-    n_workers = choose_workers(workers, n_images)
+    n_workers = min(choose_workers(workers, n_images), n_images)
     with warnings.catch_warnings():
         # Remarks about the number of workers, and Python 3.12's about fork beside idle threads.
         warnings.filterwarnings("ignore", message="This DataLoader will create", category=UserWarning)
         warnings.filterwarnings("ignore", message=".*fork", category=DeprecationWarning)
         loader: DataLoader[Any] = DataLoader(
             _Rows(n_images, work),
-            batch_size=batch_size,
+            batch_size=max(min(batch_size, n_images), 1),
             num_workers=n_workers,
             collate_fn=gather,
             multiprocessing_context="fork" if n_workers and sys.platform == "linux" else None,

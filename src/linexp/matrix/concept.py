@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from linexp._checks import closest, listing
+from linexp._checks import check_text, closest, listing
 from linexp.matrix._parts import Rows, as_matrix, fill, take
 
 
@@ -86,12 +86,13 @@ class ConceptMatrix:
 
 
 def check_concept_names(names: Sequence[str], n_columns: int) -> None:
-    """Raise ``ValueError`` unless there is one text that is not empty for each column."""
+    """Raise ``ValueError`` unless there is one text that is not empty, and can be saved, for each column."""
     if len(names) != n_columns:
         raise ValueError(f"There are {len(names)} names for {n_columns} concepts. Give one for each column.")
     for column, name in enumerate(names):
         if not isinstance(name, str) or not name.strip():  # pyright: ignore[reportUnnecessaryIsInstance]
             raise ValueError(f"The name of concept {column} is {name!r}. Give every concept a word or phrase.")
+        check_text(name, f"The name of concept {column}")
 
 
 def _check_presence(values: Tensor, names: Sequence[str]) -> None:

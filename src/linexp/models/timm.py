@@ -8,7 +8,7 @@ from typing import Any
 
 from linexp._checks import closest, listing
 from linexp.models.base import VisionModel, needs
-from linexp.models.weights import load_weights
+from linexp.models.weights import load_weights, tensors_only
 
 
 def load(name: str, weights: Path | None) -> VisionModel:
@@ -48,7 +48,8 @@ def _check_name(timm: ModuleType, name: str) -> None:
 
 def _create(timm: ModuleType, name: str, *, pretrained: bool) -> Any:
     try:
-        return timm.create_model(name, pretrained=pretrained)
+        with tensors_only():
+            return timm.create_model(name, pretrained=pretrained)
     except (OSError, RuntimeError) as error:  # RuntimeError: the model is known and has no published weights
         raise OSError(
             f"'timm:{name}' could not be loaded ({str(error).splitlines()[0].rstrip('.')}). "

@@ -7,7 +7,7 @@ from typing import Any
 
 from linexp._checks import closest
 from linexp.models.base import VisionModel, needs
-from linexp.models.weights import load_weights, read_weights
+from linexp.models.weights import load_weights, read_weights, tensors_only
 
 
 def load(name: str, weights: Path | None) -> VisionModel:
@@ -45,7 +45,8 @@ def _download(name: str, default: Any) -> Any:
     from torchvision import models
 
     try:
-        return models.get_model(name, weights=default)
+        with tensors_only():
+            return models.get_model(name, weights=default)
     except OSError as error:
         raise OSError(
             f"The weights of 'torchvision:{name}' could not be downloaded from {default.url} ({error}). "

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import re
-from collections.abc import Mapping
+import tarfile
+import zipfile
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +19,9 @@ from linexp._checks import listing
 
 _RESAVE = "Re-save it: safetensors.torch.save_file(model.state_dict(), 'weights.safetensors')."
 _WRAPPERS = ("state_dict", "model", "model_state_dict")
+# torch itself stores weights as they are; a packer makes them somewhat smaller, a bomb hundreds of times.
+_MOST_TIMES = 20
+_FORCE = "TORCH_FORCE_WEIGHTS_ONLY_LOAD"
 
 
 def read_weights(path: str | Path) -> dict[str, Tensor]:
@@ -28,7 +35,8 @@ def read_weights(path: str | Path) -> dict[str, Tensor]:
     FileNotFoundError
         There is no such file.
     ValueError
-        The file is no checkpoint, holds more than tensors, or needs pickle, which can run any code.
+        The file is no checkpoint, holds more than tensors with numbers in them, needs pickle, which can run any code,
+        or is a small archive of something huge.
     """
     path = Path(path).expanduser()
     if not path.is_file():
@@ -67,12 +75,47 @@ def load_weights(module: torch.nn.Module, path: str | Path) -> None:
     module.load_state_dict(state, strict=False)
 
 
+@contextmanager
+def tensors_only() -> Generator[None, None, None]:
+    """Let no library unpickle more than tensors in the block, also where it asks torch for that.
+
+    torchvision does for the weights it downloads; with this a file that was swapped on the way can do no harm.
+    """
+    before = os.environ.get(_FORCE)
+    os.environ[_FORCE] = "1"
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ[_FORCE]
+        else:
+            os.environ[_FORCE] = before
+
+
+class _RefusedError(ValueError):
+    """A file that is not even begun to be read."""
+
+
+def _check_archive(path: Path) -> None:
+    """Refuse what torch should not even begin to read."""
+    if zipfile.is_zipfile(path):
+        with zipfile.ZipFile(path) as archive:
+            size = sum(entry.file_size for entry in archive.infolist())
+        if size > _MOST_TIMES * os.path.getsize(path):
+            raise _RefusedError(
+                f"The checkpoint '{path}' has {os.path.getsize(path):,} bytes and would unpack to {size:,}. {_RESAVE}"
+            )
+    elif tarfile.is_tarfile(path):  # in torch before 2.6 a way around weights_only
+        raise _RefusedError(f"The checkpoint '{path}' is a tar archive, torch's format of before 2017. {_RESAVE}")
+
+
 def _read(path: Path) -> Any:
     try:
         if path.suffix == ".safetensors":
             return safetensors.torch.load_file(path)
+        _check_archive(path)
         return torch.load(path, map_location="cpu", weights_only=True)
-    except OSError:
+    except (OSError, _RefusedError):
         raise
     except Exception as error:  # on a file that is no checkpoint, torch's reader fails in a dozen ways
         if pickled := re.search(r"GLOBAL ([\w.]+)", str(error)):
@@ -97,4 +140,10 @@ def _state_dict(content: Any, path: Path) -> dict[str, Tensor]:
             raise ValueError(
                 f"The checkpoint '{path}' holds a {type(value).__name__} named '{key}' and not tensors alone. {_RESAVE}"
             )
-    return {str(key): value for key, value in content.items()}
+        if value.is_meta or value.is_nested or value.layout != torch.strided or value.is_complex():
+            kind = "an empty" if value.is_meta else "a complex" if value.is_complex() else "a sparse or nested"
+            raise ValueError(f"The checkpoint '{path}' holds {kind} tensor named '{key}', no plain numbers. {_RESAVE}")
+    state = {str(key): value for key, value in content.items()}
+    if len(state) < len(content):
+        raise ValueError(f"The checkpoint '{path}' holds two tensors of one name. {_RESAVE}")
+    return state

@@ -12,7 +12,7 @@ import torch
 from PIL.Image import Image
 from torch import Tensor, nn
 
-from linexp._checks import check_at_least, listing
+from linexp._checks import check_at_least, check_device, listing
 from linexp.matrix import ActivationMatrix
 from linexp.models.base import VisionModel
 from linexp.progress import progress_bar
@@ -20,6 +20,8 @@ from linexp.recording.hooks import evaluating, find_layers
 from linexp.recording.pooling import Channels, Pool, Pooling
 from linexp.recording.run import Run
 from linexp.recording.source import open_source
+from linexp.recording.stored import activations_key
+from linexp.shards import Keep, Store, after, gather
 
 # Small batches keep a layer's feature maps in the processor's cache and in memory the allocator hands out again
 # without asking the system; measured best on CPUs. A GPU wants more at a time.
@@ -43,6 +45,7 @@ def record(
     workers: int | None = None,
     fold: bool = True,
     show_progress: bool = True,
+    store: Store | None = None,
 ) -> ActivationMatrix:
     """Record one layer; see ``record_layers`` for everything but ``layer``.
 
@@ -50,7 +53,7 @@ def record(
     ----------
     layer
         Dotted name from ``model.named_modules()``, such as "layer4" or "blocks.10.mlp".
-    model, images, pool, channels, token, preprocess, device, batch_size, workers, fold, show_progress
+    model, images, pool, channels, token, preprocess, device, batch_size, workers, fold, show_progress, store
         As in ``record_layers``.
 
     Examples
@@ -73,6 +76,7 @@ def record(
         workers=workers,
         fold=fold,
         show_progress=show_progress,
+        store=store,
     )
     return recorded[layer]
 
@@ -91,6 +95,7 @@ def record_layers(
     workers: int | None = None,
     fold: bool = True,
     show_progress: bool = True,
+    store: Store | None = None,
 ) -> dict[str, ActivationMatrix]:
     """Record several layers in one forward pass over the images.
 
@@ -128,6 +133,10 @@ def record_layers(
         rounding: no other operation, hook, cache or recorded layer sees the convolution's result.
     show_progress
         Show images per second on standard error.
+    store
+        Where to keep what is recorded, shard by shard: what was interrupted goes on there, what was done is read.
+        Its key is the content of model and images, not their names; layers recorded together are stored together.
+        Default: nothing is stored.
 
     Returns
     -------
@@ -139,19 +148,20 @@ def record_layers(
     ValueError
         The model has no such layer (the message suggests one), a layer does not run, runs several times, or returns
         no activations; a shape does not go with ``pool``; an activation is NaN or infinite; no preprocessing is known;
-        the device cannot be used.
+        the device cannot be used; the content of something a stored result would depend on cannot be known.
     TypeError
         The model is no PyTorch module.
     RuntimeError
         An operation of torch in the model fails; the message gives the shape of the batch. Every other exception
         of the model is passed on as it is.
     OSError
-        A picture cannot be read; the message names it.
+        A picture cannot be read, or the store not be used; the message names it.
 
     Warns
     -----
     UserWarning
-        A batch normalisation has no running statistics, so that activations depend on the batch.
+        A batch normalisation has no running statistics, so that activations depend on the batch; a file of the store is
+        damaged and recorded anew.
     """
     module = model.module if isinstance(model, VisionModel) else model
     if not isinstance(module, nn.Module):  # pyright: ignore[reportUnnecessaryIsInstance]
@@ -166,9 +176,18 @@ def record_layers(
             workers = (os.cpu_count() or 1) // CORES_PER_DECODER
         source = open_source(images, model, preprocess, size, workers)
         run = Run(found, pooling, source)
-        with evaluating(module), progress_bar("recording", source.n_images, show=show_progress) as advance:
-            run.over_batches(module, place, fold, advance)
-    return run.matrices()
+
+        def compute(rows: Sequence[range], keep: Keep) -> None:
+            n_images = sum(map(len, rows))
+            with evaluating(module), progress_bar("recording", n_images, show=show_progress) as advance:
+                run.over_batches(module, place, rows, after(keep, advance), fold=fold)
+
+        if store is None:
+            values = gather(source.n_images, compute)
+        else:
+            key = activations_key(model, list(found), pooling, source, place, fold=fold)
+            values = store.fill(key, list(found), compute, what="recorded activations")
+    return {name: ActivationMatrix(values[name], layer=name, images=source.fingerprint) for name in found}
 
 
 @contextmanager
@@ -176,7 +195,7 @@ def _on_device(module: nn.Module, device: str | torch.device | None) -> Generato
     """Move the model for the time of the context, if it is elsewhere."""
     homes = list(dict.fromkeys(tensor.device for tensor in [*module.parameters(), *module.buffers()]))
     home = homes[0] if homes else torch.device("cpu")
-    place = home if device is None else _usable(device)
+    place = home if device is None else check_device(device)
     if len(homes) > 1 and device is not None:
         raise ValueError(
             f"The model is spread over the devices {listing(homes)}, and would not come back so from '{place}'. "
@@ -189,17 +208,6 @@ def _on_device(module: nn.Module, device: str | torch.device | None) -> Generato
     finally:
         if place != home:
             module.to(home)
-
-
-def _usable(device: str | torch.device) -> torch.device:
-    """Return the device, with its number, once a tensor could be sent there and back."""
-    try:
-        tensor = torch.empty(0, device=device)
-        tensor.cpu()
-    except (RuntimeError, AssertionError) as error:  # an AssertionError is how a CPU build of torch refuses CUDA
-        reason = str(error).splitlines()[0].rstrip(".")
-        raise ValueError(f"The device '{device}' cannot be used here ({reason}). Use device 'cpu'.") from error
-    return tensor.device
 
 
 def _warn_of_batch_statistics(module: nn.Module) -> None:

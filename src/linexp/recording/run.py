@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterator, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from contextlib import closing, suppress
 from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
 
-from linexp.matrix import ActivationMatrix, check_finite_activations
+from linexp.matrix import check_finite_activations
 from linexp.recording.fold import PairFinder, folded
 from linexp.recording.hooks import PassComplete, watching
 from linexp.recording.pooling import Pooling
@@ -21,41 +21,60 @@ _N_TRIED = 4
 
 
 class Run:
-    """One recording: receives the layers' outputs and fills the result row by row."""
+    """One recording: receives the layers' outputs and hands them on, batch by batch."""
 
     def __init__(self, layers: Mapping[str, nn.Module], pooling: Pooling, source: Source) -> None:
         self.layers, self.pooling, self.source = layers, pooling, source
-        self.values: dict[str, Tensor] = {}
         self.row = 0
+        self._n_neurons: dict[str, int] = {}
         self._pooled: dict[str, Tensor] = {}
         self._n_calls: dict[str, int] = {}
         self._failure: ValueError | None = None
         self._batch_length = 0
         self._may_stop = False
 
-    def over_batches(self, model: nn.Module, device: torch.device, fold: bool, advance: Callable[[int], None]) -> None:
-        """Run the model over all batches of the source, telling ``advance`` the number of images of each.
+    def over_batches(
+        self,
+        model: nn.Module,
+        device: torch.device,
+        rows: Sequence[range],
+        keep: Callable[[dict[str, Tensor]], None],
+        *,
+        fold: bool,
+    ) -> None:
+        """Run the model over the batches of some rows, handing what the layers did to ``keep`` after each.
 
-        Before that the model sees the first batch once, to the end, which shows how often each layer runs; and the
-        first few images two to four times, to find out how it can be run faster without changing what it does.
+        Before that the model sees the first batch of all images once, to the end, which shows how often each layer
+        runs; and the first few images two to four times, to find out how it can be run faster without changing what
+        it does. So work that is taken up again is done in the way in which it was begun.
         """
-        batches = cast("Generator[Tensor, None, None]", self.source.batches)
         finder = PairFinder(model, self.layers) if fold else None
-        try:
+        with closing(self._batches(rows)) as batches:
             first = next(batches)
             with watching(self.layers, self._receive):
-                self._forward(model, first.to(device))
+                pooled = self._forward(model, first.to(device))
+                self._n_neurons = {name: values.shape[1] for name, values in pooled.items()}
                 self._may_stop = True
                 shortcut = self._find_shortcut(model, finder, first[:_N_TRIED].to(device))
-                del finder  # and the feature maps it looked at
+                del finder, first, pooled  # and the feature maps it looked at
             with folded(shortcut.pairs), watching(self.layers, self._receive):
-                for batch in _chain(first, batches):
-                    first = None  # only the current batch stays in memory
-                    self._store(self._forward(model, shortcut.prepare(batch.to(device, non_blocking=True))))
-                    advance(len(batch))
-        finally:
-            if hasattr(batches, "close"):
-                batches.close()
+                for start, batch in zip(_starts(rows, self.source.batch_size), batches, strict=True):
+                    self.row = start
+                    keep(self._checked(self._forward(model, shortcut.prepare(batch.to(device, non_blocking=True)))))
+
+    def _batches(self, rows: Sequence[range]) -> Generator[Tensor, None, None]:
+        """Yield the first batch of all images, then those of the rows asked for."""
+        size = self.source.batch_size
+        with closing(cast("Generator[Tensor, None, None]", self.source.batches(rows))) as batches:
+            if rows[0].start == 0:
+                first = next(batches)
+                yield first
+                yield first
+                del first  # only the current batch stays in memory
+            else:
+                with closing(cast("Generator[Tensor, None, None]", self.source.batches([range(size)]))) as others:
+                    yield next(others)
+            yield from batches
 
     def _find_shortcut(self, model: nn.Module, finder: PairFinder | None, batch: Tensor) -> Shortcut:
         """Return the fastest way to run the model that changes nothing but rounding."""
@@ -105,34 +124,24 @@ class Run:
             _check_calls(name, self._n_calls.get(name, 0))
         return {name: values.cpu() for name, values in self._pooled.items()}
 
-    def _store(self, pooled: Mapping[str, Tensor]) -> None:
-        stop = self.row + self._batch_length
+    def _checked(self, pooled: dict[str, Tensor]) -> dict[str, Tensor]:
         for name, values in pooled.items():
-            if name not in self.values:
-                self.values[name] = torch.empty(self.source.n_images, values.shape[1])
-            if values.shape[1] != self.values[name].shape[1]:
+            if values.shape[1] != self._n_neurons[name]:
                 raise ValueError(
-                    f"Layer '{name}' gave {self.values[name].shape[1]} neurons on the first images and "
+                    f"Layer '{name}' gave {self._n_neurons[name]} neurons on the first images and "
                     f"{values.shape[1]} on {self.source.name(self.row)}. Bring all images to one size, or choose a "
                     "layer that gives the same neurons for all."
                 )
             check_finite_activations(values, range(values.shape[1]), name, self._name_in_batch)
-            self.values[name][self.row : stop] = values
-        self.row = stop
+        return pooled
 
     def _name_in_batch(self, row: int) -> str:
         return self.source.name(self.row + row)
 
-    def matrices(self) -> dict[str, ActivationMatrix]:
-        """Return what was recorded."""
-        images = self.source.fingerprint
-        return {name: ActivationMatrix(self.values[name], layer=name, images=images) for name in self.layers}
 
-
-def _chain(first: Tensor, rest: Iterator[Tensor]) -> Iterator[Tensor]:
-    yield first
-    del first
-    yield from rest
+def _starts(rows: Sequence[range], size: int) -> Iterator[int]:
+    for part in rows:
+        yield from range(part.start, part.stop, size)
 
 
 def _check_calls(name: str, n_calls: int) -> None:
@@ -149,6 +158,11 @@ def _check_calls(name: str, n_calls: int) -> None:
 
 def _explain_failure(error: RuntimeError, batch: Tensor) -> RuntimeError:
     reason = (str(error).splitlines() or [""])[0].rstrip(".")
+    if "allocate memory" in reason or "out of memory" in reason:
+        return RuntimeError(
+            f"There is no memory for a batch of shape {list(batch.shape)} ({batch.dtype}): {reason}. "
+            "Use a smaller batch_size (--batch-size)."
+        )
     return RuntimeError(
         f"The model fails on a batch of shape {list(batch.shape)} ({batch.dtype}): {reason}. "
         "Check that preprocess makes what the model expects."

@@ -3,22 +3,36 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from itertools import chain
 from typing import Any
 
 import torch
 from PIL.Image import Image
 from torch import Tensor, nn
 
-from linexp.images import Images, as_images, decoded_batches
+from linexp.images import Images, ImageSubset, as_images, content_fingerprint, decoded_batches
 from linexp.models.base import VisionModel
+from linexp.shards import content_of
 
 
 class Source:
-    """The inputs, batch by batch, with what is needed to name one in a message."""
+    """The inputs of chosen rows, batch by batch, with what is needed to name one in a message and to store results."""
 
-    def __init__(self, n_images: int, fingerprint: str, name: Callable[[int], str], batches: Iterator[Tensor]) -> None:
-        self.n_images, self.fingerprint, self.name, self.batches = n_images, fingerprint, name, batches
+    def __init__(
+        self,
+        n_images: int,
+        batch_size: int,
+        fingerprint: str,
+        name: Callable[[int], str],
+        batches: Callable[[Sequence[range]], Iterator[Tensor]],
+        content: Callable[[], dict[str, Any]],
+    ) -> None:
+        self.n_images, self.batch_size, self.fingerprint, self.name = n_images, batch_size, fingerprint, name
+        self.batches = batches
+        """The batches of some rows, in order; each range but the one at the end of all images is whole batches."""
+        self.content = content
+        """What is in the images and how they become inputs, for the key of a store; reads all of them."""
 
 
 def open_source(
@@ -30,9 +44,7 @@ def open_source(
 ) -> Source:
     """Turn whatever ``record_layers`` takes as images into batches of inputs for the model."""
     if isinstance(images, Tensor) and images.is_floating_point():
-        _check_not_empty(len(images) if images.ndim else 0)
-        batches = iter(images.detach().split(batch_size))
-        return Source(len(images), _fingerprint(images), "image {}".format, batches)
+        return _open_tensor(images.detach(), batch_size)
     collection: Images = as_images(images)
     _check_not_empty(len(collection))
     if preprocess is None and isinstance(model, VisionModel):
@@ -43,8 +55,34 @@ def open_source(
             "to a tensor, such as the transform the model was trained with (linexp.to_unit_tensor only scales to "
             "[0, 1]), or load the model with linexp.load_model."
         )
-    batches = decoded_batches(collection, preprocess, batch_size=batch_size, workers=workers)
-    return Source(len(collection), collection.fingerprint, collection.name, batches)
+
+    def batches(rows: Sequence[range]) -> Iterator[Tensor]:
+        return decoded_batches(only(collection, rows), preprocess, batch_size=batch_size, workers=workers)
+
+    def content() -> dict[str, Any]:
+        how = content_of(preprocess, "preprocess")  # first: it takes no time and may be refused
+        return {"preprocess": how, "images": content_fingerprint(collection)}
+
+    return Source(len(collection), batch_size, collection.fingerprint, collection.name, batches, content)
+
+
+def only(images: Images, rows: Sequence[range]) -> Images:
+    """Return the images of some rows."""
+    return images if rows == [range(len(images))] else ImageSubset(images, chain.from_iterable(rows))
+
+
+def _open_tensor(inputs: Tensor, batch_size: int) -> Source:
+    _check_not_empty(len(inputs) if inputs.ndim else 0)
+    fingerprint = _fingerprint(inputs)
+
+    def batches(rows: Sequence[range]) -> Iterator[Tensor]:
+        for part in rows:
+            yield from inputs[part.start : part.stop].split(batch_size)
+
+    def content() -> dict[str, Any]:
+        return {"preprocess": None, "images": f"{inputs.dtype} {fingerprint}"}
+
+    return Source(len(inputs), batch_size, fingerprint, "image {}".format, batches, content)
 
 
 def _fingerprint(inputs: Tensor) -> str:

@@ -2,7 +2,40 @@
 
 from linexp.score.ablation import AblationScorer
 from linexp.score.ablation_scores import AblationScores
-from linexp.score.base import Scorer, Scores
+from linexp.score.base import Origin, Scorer, Scores
+from linexp.score.blocks import is_constant
+from linexp.score.compare import Difference, compare_scores
 from linexp.score.correlation import CorrelationScorer
+from linexp.score.cosine import CosineScorer
+from linexp.score.cut import TOP_SHARE
+from linexp.score.metrics import FAILING, METRICS, scorers_of
+from linexp.score.overlap import F1Scorer, IoUScorer
+from linexp.score.published import published_sem, read_scores
+from linexp.score.ranking import AUPRCScorer, AUROCScorer, SpearmanScorer
+from linexp.score.sanity import SanityCheck, check_metric
 
-__all__ = ["AblationScorer", "AblationScores", "CorrelationScorer", "Scorer", "Scores"]
+__all__ = [
+    "FAILING",
+    "METRICS",
+    "TOP_SHARE",
+    "AUPRCScorer",
+    "AUROCScorer",
+    "AblationScorer",
+    "AblationScores",
+    "CorrelationScorer",
+    "CosineScorer",
+    "Difference",
+    "F1Scorer",
+    "IoUScorer",
+    "Origin",
+    "SanityCheck",
+    "Scorer",
+    "Scores",
+    "SpearmanScorer",
+    "check_metric",
+    "compare_scores",
+    "is_constant",
+    "published_sem",
+    "read_scores",
+    "scorers_of",
+]

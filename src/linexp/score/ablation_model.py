@@ -61,7 +61,7 @@ class _Inputs:
 
     def batches(self, rows: Int[Tensor, " images"]) -> Iterator[Tensor]:
         chosen = self.images[rows] if isinstance(self.images, Tensor) else ImageSubset(self.images, rows.tolist())
-        return open_source(chosen, self.model, self.preprocess, self.size, None).batches
+        return open_source(chosen, self.model, self.preprocess, self.size, None).batches([range(len(rows))])
 
     def check_same(self, recorded: ActivationMatrix) -> None:
         """Raise ``DifferentImagesError`` unless these are the images of the matrix."""

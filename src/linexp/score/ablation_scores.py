@@ -8,10 +8,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from linexp.explanation_csv import csv_text
 from linexp.score.base import Scores
 
 _COLUMNS = ("norm", "val", "c", "d")
@@ -51,29 +51,16 @@ class AblationScores(Scores):
         return int((self.values > self.norm).sum())
 
     def only(self, neurons: Sequence[int]) -> AblationScores:
-        """Return the scores of some neurons, in the order asked for.
-
-        Raises
-        ------
-        KeyError
-            A neuron was not scored.
-        """
-        place = {neuron: row for row, neuron in enumerate(self.neurons)}
-        missing = [neuron for neuron in neurons if neuron not in place]
-        if missing:
-            raise KeyError(f"Neuron {missing[0]} is not among the {len(self.neurons)} scored ones.")
-        rows = [place[neuron] for neuron in neurons]
-        errors = None if self.errors is None else self.errors[rows]
-        chosen = {name: getattr(self, name)[rows] for name in ("values", *_COLUMNS)}
-        return replace(self, neurons=tuple(neurons), errors=errors, **chosen)
+        """Return the scores of some neurons, in the order asked for; see ``Scores.only``."""
+        chosen = super().only(neurons)
+        rows = [self.neurons.index(neuron) for neuron in neurons]
+        return replace(self, **vars(chosen) | {name: getattr(self, name)[rows] for name in _COLUMNS})
 
     def to_csv(self, path: str | Path) -> None:
         """Write neuron, score and standard error as ``Scores`` does, then the score with norm, on val, c and d."""
-        errors = self.errors if self.errors is not None else torch.full_like(self.values, math.nan)
-        columns = [self.values, errors, *(getattr(self, name) for name in _COLUMNS)]
-        with Path(path).open("w", newline="", encoding="utf-8") as file:
-            writer = csv.writer(file, lineterminator="\n")
-            names = ["neuron", self.metric, f"{self.metric}_error"]
-            writer.writerow([*names, *(f"{self.metric}_{name}" for name in _COLUMNS[:2]), *_COLUMNS[2:]])
-            for neuron, *numbers in zip(self.neurons, *(column.tolist() for column in columns), strict=True):
-                writer.writerow([neuron, *("" if math.isnan(number) else repr(number) for number in numbers)])
+        super().to_csv(path)
+        lines = list(csv.reader(Path(path).read_text(encoding="utf-8", errors="surrogateescape").splitlines()))
+        lines[0] += [f"{self.metric}_norm", f"{self.metric}_val", "c", "d"]
+        for line, numbers in zip(lines[1:], zip(*(getattr(self, name).tolist() for name in _COLUMNS)), strict=True):
+            line += ["" if math.isnan(number) else repr(number) for number in numbers]
+        Path(path).write_bytes(csv_text(lines).encode(errors="surrogateescape"))

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import csv
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
@@ -13,7 +12,30 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from linexp.explanation_csv import csv_text
 from linexp.matrix import ActivationMatrix
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where scores are from, so that none is taken for another; empty where it is not known.
+
+    Parameters
+    ----------
+    method
+        What explained the neurons.
+    simulator
+        What judged which concepts are in an image.
+    images
+        Fingerprint of the images.
+    part
+        Part of their split that was scored on: "test", unless someone insisted.
+    """
+
+    method: str = ""
+    simulator: str = ""
+    images: str = ""
+    part: str = ""
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,6 +56,8 @@ class Scores:
     errors
         Standard error of each score over images [neurons], by leaving out parts of them; NaN where it is undefined.
         ``None``: not known.
+    origin
+        Method, simulator, images and part of the split; ``None``: not known.
     """
 
     values: Float[Tensor, " neurons"]
@@ -41,6 +65,7 @@ class Scores:
     metric: str
     n_images: int
     errors: Float[Tensor, " neurons"] | None = None
+    origin: Origin | None = None
 
     @property
     def defined(self) -> Float[Tensor, " defined"]:
@@ -80,14 +105,34 @@ class Scores:
         scored = len(self.neurons) - self.n_undefined
         return f"{self.metric} {self.mean:.4f} ± {self.sem:.4f} ({scored} neurons{undefined}, {self.n_images} images)"
 
+    def only(self, neurons: Sequence[int]) -> Scores:
+        """Return the scores of some neurons, in the order asked for.
+
+        Raises
+        ------
+        KeyError
+            A neuron was not scored.
+        """
+        place = {neuron: row for row, neuron in enumerate(self.neurons)}
+        missing = [neuron for neuron in neurons if neuron not in place]
+        if missing:
+            raise KeyError(f"Neuron {missing[0]} is not among the {len(self.neurons)} scored ones.")
+        rows = [place[neuron] for neuron in neurons]
+        errors = None if self.errors is None else self.errors[rows]
+        return replace(self, values=self.values[rows], neurons=tuple(neurons), errors=errors)
+
     def to_csv(self, path: str | Path) -> None:
-        """Write ``neuron``, the metric's name and its standard error; what is undefined or unknown is left empty."""
+        """Write ``neuron``, the metric's name and its standard error; what is undefined or unknown is left empty.
+
+        Where the origin is known, every line also says it: ``method, simulator, images, part, n_images``.
+        """
         errors = self.errors if self.errors is not None else torch.full_like(self.values, math.nan)
-        with Path(path).open("w", newline="", encoding="utf-8") as file:
-            writer = csv.writer(file, lineterminator="\n")
-            writer.writerow(["neuron", self.metric, f"{self.metric}_error"])
-            for neuron, value, error in zip(self.neurons, self.values.tolist(), errors.tolist(), strict=True):
-                writer.writerow([neuron, *("" if math.isnan(number) else repr(number) for number in (value, error))])
+        named = {} if self.origin is None else {**asdict(self.origin), "n_images": self.n_images}
+        lines: list[Sequence[object]] = [("neuron", self.metric, f"{self.metric}_error", *named)]
+        for neuron, value, error in zip(self.neurons, self.values.tolist(), errors.tolist(), strict=True):
+            numbers = ("" if math.isnan(number) else repr(number) for number in (value, error))
+            lines.append((neuron, *numbers, *named.values()))
+        Path(path).write_bytes(csv_text(lines).encode(errors="surrogateescape"))
 
 
 class Scorer(Protocol):

@@ -4,19 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from linexp._checks import DifferentImagesError, check_same_images
 from linexp.matrix import ActivationMatrix
 from linexp.score.base import Scores
-
-# Neurons centred at a time: bounds the memory for float64 copies.
-_NEURONS_PER_BLOCK = 256
-# Parts of the rows left out in turn.
-_N_SHARDS = 20
+from linexp.score.blocks import score_in_blocks
+from linexp.score.leave_out import add_rows, jackknife_error, shards
 
 
 @dataclass(frozen=True)
@@ -29,6 +26,8 @@ class CorrelationScorer:
     ----------
     Paper, Section 4, Eq. 10; standard errors: Efron & Stein (1981), The jackknife estimate of variance.
     """
+
+    bounds: ClassVar[tuple[float, float]] = (-1.0, 1.0)
 
     def score(
         self,
@@ -60,52 +59,28 @@ class CorrelationScorer:
         ValueError
             A simulated neuron was not recorded, or there are fewer than two rows.
         """
-        check_same_images(simulated.images, recorded.images, simulated.n_images, recorded.n_images)
-        chosen = _check_rows(rows, recorded.n_images)
-        recorded = recorded.select(simulated.neurons)
-        pieces = [
-            _score_neurons(simulated.values[chosen, start:stop], recorded.values[chosen, start:stop])
-            for start in range(0, simulated.n_neurons, _NEURONS_PER_BLOCK)
-            for stop in (start + _NEURONS_PER_BLOCK,)
-        ]
-        values, errors = (torch.cat(side) for side in zip(*pieces, strict=True))
-        return Scores(values, simulated.neurons, "correlation", len(chosen), errors)
-
-
-def _check_rows(rows: Sequence[int] | Tensor, n_images: int) -> Tensor:
-    chosen = torch.as_tensor(rows).to(torch.int64).flatten()
-    if len(chosen) < 2:
-        raise ValueError(f"There are {len(chosen)} images to score on. A correlation needs at least two.")
-    outside = chosen[(chosen < 0) | (chosen >= n_images)]
-    if len(outside):
-        raise DifferentImagesError(
-            f"Image {int(outside[0])} is to be scored on, but the images are 0 to {n_images - 1}. "
-            "Take the rows from the split of these images."
-        )
-    return chosen
+        return score_in_blocks(simulated, recorded, rows, "correlation", _score_neurons)
 
 
 def _score_neurons(
     simulated: Float[Tensor, "rows neurons"], recorded: Float[Tensor, "rows neurons"]
 ) -> tuple[Float[Tensor, " neurons"], Float[Tensor, " neurons"]]:
     """Return the correlations and their standard errors."""
-    constant = (simulated == simulated[0]).all(0) | (recorded == recorded[0]).all(0)
     simulated, recorded = _centre_and_scale(simulated), _centre_and_scale(recorded)
-    values = _correlate(_sums(simulated, recorded), len(simulated))
-    return torch.where(constant, torch.nan, values), torch.where(constant, torch.nan, _jackknife(simulated, recorded))
+    return _correlate(_sums(simulated, recorded), len(simulated)), _jackknife(simulated, recorded)
 
 
 def _centre_and_scale(side: Tensor) -> Tensor:
     side = side.to(torch.float64)
-    side = side - side.mean(0)
+    side = side - add_rows(side) / len(side)
     # Scaled before multiplying, so that neurons of tiny activations do not underflow.
     return side / side.abs().amax(0).clamp_min(torch.finfo(torch.float64).tiny)
 
 
 def _sums(simulated: Tensor, recorded: Tensor) -> Float[Tensor, "5 neurons"]:
     """Return the sums over rows that a correlation is made of."""
-    squares = simulated.square().sum(0), recorded.square().sum(0)
-    return torch.stack([simulated.sum(0), recorded.sum(0), (simulated * recorded).sum(0), *squares])
+    products = simulated, recorded, simulated * recorded, simulated.square(), recorded.square()
+    return torch.stack([add_rows(product) for product in products])
 
 
 def _correlate(sums: Float[Tensor, "5 neurons"], n_rows: int) -> Float[Tensor, " neurons"]:
@@ -115,19 +90,16 @@ def _correlate(sums: Float[Tensor, "5 neurons"], n_rows: int) -> Float[Tensor, "
 
 
 def _jackknife(simulated: Tensor, recorded: Tensor) -> Float[Tensor, " neurons"]:
-    """Return the standard errors of the correlations: each part of the rows is left out once.
+    """Return the standard errors of the correlations.
 
-    Parts are taken with a stride, so that rows sorted by class are spread over all of them. Where one side does not
-    vary without some part, the error is not known.
+    Where one side does not vary without some part, the error is not known.
     """
-    n_shards = min(_N_SHARDS, len(simulated))
-    parts = [(simulated[start::n_shards], recorded[start::n_shards]) for start in range(n_shards)]
+    parts = [(simulated[part], recorded[part]) for part in shards(len(simulated))]
     sums = [_sums(one, other) for one, other in parts]
-    total = torch.stack(sums).sum(0)
+    total = add_rows(torch.stack(sums))
     left: list[Tensor] = []
     for part, (rows, _) in zip(sums, parts, strict=True):
         rest, n_rest = total - part, len(simulated) - len(rows)
         varies = rest[3:] - rest[:2].square() / n_rest > 1e-12 * total[3:]
         left.append(torch.where(varies.all(0), _correlate(rest, n_rest), torch.nan))
-    deviations = torch.stack(left) - torch.stack(left).mean(0)
-    return ((n_shards - 1) / n_shards * deviations.square().sum(0)).sqrt()
+    return jackknife_error(torch.stack(left))

@@ -6,15 +6,20 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import partial
 
+import numpy as np
 import torch
 from jaxtyping import Bool, Float
+from numpy.typing import NDArray
 from torch import Tensor
 
 from linexp._checks import check_at_least
+from linexp.solve._compiled import compiled
 from linexp.solve._threads import share
 
-# Columns one thread looks at a time: few enough for a block of them to stay in the cache.
-_STRIP = 128
+Array = NDArray[np.float64]
+
+# Columns one thread looks at a time.
+_STRIP = 512
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,27 +55,34 @@ def measure_columns(blocks: Iterable[Float[Tensor, "rows columns"]], n_top: int 
         There is no row, or ``n_top`` is below 1.
     """
     check_at_least("n_top", n_top, 1)
-    found: tuple[Tensor, Tensor] | None = None
+    least, top = np.empty(0), np.empty((0, 0))
     n_rows = 0
     for block in blocks:
-        if found is None:
-            found = block[0].clone(), block.new_full((n_top, block.shape[1]), -torch.inf)
-        starts = range(0, block.shape[1], _STRIP)
-        share([partial(_measure_strip, block, *found, slice(start, start + _STRIP)) for start in starts], block.device)
-        n_rows += len(block)
-    if found is None:
+        values = np.ascontiguousarray(block.cpu().to(torch.promote_types(block.dtype, torch.float32)).numpy())
+        if n_rows == 0:
+            least = np.full(values.shape[1], np.inf, values.dtype)
+            top = np.full((n_top, values.shape[1]), -np.inf, values.dtype)
+        n_rows += len(values)
+        strips = [slice(start, start + _STRIP) for start in range(0, len(least), _STRIP)]
+        share([partial(_scan, values[:, strip], least[strip], top[:, strip]) for strip in strips], torch.device("cpu"))
+    if n_rows == 0:
         raise ValueError("There are 0 rows to measure. Give at least one image.")
-    least, top = found[0], found[1][:n_rows]
-    return ColumnRange(least, top.to(torch.float64).mean(0), top[0])
+    found = torch.from_numpy(top[:n_rows])
+    return ColumnRange(torch.from_numpy(least), found.to(torch.float64).mean(0), found[0])
 
 
-def _measure_strip(block: Tensor, least: Tensor, top: Tensor, strip: slice) -> None:
-    """Bring the smallest and the largest values, largest first, of some columns up to date."""
-    values, top = block[:, strip], top[:, strip]
-    least[strip] = torch.minimum(least[strip], values.amin(0))
-    # Later blocks seldom reach into the top, and looking at their largest values costs a tenth of sorting them. NaN
-    # is not less than anything, and so is not overlooked.
-    better = ~(values.amax(0) <= top[-1])
-    if bool(better.any()):
-        seen = torch.cat([top[:, better], values[:, better]])
-        top[:, better] = seen.topk(len(top), dim=0).values
+@compiled
+def _scan(values: Array, least: Array, top: Array) -> None:
+    """Bring the smallest and the largest values, the largest first, of some columns up to date; NaN is the largest."""
+    last = len(top) - 1
+    for row in range(len(values)):
+        for column in range(len(least)):
+            value = values[row, column]
+            if not value >= least[column]:
+                least[column] = value
+            if not value <= top[last, column]:
+                place = last
+                while place > 0 and not value <= top[place - 1, column]:
+                    top[place, column] = top[place - 1, column]
+                    place -= 1
+                top[place, column] = value

@@ -93,6 +93,7 @@ def solve_elastic_net(
     weights = np.zeros_like(targets)
     gaps = np.zeros(len(targets))
     gram, variance = np.ascontiguousarray(gram), np.ascontiguousarray(variance)
+    scales = gram.diagonal().copy()  # side by side: in the matrix each is a page of memory away from the next
     # Without a penalty there is no dual to take the gap from, and no need to descend.
     directions = _find_directions(gram) if strength == 0 else None
 
@@ -101,7 +102,16 @@ def solve_elastic_net(
             _solve_unpenalised(gram, *directions, targets[part], weights[part], gaps[part])
         else:
             _solve_neurons(
-                gram, targets[part], variance[part], strength, ridge, tolerance, max_rounds, weights[part], gaps[part]
+                gram,
+                scales,
+                targets[part],
+                variance[part],
+                strength,
+                ridge,
+                tolerance,
+                max_rounds,
+                weights[part],
+                gaps[part],
             )
 
     share_neurons(len(targets), work)
@@ -169,6 +179,7 @@ def _combine(factors: Array, rows: Array) -> Array:
 @compiled
 def _solve_neurons(
     gram: Array,
+    scales: Array,
     cross: Array,
     variance: Array,
     lasso: float,
@@ -180,13 +191,14 @@ def _solve_neurons(
 ) -> None:
     for neuron in range(len(cross)):
         gaps[neuron] = _solve_one(
-            gram, cross[neuron], variance[neuron], lasso, ridge, tolerance, max_rounds, weights[neuron]
+            gram, scales, cross[neuron], variance[neuron], lasso, ridge, tolerance, max_rounds, weights[neuron]
         )
 
 
 @compiled
 def _solve_one(
     gram: Array,
+    scales: Array,
     cross: Array,
     variance: float,
     lasso: float,
@@ -203,7 +215,7 @@ def _solve_one(
     for _ in range(max_rounds):
         if gap <= goal:
             break
-        n_active, has_grown = _choose_active(gram, slack, weights, lasso, active)
+        n_active, has_grown = _choose_active(scales, slack, weights, lasso, active)
         # Early rounds need only a rough solution: other concepts are about to enter.
         rough = max(0.1 * gap, 0.5 * goal)
         has_moved = _solve_active(gram, cross, slack, active[:n_active], variance, lasso, ridge, rough, weights)
@@ -218,24 +230,33 @@ def _solve_one(
 
 
 @compiled
-def _choose_active(gram: Array, slack: Array, weights: Array, lasso: float, active: Indices) -> tuple[int, bool]:
+def _choose_active(scales: Array, slack: Array, weights: Array, lasso: float, active: Indices) -> tuple[int, bool]:
     """Fill ``active`` with the concepts that have weight and those that press hardest to get one.
 
-    Many press while few have entered, most of them only because they resemble one that will: hence the bar.
+    Many press while few have entered, most of them only because they resemble one that will; and all that are active
+    have to be looked up in the Gram matrix with each other. Hence the bar, which rises until few pass it.
     """
     steepest = 0.0
+    n_terms = 0
     for concept in range(len(slack)):
-        if weights[concept] == 0.0 and gram[concept, concept] > 0:
+        if weights[concept] != 0.0:
+            n_terms += 1
+        elif scales[concept] > 0:
             steepest = max(steepest, abs(slack[concept]))
-    bar = lasso + 0.3 * (steepest - lasso)
-    n_active = 0
-    has_grown = False
-    for concept in range(len(slack)):
-        enters = steepest > lasso and abs(slack[concept]) >= bar and gram[concept, concept] > 0
-        if weights[concept] != 0.0 or enters:
-            has_grown = has_grown or weights[concept] == 0.0
-            active[n_active] = concept
-            n_active += 1
+    share = 0.3
+    n_active, has_grown = 0, False
+    for _ in range(8):
+        bar = lasso + share * (steepest - lasso)
+        n_active, has_grown = 0, False
+        for concept in range(len(slack)):
+            enters = steepest > lasso and abs(slack[concept]) >= bar and scales[concept] > 0
+            if weights[concept] != 0.0 or enters:
+                has_grown = has_grown or weights[concept] == 0.0
+                active[n_active] = concept
+                n_active += 1
+        if n_active <= 3 * n_terms + 16:
+            break
+        share = (1 + share) / 2
     return n_active, has_grown
 
 

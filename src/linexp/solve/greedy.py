@@ -52,7 +52,7 @@ def search_greedy(
     gram, cross = train.gram.numpy(), np.ascontiguousarray(train.cross.numpy().T)
     val_gram, val_cross = val.gram.numpy(), np.ascontiguousarray(val.cross.numpy().T)
     val_variance, weights = val.neuron_variance.numpy(), np.ascontiguousarray(guide.T)
-    ranked = np.argsort(-weights, axis=1, kind="stable")  # equal weights keep the order of the concepts
+    ranked = _rank(weights)
 
     def work(part: slice) -> None:
         _search_neurons(
@@ -61,7 +61,6 @@ def search_greedy(
             val_gram,
             val_cross[part],
             val_variance[part],
-            weights[part],
             ranked[part],
             n_candidates,
             min_gain,
@@ -74,6 +73,15 @@ def search_greedy(
     return solution
 
 
+def _rank(guide: Array) -> Indices:
+    """Return the concepts that have weight, the largest first, equal ones in their order, padded with -1."""
+    found = [np.flatnonzero(weights) for weights in guide]
+    ranked = np.full((len(guide), max(map(len, found), default=0)), -1)
+    for neuron, concepts in enumerate(found):
+        ranked[neuron, : len(concepts)] = concepts[np.argsort(-guide[neuron, concepts], kind="stable")]
+    return ranked
+
+
 @compiled
 def _search_neurons(
     gram: Array,
@@ -81,7 +89,6 @@ def _search_neurons(
     val_gram: Array,
     val_cross: Array,
     val_variance: Array,
-    guide: Array,
     ranked: Indices,
     n_candidates: int,
     min_gain: float,
@@ -90,13 +97,12 @@ def _search_neurons(
     val_correlation: Array,
 ) -> None:
     for neuron in range(len(cross)):
-        val_correlation[neuron] = _search_one(
+        val_correlation[neuron] = search_one(
             gram,
             cross[neuron],
             val_gram,
             val_cross[neuron],
             val_variance[neuron],
-            guide[neuron],
             ranked[neuron],
             n_candidates,
             min_gain,
@@ -106,24 +112,24 @@ def _search_neurons(
 
 
 @compiled
-def _search_one(
+def search_one(
     gram: Array,
     cross: Array,
     val_gram: Array,
     val_cross: Array,
     val_variance: float,
-    guide: Array,
     ranked: Indices,
     n_candidates: int,
     min_gain: float,
     chosen: Indices,
     weights: Array,
 ) -> float:
+    """Search for one neuron; fills ``chosen`` and ``weights`` from the front, returns the validation correlation."""
     most = len(chosen)
     factor = np.zeros((most, most))
     rotated = np.zeros(most)
     trial = np.zeros(most)
-    open_ = guide[ranked] != 0.0
+    open_ = ranked >= 0
     reached = 0.0
     for n_terms in range(most):
         best = -1

@@ -6,17 +6,19 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import reduce
 from itertools import accumulate
+from typing import Any, TypeVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from linexp._checks import check_at_least
-from linexp.solve.least_squares import Solution, refit_neurons
+from linexp.solve.least_squares import Solution, fit_terms
 from linexp.solve.moments import Moments
+from linexp.solve.shortlist import ShortlistMoments
+from linexp.solve.shortlist_search import refit_among
 
 Array = NDArray[np.float64]
-
-Search = Callable[[Moments, Moments], Solution]
+Kind = TypeVar("Kind", Moments, ShortlistMoments)
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,7 +34,7 @@ class Jackknife:
         Standard error of the validation correlation, its terms being given [neurons]; NaN where it is undefined.
     kept
         Share of the repetitions, each without one shard, in which the search chose the term again [neurons, terms];
-        NaN where there is no term.
+        NaN where there is no term, or no search to repeat.
     """
 
     weight_error: Array
@@ -40,17 +42,20 @@ class Jackknife:
     kept: Array
 
 
-def jackknife(train: Sequence[Moments], val: Sequence[Moments], solution: Solution, search: Search) -> Jackknife:
+def jackknife(
+    train: Sequence[Kind], val: Sequence[Kind], solution: Solution, search: Callable[[Kind, Kind], Solution] | None
+) -> Jackknife:
     """Leave out each shard of the training and the validation images once, fit and search again, and compare.
 
     Parameters
     ----------
     train, val
-        Moments of the same columns over disjoint shards of the images; shard i of both is left out together.
+        Moments of the same columns over disjoint shards of the images; shard i of both is left out together. Those of
+        shortlists do, if the terms of the solution are on them.
     solution
         What was found on all of them.
     search
-        How: from moments of training and validation images to a solution.
+        How: from moments of training and validation images to a solution. ``None``: no search is repeated.
 
     Raises
     ------
@@ -68,22 +73,24 @@ def jackknife(train: Sequence[Moments], val: Sequence[Moments], solution: Soluti
     found_again = np.zeros(solution.weights.shape)
     for left_out, rest in enumerate(zip(_leave_out(train), _leave_out(val), strict=True)):
         weights[left_out], correlations[left_out] = _refit(*rest, solution)
-        found_again += _found_in(solution, search(*rest))
+        if search is not None:
+            found_again += _found_in(solution, search(*rest))
     used = solution.concepts >= 0
     return Jackknife(
         np.where(used, _spread(weights), np.nan),
         np.where(used.any(1), _spread(correlations), np.nan),
-        np.where(used, found_again / n_shards, np.nan),
+        np.where(used & (search is not None), found_again / n_shards, np.nan),
     )
 
 
-def _leave_out(shards: Sequence[Moments]) -> Iterator[Moments]:
+def _leave_out(shards: Sequence[Kind]) -> Iterator[Kind]:
     """Yield the moments of all shards but one; by merging, because taking away would leave rounding in place of 0."""
-    before = list(accumulate(shards, Moments.merge))
-    after = list(accumulate(reversed(shards), Moments.merge))[::-1]
+    merge: Callable[[Kind, Kind], Kind] = cast(Any, type(shards[0])).merge
+    before = list(accumulate(shards, merge))
+    after = list(accumulate(reversed(shards), merge))[::-1]
     for place in range(len(shards)):
         parts = [*before[:place][-1:], *after[place + 1 :][:1]]
-        yield reduce(Moments.merge, parts)
+        yield reduce(merge, parts)
 
 
 def _spread(repeated: Array) -> Array:
@@ -93,22 +100,14 @@ def _spread(repeated: Array) -> Array:
     return np.sqrt((n_shards - 1) / n_shards * np.square(deviations).sum(0))
 
 
-def _refit(train: Moments, val: Moments, solution: Solution) -> tuple[Array, Array]:
+def _refit(train: Kind, val: Kind, solution: Solution) -> tuple[Array, Array]:
     """Fit the same terms to other moments; where one has become collinear nothing is known."""
-    fitted = Solution(
-        np.full_like(solution.concepts, -1), np.zeros_like(solution.weights), np.full(len(solution.weights), np.nan)
-    )
-    refit_neurons(
-        train.gram.numpy(),
-        np.ascontiguousarray(train.cross.numpy().T),
-        val.gram.numpy(),
-        np.ascontiguousarray(val.cross.numpy().T),
-        val.neuron_variance.numpy(),
-        np.ascontiguousarray(solution.concepts),
-        fitted.concepts,
-        fitted.weights,
-        fitted.val_correlation,
-    )
+    if isinstance(train, Moments) and isinstance(val, Moments):
+        fitted = fit_terms(train, val, solution.concepts)
+    elif isinstance(train, ShortlistMoments) and isinstance(val, ShortlistMoments):
+        fitted = refit_among(train, val, solution.concepts)
+    else:
+        raise TypeError(f"train is {type(train).__name__}, val is {type(val).__name__}. Give two of the same kind.")
     same = (fitted.concepts == solution.concepts).all(1)
     return np.where(same[:, None], fitted.weights, np.nan), np.where(same, fitted.val_correlation, np.nan)
 

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from linexp.solve._compiled import compiled
+from linexp.solve.moments import Moments
 
 Array = NDArray[np.float64]
 Indices = NDArray[np.int64]
@@ -140,3 +141,20 @@ def refit_neurons(
         )
         if value != UNDEFINED:
             val_correlation[neuron] = value
+
+
+def fit_terms(train: Moments, val: Moments, wanted: Indices) -> Solution:
+    """Fit the wanted concepts of each neuron [neurons, terms] (-1: none), in order, leaving out collinear ones."""
+    solution = Solution(np.full_like(wanted, -1), np.zeros(wanted.shape), np.full(len(wanted), np.nan))
+    refit_neurons(
+        train.gram.numpy(),
+        np.ascontiguousarray(train.cross.numpy().T),
+        val.gram.numpy(),
+        np.ascontiguousarray(val.cross.numpy().T),
+        val.neuron_variance.numpy(),
+        np.ascontiguousarray(wanted),
+        solution.concepts,
+        solution.weights,
+        solution.val_correlation,
+    )
+    return solution

@@ -75,8 +75,8 @@ class Moments:
             self.n_images,
             self.concept_mean / concept_scale,
             self.neuron_mean / neuron_scale,
-            (self.gram / concept_scale[:, None]).div_(concept_scale),
-            (self.cross / concept_scale[:, None]).div_(neuron_scale),
+            (self.gram * (1 / concept_scale)).mul_((1 / concept_scale)[:, None]),
+            (self.cross * (1 / concept_scale)[:, None]).mul_(1 / neuron_scale),
             self.neuron_variance / neuron_scale**2,
         )
 
@@ -97,7 +97,7 @@ def accumulate_moments(
         There is no row at all.
     """
     sums: Sums | None = None
-    for concepts, neurons in _recut(blocks):
+    for concepts, neurons in recut(blocks, CHUNK_ROWS):
         sums = sums or Sums(concepts, neurons)
         sums.add(concepts, neurons)
     if sums is None:
@@ -113,14 +113,15 @@ def accumulate_moments(
     )
 
 
-def _recut(blocks: Iterable[tuple[Tensor, Tensor]]) -> Iterator[tuple[Tensor, Tensor]]:
+def recut(blocks: Iterable[tuple[Tensor, Tensor]], n_rows: int) -> Iterator[tuple[Tensor, Tensor]]:
+    """Yield the rows of pairs of blocks in pairs of ``n_rows`` rows each, but for the last."""
     waiting: tuple[Tensor, Tensor] | None = None
     for block in blocks:
-        if waiting is not None:
+        if waiting is not None and len(waiting[0]):
             block = (torch.cat([waiting[0], block[0]]), torch.cat([waiting[1], block[1]]))
-        n_whole = len(block[0]) // CHUNK_ROWS * CHUNK_ROWS
-        for start in range(0, n_whole, CHUNK_ROWS):
-            yield block[0][start : start + CHUNK_ROWS], block[1][start : start + CHUNK_ROWS]
+        n_whole = len(block[0]) // n_rows * n_rows
+        for start in range(0, n_whole, n_rows):
+            yield block[0][start : start + n_rows], block[1][start : start + n_rows]
         waiting = (block[0][n_whole:], block[1][n_whole:])
     if waiting is not None and len(waiting[0]):
         yield waiting

@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import partial
 from math import sqrt
 
+import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -12,7 +13,7 @@ from torch import Tensor
 from linexp.solve._threads import share
 
 # Columns shifted at a time: few enough for a chunk of them to stay in the cache.
-_STRIP = 256
+_STRIP = 512
 
 # Rows that a column's typical value is found from.
 _ROWS_SAMPLED = 128
@@ -38,7 +39,7 @@ class Columns:
         self.steps: list[Tensor] = []
         width = -(-n_columns // multiple) * multiple
         factors = torch.float64 if dtype == torch.float64 else torch.float32
-        self.shifted = torch.zeros(n_rows, width, dtype=factors, device=chunk.device)
+        self.shifted = zeros((n_rows, width), factors, chunk.device)
 
     def add(self, chunk: Float[Tensor, "rows columns"], n_before: int) -> Float[Tensor, "rows columns"]:
         """Return the chunk shifted, and note the two steps by which its products differ from centred ones.
@@ -92,3 +93,10 @@ def _measure(values: Tensor, shift: Tensor) -> tuple[Tensor, Tensor]:
     left_over = exact.mean(0)
     squares = exact.square_().sum(0)
     return left_over, (squares - len(values) * left_over.square()).clamp_(min=0)
+
+
+def zeros(shape: tuple[int, ...], dtype: torch.dtype, device: torch.device) -> Tensor:
+    """Return zeros, on a CPU in memory from NumPy: it asks for large pages, and so for fewer of them."""
+    if device.type != "cpu":
+        return torch.zeros(shape, dtype=dtype, device=device)
+    return torch.from_numpy(np.empty(shape, np.float64 if dtype == torch.float64 else np.float32)).zero_()

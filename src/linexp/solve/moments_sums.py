@@ -12,7 +12,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from linexp.solve._threads import share
-from linexp.solve.moments_columns import Columns
+from linexp.solve.moments_columns import Columns, zeros
 
 # Concepts multiplied at a time: enough for a product to run at full speed, few enough that half of a symmetric one is
 # left out and that pieces stay small.
@@ -57,8 +57,9 @@ class Sums:
         self.concepts = Columns(concepts, concepts.dtype)
         self.neurons = Columns(neurons, concepts.dtype, _NEURONS_MULTIPLIED)
         n_concepts, n_neurons = concepts.shape[1], neurons.shape[1]
-        self._gram = torch.zeros(n_concepts, n_concepts, dtype=torch.float64, device=concepts.device)
-        self._cross = torch.zeros(n_neurons, n_concepts, dtype=torch.float64, device=concepts.device)
+        self._gram = zeros((n_concepts, n_concepts), torch.float64, concepts.device)
+        self._cross = zeros((n_neurons, n_concepts), torch.float64, concepts.device)
+        self._rooms: list[Tensor] = []  # for products, one for each thread that has worked so far
 
     def add(self, concepts: Float[Tensor, "rows concepts"], neurons: Float[Tensor, "rows neurons"]) -> None:
         """Add a chunk of at most as many rows as the first."""
@@ -87,11 +88,24 @@ class Sums:
         tasks: list[Callable[[], None]] = []
         for start in range(0, n_neurons, _NEURONS_MULTIPLIED):
             strip = slice(start, start + _NEURONS_MULTIPLIED)
-            tasks.append(partial(_add_product, neurons[:, strip], concepts, self._cross[strip]))
+            tasks.append(partial(self._add_product, neurons[:, strip], concepts, self._cross[strip]))
         for start in range(0, n_concepts, STRIP):
             strip = slice(start, start + STRIP)
-            tasks.append(partial(_add_product, concepts[:, strip], concepts[:, start:], self._gram[strip, start:]))
+            tasks.append(partial(self._add_product, concepts[:, strip], concepts[:, start:], self._gram[strip, start:]))
         share(tasks, concepts.device)
+
+    def _add_product(self, left: Tensor, right: Tensor, total: Tensor) -> None:
+        """Add leftᵀ·right to a float64 sum in place; what ``left`` has more columns of are zeros."""
+        room = self._rooms.pop() if self._rooms else zeros((STRIP * self._gram.shape[1],), left.dtype, left.device)
+        product = room[: left.shape[1] * right.shape[1]].view(left.shape[1], right.shape[1])
+        torch.mm(left[:_ROWS_MULTIPLIED].T, right[:_ROWS_MULTIPLIED], out=product)
+        for start in range(_ROWS_MULTIPLIED, len(left), _ROWS_MULTIPLIED):
+            rows = slice(start, start + _ROWS_MULTIPLIED)
+            product.addmm_(left[rows].T, right[rows])
+        for start in range(0, len(total), _ROWS_ADDED):
+            rows = slice(start, start + _ROWS_ADDED)
+            total[rows] += product[rows][: len(total) - start]
+        self._rooms.append(room)
 
     def _add_steps(self) -> None:
         """Add what the means contribute, for many chunks at once: one such sum passes over the whole matrix."""
@@ -103,17 +117,6 @@ class Sums:
         self._cross.addmm_(right.T, left)
         self.concepts.steps.clear()
         self.neurons.steps.clear()
-
-
-def _add_product(left: Tensor, right: Tensor, total: Tensor) -> None:
-    """Add leftᵀ·right to a float64 sum in place; what ``left`` has more columns of are zeros."""
-    product = left[:_ROWS_MULTIPLIED].T @ right[:_ROWS_MULTIPLIED]
-    for start in range(_ROWS_MULTIPLIED, len(left), _ROWS_MULTIPLIED):
-        rows = slice(start, start + _ROWS_MULTIPLIED)
-        product.addmm_(left[rows].T, right[rows])
-    for start in range(0, len(total), _ROWS_ADDED):
-        rows = slice(start, start + _ROWS_ADDED)
-        total[rows] += product[rows][: len(total) - start]
 
 
 @contextmanager

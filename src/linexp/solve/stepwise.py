@@ -13,7 +13,7 @@ Array = NDArray[np.float64]
 Indices = NDArray[np.int64]
 
 # A concept must beat one before it by this share: more than rounding, so that of equal concepts the first is taken.
-_TIE = 1e-9
+_TIE = 1e-6
 # Taken off the training fit for each term, in units of log(concepts) × residual variance / images. The best of many
 # useless concepts gains 2 of them where it was chosen, and loses as much on other images.
 _SEARCH_COST = 3.0
@@ -48,12 +48,14 @@ def search_stepwise(train: Moments, val: Moments, *, max_terms: int = 10, min_ga
     gram, cross = train.gram.numpy(), np.ascontiguousarray(train.cross.numpy().T)
     val_gram, val_cross = val.gram.numpy(), np.ascontiguousarray(val.cross.numpy().T)
     variance, val_variance = train.neuron_variance.numpy(), val.neuron_variance.numpy()
+    scales = gram.diagonal().copy()  # side by side: in the matrix each is a page of memory away from the next
     cost = _SEARCH_COST * np.log(len(gram)) / train.n_images
     val_share = val.n_images / (train.n_images + val.n_images)
 
     def work(part: slice) -> None:
         _search_neurons(
             gram,
+            scales,
             cross[part],
             variance[part],
             val_gram,
@@ -74,6 +76,7 @@ def search_stepwise(train: Moments, val: Moments, *, max_terms: int = 10, min_ga
 @compiled
 def _search_neurons(
     gram: Array,
+    scales: Array,
     cross: Array,
     variance: Array,
     val_gram: Array,
@@ -89,6 +92,7 @@ def _search_neurons(
     for neuron in range(len(cross)):
         val_correlation[neuron] = _search_one(
             gram,
+            scales,
             cross[neuron],
             variance[neuron],
             val_gram,
@@ -105,6 +109,7 @@ def _search_neurons(
 @compiled
 def _search_one(
     gram: Array,
+    scales: Array,
     cross: Array,
     variance: float,
     val_gram: Array,
@@ -118,10 +123,10 @@ def _search_one(
 ) -> float:
     most = len(chosen)
     factor, rotated, trial = np.zeros((most, most)), np.zeros(most), np.zeros(most)
-    rows, slack, left = np.empty((most, len(cross))), cross.copy(), np.diag(gram).copy()
+    rows, slack, left = np.empty((most, len(cross))), cross.copy(), scales.copy()
     best, best_size, best_value, explained = 0.0, 0, np.nan, 0.0
     for n_terms in range(most):
-        concept = choose_next(gram, slack, left)
+        concept = choose_next(scales, slack, left)
         if concept < 0 or not grow(gram, cross, chosen, n_terms, factor, rotated, concept):
             break
         chosen[n_terms] = concept
@@ -138,16 +143,16 @@ def _search_one(
 
 
 @compiled
-def choose_next(gram: Array, slack: Array, left: Array) -> int:
+def choose_next(scales: Array, slack: Array, left: Array) -> int:
     """Return the concept that would reduce the squared error most, the first of equals; -1 if none would.
 
-    ``slack`` is the covariance of each concept with what is left of the neuron, ``left`` the variance of what the
-    terms so far leave of the concept.
+    ``scales`` are the variances of the concepts and ``left`` what the terms so far leave of them, ``slack`` is the
+    covariance of each concept with what is left of the neuron.
     """
     best = -1
     most = 0.0
     for concept in range(len(slack)):
-        if left[concept] > COLLINEAR * gram[concept, concept]:
+        if left[concept] > COLLINEAR * scales[concept]:
             gain = slack[concept] * slack[concept] / left[concept]
             if gain > most * (1 + _TIE):
                 best = concept

@@ -17,7 +17,7 @@ Indices = NDArray[np.int64]
 _NOISE_TO_SIGNAL = (0.01, 0.3, 2.0, 6.0, 20.0)
 # A swap must explain this share more of the reference than doing nothing, or than a swap before it: more than
 # rounding, so that no swap is undone and of equal concepts the first is taken.
-_SMALLEST_SWAP = 1e-9
+_SMALLEST_SWAP = 1e-6
 
 
 def search_swaps(train: Moments, val: Moments, *, max_terms: int = 10, min_gain: float = 0.02) -> Solution:
@@ -56,14 +56,14 @@ def search_swaps(train: Moments, val: Moments, *, max_terms: int = 10, min_gain:
     all_gram = together.gram.numpy() / scale / scale[:, None]
     all_cross = together.cross.numpy() / scale[:, None]
     targets, spread, ceiling = _fit_reference(all_gram, all_cross, together.neuron_variance.numpy(), together.n_images)
-    target = np.ascontiguousarray(targets.T)
+    target, scales = np.ascontiguousarray(targets.T), all_gram.diagonal().copy()
     gram, cross = train.gram.numpy(), np.ascontiguousarray(train.cross.numpy().T)
     val_gram, val_cross = val.gram.numpy(), np.ascontiguousarray(val.cross.numpy().T)
     val_variance = val.neuron_variance.numpy()
 
     def work(part: slice) -> None:
         wanted = np.full(solution.concepts[part].shape, -1)
-        _choose_terms(all_gram, target[part], spread[part], ceiling[part], min_gain, wanted)
+        _choose_terms(all_gram, scales, target[part], spread[part], ceiling[part], min_gain, wanted)
         refit_neurons(
             gram,
             cross[part],
@@ -104,29 +104,31 @@ def _fit_reference(gram: Array, cross: Array, variance: Array, n_images: int) ->
 
 
 @compiled
-def _choose_terms(gram: Array, target: Array, spread: Array, ceiling: Array, min_gain: float, wanted: Indices) -> None:
+def _choose_terms(
+    gram: Array, scales: Array, target: Array, spread: Array, ceiling: Array, min_gain: float, wanted: Indices
+) -> None:
     for neuron in range(len(target)):
         if ceiling[neuron] > 0.0:
-            _choose_for_one(gram, target[neuron], spread[neuron], ceiling[neuron], min_gain, wanted[neuron])
+            _choose_for_one(gram, scales, target[neuron], spread[neuron], ceiling[neuron], min_gain, wanted[neuron])
 
 
 @compiled
 def _choose_for_one(
-    gram: Array, target: Array, spread: float, ceiling: float, min_gain: float, wanted: Indices
+    gram: Array, scales: Array, target: Array, spread: float, ceiling: float, min_gain: float, wanted: Indices
 ) -> None:
     most = len(wanted)
     chosen, along = np.full(most, -1), np.zeros(most)
-    rows, slack, left = np.empty((most, len(target))), target.copy(), np.diag(gram).copy()
+    rows, slack, left = np.empty((most, len(target))), target.copy(), scales.copy()
     best = 0.0
     for n_terms in range(1, most + 1):
         if ceiling - min_gain * n_terms <= best:  # no larger size can be worth its price
             break
-        concept = choose_next(gram, slack, left)
+        concept = choose_next(scales, slack, left)
         if concept < 0:
             break
         chosen[n_terms - 1] = concept
         along[n_terms - 1] = add_concept(gram, concept, n_terms - 1, rows, slack, left)
-        _swap_terms(gram, target, spread, chosen[:n_terms], rows, along, slack, left)
+        _swap_terms(gram, scales, target, spread, chosen[:n_terms], rows, along, slack, left)
         explained = 0.0
         for place in range(n_terms):
             explained += along[place] * along[place]
@@ -138,25 +140,32 @@ def _choose_for_one(
 
 @compiled
 def _swap_terms(
-    gram: Array, target: Array, spread: float, chosen: Indices, rows: Array, along: Array, slack: Array, left: Array
+    gram: Array,
+    scales: Array,
+    target: Array,
+    spread: float,
+    chosen: Indices,
+    rows: Array,
+    along: Array,
+    slack: Array,
+    left: Array,
 ) -> None:
     """Replace one term by another concept, the best such pair each time, as long as that explains more."""
     n_terms = len(chosen)
     for _ in range(100 if n_terms > 1 else 0):
-        place, concept = _best_swap(gram, spread, chosen, rows, along, slack, left)
+        place, concept = _best_swap(scales, spread, chosen, rows, along, slack, left)
         if place < 0:
             return
         chosen[place] = concept
         slack[:] = target
-        for other in range(len(left)):
-            left[other] = gram[other, other]
+        left[:] = scales
         for term in range(n_terms):
             along[term] = add_concept(gram, chosen[term], term, rows, slack, left)
 
 
 @compiled
 def _best_swap(
-    gram: Array, spread: float, chosen: Indices, rows: Array, along: Array, slack: Array, left: Array
+    scales: Array, spread: float, chosen: Indices, rows: Array, along: Array, slack: Array, left: Array
 ) -> tuple[int, int]:
     """Return the term to drop and the concept to take; -1, -1 if no pair explains more than the terms there are."""
     inverse = _invert_factor(chosen, rows)
@@ -175,7 +184,7 @@ def _best_swap(
         loss = weight * weight / precision
         for concept in range(len(shared)):
             variance = left[concept] + shared[concept] * shared[concept] / precision
-            if variance > COLLINEAR * gram[concept, concept]:
+            if variance > COLLINEAR * scales[concept]:
                 pull = slack[concept] + shared[concept] * weight / precision
                 gain = pull * pull / variance - loss
                 if gain > most + _SMALLEST_SWAP * spread:

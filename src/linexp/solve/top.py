@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from linexp.solve.least_squares import Solution, refit_neurons
+from linexp.solve.least_squares import Solution, fit_terms
 from linexp.solve.moments import Moments
 
 
@@ -25,21 +25,7 @@ def search_top(train: Moments, val: Moments, guide: NDArray[np.float64], *, max_
     ----------
     Paper, Appendix B.4 and Table 8 ("no greedy search").
     """
-    n_concepts, n_neurons = guide.shape
-    most = min(max_terms, n_concepts)
-    solution = Solution(np.full((n_neurons, most), -1), np.zeros((n_neurons, most)), np.full(n_neurons, np.nan))
     signed = np.where(guide != 0, guide, -np.inf)
-    ranked = np.argsort(-signed, axis=0, kind="stable")[:most]
+    ranked = np.argsort(-signed, axis=0, kind="stable")[: min(max_terms, len(guide))]
     wanted = np.where(np.take_along_axis(guide, ranked, 0) != 0, ranked, -1)
-    refit_neurons(
-        train.gram.numpy(),
-        np.ascontiguousarray(train.cross.numpy().T),
-        val.gram.numpy(),
-        np.ascontiguousarray(val.cross.numpy().T),
-        val.neuron_variance.numpy(),
-        np.ascontiguousarray(wanted.T),
-        solution.concepts,
-        solution.weights,
-        solution.val_correlation,
-    )
-    return solution
+    return fit_terms(train, val, wanted.T)

@@ -1,0 +1,131 @@
+"""What ``linexp score`` prints of several methods: one table of all, and the differences, neuron by neuron."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from linexp.explanation import Explanations
+from linexp.matrix import ActivationMatrix
+from linexp.report.tables import Cell, Measured, Table, print_table, write_tables
+from linexp.score import FAILING, Origin, Scores, compare_scores, is_constant
+
+# In the files, but too wide for the terminal.
+_DETAILS = ("simulator", "images", "part", "n_images")
+
+
+@dataclass(frozen=True, eq=False)
+class Scored:
+    """Explanations, what their neurons did on the images scored on, and the scores by each metric."""
+
+    explanations: Explanations
+    recorded: ActivationMatrix
+    scores: tuple[Scores, ...]
+
+    @property
+    def origin(self) -> Origin:
+        """Where the scores are from; the same for all metrics."""
+        return self.scores[0].origin or Origin()
+
+    def only(self, neurons: Sequence[int]) -> Scored:
+        """Return what is known of some neurons."""
+        scores = tuple(scores.only(neurons) for scores in self.scores)
+        return Scored(self.explanations.only(neurons), self.recorded.select(neurons), scores)
+
+
+def print_tables(found: Sequence[Scored], path: Path | None) -> None:
+    """Print the table of all methods and their differences; with a path, write them too (see ``write_tables``).
+
+    Methods of the same neurons on the same images are compared on the neurons that all of them explain.
+    """
+    whole = _same_neurons(found)
+    groups = [_on_shared_neurons(group) for group in whole]
+    tables = {"": _table(groups)}
+    differences = [row for group in groups for row in _differences(group)]
+    if differences:
+        title = "Differences of scores, paired by neuron, with 95 % confidence intervals over neurons"
+        columns = ("layer", "first", "second", "metric", "difference", "from", "to", "neurons")
+        tables["-differences"] = Table(columns, tuple(differences), title)
+    for table in tables.values():
+        print_table(table.without(_DETAILS))
+    for before, after in zip(itertools.chain(*whole), itertools.chain(*groups), strict=True):
+        if len(after.explanations) < len(before.explanations):
+            counts = f"{len(after.explanations):,} of its {len(before.explanations):,} neurons"
+            print(f"{before.origin.method}: {counts}, those that all methods explain")
+    for metric in found[0].scores:
+        failed = FAILING.get(metric.metric.split("@")[0])
+        if failed is not None:
+            print(f"{metric.metric} {failed}: better not to choose by it.")
+    if path is not None:
+        print(f"  written to {', '.join(map(str, write_tables(path, tables)))}")
+
+
+def _same_neurons(found: Sequence[Scored]) -> list[list[Scored]]:
+    """Put together what is about the same neurons on the same images, in the order of first occurrence."""
+    groups: list[list[Scored]] = []
+    for scored in found:
+        group = next((group for group in groups if _are_same(group[0].recorded, scored.recorded)), None)
+        if group is None:
+            groups.append([scored])
+        else:
+            group.append(scored)
+    return groups
+
+
+def _are_same(first: ActivationMatrix, second: ActivationMatrix) -> bool:
+    """Say whether two recordings agree on the neurons that are in both; names alone do not make neurons the same."""
+    if (first.layer, first.images, first.n_images) != (second.layer, second.images, second.n_images):
+        return False
+    shared = sorted(set(first.neurons) & set(second.neurons))
+    return bool(shared) and torch.equal(first.select(shared).values, second.select(shared).values)
+
+
+def _on_shared_neurons(group: Sequence[Scored]) -> list[Scored]:
+    if len(group) == 1:
+        return list(group)
+    shared = set.intersection(*(set(scored.explanations.neurons) for scored in group))
+    if not shared:
+        return list(group)
+    return [scored.only([neuron for neuron in group[0].explanations.neurons if neuron in shared]) for scored in group]
+
+
+def _table(groups: Sequence[Sequence[Scored]]) -> Table:
+    columns = ("method", "layer", "neurons", "terms", "val corr.", "dead", "no score", *_DETAILS)
+    metrics = tuple(scores.metric for scores in groups[0][0].scores)
+    rows = tuple(_row(scored) for group in groups for scored in group)
+    return Table((*columns, *metrics), rows, "Mean scores ± standard errors over neurons")
+
+
+def _row(scored: Scored) -> tuple[Cell, ...]:
+    """Return a line of the table; dead neurons are those whose recorded activation is the same on every image."""
+    explanations, origin, first = scored.explanations, scored.origin, scored.scores[0]
+    recorded = scored.recorded.select(explanations.neurons)
+    n_dead = int(is_constant(recorded.values).sum())
+    return (
+        origin.method,
+        recorded.layer,
+        len(explanations),
+        round(explanations.mean_terms, 4),
+        explanations.mean_val_correlation,
+        n_dead,
+        first.n_undefined - n_dead,
+        *(origin.simulator, origin.images[:12], origin.part, first.n_images),
+        *(Measured(scores.mean, scores.sem) for scores in scored.scores),
+    )
+
+
+def _differences(group: Sequence[Scored]) -> list[tuple[Cell, ...]]:
+    rows: list[tuple[Cell, ...]] = []
+    for first, second in itertools.combinations(group, 2):
+        if first.origin.simulator != second.origin.simulator:
+            continue  # a stricter judge would pass for a worse method
+        for one, other in zip(first.scores, second.scores, strict=True):
+            found = compare_scores(one, other)
+            names = (scored.origin.method for scored in (first, second))
+            mean = Measured(found.mean, found.sem)
+            rows.append((first.recorded.layer, *names, found.metric, mean, found.low, found.high, found.n_neurons))
+    return rows

@@ -1,0 +1,74 @@
+"""What all scorers of simulated against recorded activations share: alignment, blocks of neurons, what is undefined."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from linexp._checks import DifferentImagesError, check_same_images
+from linexp.matrix import ActivationMatrix
+from linexp.score.base import Scores
+
+# Bounds the memory for copies of a block, whatever the number of images.
+_NUMBERS_PER_BLOCK, _NEURONS_PER_BLOCK = 1 << 21, 256
+
+Measure = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
+"""Simulated and recorded activations [rows, neurons], none of them constant → scores and errors [neurons]."""
+
+
+def score_in_blocks(
+    simulated: ActivationMatrix,
+    recorded: ActivationMatrix,
+    rows: Sequence[int] | Int[Tensor, " rows"],
+    metric: str,
+    measure: Measure,
+) -> Scores:
+    """Score every simulated neuron, some at a time; undefined where either side is constant over ``rows``.
+
+    Raises
+    ------
+    DifferentImagesError
+        The two matrices are of different images, or a row is not among them.
+    ValueError
+        A simulated neuron was not recorded, or there are fewer than two rows.
+    """
+    check_same_images(simulated.images, recorded.images, simulated.n_images, recorded.n_images)
+    chosen = _check_rows(rows, recorded.n_images)
+    recorded = recorded.select(simulated.neurons)
+    size = max(1, min(_NEURONS_PER_BLOCK, _NUMBERS_PER_BLOCK // len(chosen)))
+    blocks = [slice(start, start + size) for start in range(0, simulated.n_neurons, size)]
+    pieces = [
+        _measure_what_varies(simulated.values[chosen, block], recorded.values[chosen, block], measure)
+        for block in blocks
+    ]
+    values, errors = (torch.cat(side) for side in zip(*pieces, strict=True))
+    return Scores(values, simulated.neurons, metric, len(chosen), errors)
+
+
+def is_constant(values: Float[Tensor, "rows neurons"]) -> Tensor:
+    """Say of each neuron whether it has the same value in all rows."""
+    return (values == values[0]).all(0)
+
+
+def _measure_what_varies(simulated: Tensor, recorded: Tensor, measure: Measure) -> tuple[Tensor, Tensor]:
+    varies = ~(is_constant(simulated) | is_constant(recorded))
+    found = torch.full((2, len(varies)), torch.nan, dtype=torch.float64)
+    if bool(varies.any()):
+        found[:, varies] = torch.stack(measure(simulated[:, varies], recorded[:, varies]))
+    return found[0], found[1]
+
+
+def _check_rows(rows: Sequence[int] | Tensor, n_images: int) -> Tensor:
+    chosen = torch.as_tensor(rows).to(torch.int64).flatten()
+    if len(chosen) < 2:
+        raise ValueError(f"There are {len(chosen)} images to score on. A score needs at least two.")
+    outside = chosen[(chosen < 0) | (chosen >= n_images)]
+    if len(outside):
+        raise DifferentImagesError(
+            f"Image {int(outside[0])} is to be scored on, but the images are 0 to {n_images - 1}. "
+            "Take the rows from the split of these images."
+        )
+    return chosen

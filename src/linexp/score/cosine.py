@@ -1,0 +1,63 @@
+"""Cosine scoring: like correlation, but the level of the activations counts too."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from linexp.matrix import ActivationMatrix
+from linexp.score.base import Scores
+from linexp.score.blocks import score_in_blocks
+from linexp.score.leave_out import add_rows, score_sums
+
+
+@dataclass(frozen=True)
+class CosineScorer:
+    """Cosine between simulated and recorded activations over images, from -1 to 1; higher is better.
+
+    Nothing is subtracted, so of two activations that are never negative the cosine is never negative either, and the
+    bias of the explanation plays a part. Passes both sanity checks (``check_metric``).
+
+    References
+    ----------
+    Oikarinen, Yan & Weng, Evaluating Neuron Explanations: A Unified Framework with Sanity Checks, ICML 2025.
+    """
+
+    bounds: ClassVar[tuple[float, float]] = (-1.0, 1.0)
+
+    def score(
+        self,
+        simulated: ActivationMatrix,
+        recorded: ActivationMatrix,
+        rows: Sequence[int] | Int[Tensor, " rows"],
+    ) -> Scores:
+        """Compare each simulated neuron with its recorded activations.
+
+        Parameters, errors and what is undefined are those of ``CorrelationScorer.score``.
+        """
+        return score_in_blocks(simulated, recorded, rows, "cosine", _score_neurons)
+
+
+def _score_neurons(
+    simulated: Float[Tensor, "rows neurons"], recorded: Float[Tensor, "rows neurons"]
+) -> tuple[Float[Tensor, " neurons"], Float[Tensor, " neurons"]]:
+    return score_sums(_scale(simulated), _scale(recorded), _sums, _cosine)
+
+
+def _scale(side: Tensor) -> Tensor:
+    """Make the largest value 1, so that squares of tiny activations do not underflow."""
+    return side.to(torch.float64) / side.abs().amax(0)
+
+
+def _sums(simulated: Tensor, recorded: Tensor) -> Float[Tensor, "3 neurons"]:
+    products = simulated * recorded, simulated.square(), recorded.square()
+    return torch.stack([add_rows(product) for product in products])
+
+
+def _cosine(sums: Float[Tensor, "3 neurons"]) -> Float[Tensor, " neurons"]:
+    return (sums[0] / sums[1:].sqrt().prod(0)).clamp(-1, 1)

@@ -1,0 +1,84 @@
+"""Scores as they stand in files: the paper's published ones, beside the explanations, and our own."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+import re
+from pathlib import Path
+
+import torch
+
+from linexp.score.base import Origin, Scores
+
+# The authors' column → our metric.
+_COLUMN = re.compile(r"sim (?P<metric>.+)")
+
+
+def read_scores(path: str | Path) -> tuple[Scores, ...]:
+    """Read the scores in a CSV file: the columns ``sim …`` of the authors' files, or a file that linexp score wrote.
+
+    Parameters
+    ----------
+    path
+        A file with the columns ``unit`` and, say, ``sim correlation`` and ``sim ablation(optim)``; or ours, with
+        ``neuron``, a metric and its error.
+
+    Returns
+    -------
+    tuple of Scores
+        One for each column of scores, in the order of the file; none for a file of explanations alone. What is empty
+        or "nan" is undefined. On how many images is not in the authors' files, and given as 0.
+
+    Raises
+    ------
+    FileNotFoundError
+        There is no such file.
+    ValueError
+        There is no column ``neuron`` or ``unit``, or a cell makes no sense; the message names line and column.
+    """
+    path = Path(path)
+    try:
+        text = path.read_bytes().decode("utf-8-sig")
+    except FileNotFoundError:
+        raise FileNotFoundError(f"There is no file '{path}'. Give the path of a CSV file with scores.") from None
+    lines = [cells for cells in csv.reader(io.StringIO(text, newline="")) if cells]
+    header = [column.strip() for column in lines[0]] if lines else []
+    by = next((column for column in ("neuron", "unit") if column in header), None)
+    if by is None:
+        raise ValueError(f"The file '{path}' has no column 'neuron' or 'unit'. Give a CSV file with one.")
+    ours = header[1] if len(header) > 2 and header[0] == "neuron" and header[2] == f"{header[1]}_error" else None
+    found = {column: match["metric"] for column in header if (match := _COLUMN.fullmatch(column))}
+    columns = {ours: ours} if ours else found
+    numbers = {column: _numbers(path, header, lines[1:], column) for column in (by, *columns)}
+    neurons = tuple(int(number) for number in numbers[by].tolist())
+    if not ours:
+        return tuple(Scores(numbers[column], neurons, metric, 0) for column, metric in columns.items())
+    errors = _numbers(path, header, lines[1:], f"{ours}_error")
+    names = dict(zip(header, lines[1], strict=False)) if len(lines) > 1 else {}
+    origin = Origin(*(names.get(name, "") for name in ("method", "simulator", "images", "part")))
+    return (Scores(numbers[ours], neurons, ours, int(names.get("n_images") or 0), errors, origin),)
+
+
+def _numbers(path: Path, header: list[str], lines: list[list[str]], column: str) -> torch.Tensor:
+    place, values = header.index(column), list[float]()
+    for number, cells in enumerate(lines, start=2):
+        try:
+            values.append(float(cells[place] or math.nan))
+        except (ValueError, IndexError):
+            cell = cells[place] if place < len(cells) else ""
+            raise ValueError(
+                f"Row {number} of '{path}': {column} is {cell!r}, not a number. Correct it, or write the file anew."
+            ) from None
+    return torch.tensor(values, dtype=torch.float64)
+
+
+def published_sem(scores: Scores) -> float:
+    """Return the standard error of the mean as the paper's tables have it: with divisor n for ablation scores.
+
+    Everywhere else in linexp, and in the paper for correlations, the divisor is n - 1.
+    """
+    n_defined = len(scores.defined)
+    is_ablation = scores.metric.startswith("ablation")
+    return scores.sem * math.sqrt(1 - 1 / n_defined) if is_ablation and n_defined > 1 else scores.sem

@@ -1,0 +1,98 @@
+"""A process that records into a store and can be told to die or to run into trouble: ``python -m tests.store_worker``.
+
+Run by test_shards_faults.py and benchmarks/kill.py. Every batch that goes through the network is noted in a file.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import resource
+import signal
+import sys
+import time
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+import linexp as le
+from linexp.recording.run import Run
+
+N_IMAGES, SHARD = 1500, 512
+
+
+def network() -> nn.Module:
+    torch.manual_seed(0)
+    parts = [nn.Conv2d(3, 8, 3, padding=1, bias=False), nn.BatchNorm2d(8), nn.ReLU(), nn.Conv2d(8, 16, 3, stride=2)]
+    return nn.Sequential(*parts)
+
+
+def inputs(n_images: int = N_IMAGES) -> Tensor:
+    return torch.randn(n_images, 3, 8, 8, generator=torch.Generator().manual_seed(1))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("store", type=Path)
+    parser.add_argument("--log", type=Path)
+    parser.add_argument("--out", type=Path)
+    parser.add_argument("--images", type=int, default=N_IMAGES)
+    parser.add_argument("--die-at-image", type=int)
+    parser.add_argument("--die-while-writing", type=int, metavar="SHARD")
+    parser.add_argument("--largest-file", type=int, metavar="BYTES")
+    parser.add_argument("--seconds-per-batch", type=float, default=0.0)
+    work(parser.parse_args())
+
+
+def work(arguments: argparse.Namespace) -> None:
+    torch.set_num_threads(1)
+    if arguments.largest_file is not None:
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (arguments.largest_file, arguments.largest_file))
+    if arguments.die_while_writing is not None:
+        _die_while_writing(arguments.die_while_writing)
+    _watch(arguments.log, arguments.die_at_image, arguments.seconds_per_batch)
+    store = le.Store(arguments.store, tell=lambda line: print(line, flush=True))
+    try:
+        values = le.record(network(), "3", inputs(arguments.images), store=store, show_progress=False).values
+    except OSError as error:
+        sys.exit(str(error))
+    if arguments.out is not None:
+        arguments.out.write_bytes(values.numpy().tobytes())
+
+
+def _watch(log: Path | None, last: int | None, seconds: float) -> None:
+    """Note every batch before it goes through the network, and perhaps die there."""
+    forward = Run._forward
+    handle = None if log is None else os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    n_seen = 0
+
+    def watched(run: Run, model: nn.Module, batch: Tensor) -> dict[str, Tensor]:
+        nonlocal n_seen
+        n_seen += len(batch)
+        if last is not None and n_seen >= last:
+            os.kill(os.getpid(), signal.SIGKILL)
+        if handle is not None:
+            os.write(handle, b"%d\n" % len(batch))
+        time.sleep(seconds)
+        return forward(run, model, batch)
+
+    Run._forward = watched
+
+
+def _die_while_writing(shard: int) -> None:
+    """Die with a shard's file half written."""
+    from linexp.shards import entry
+
+    def half(path: Path, content: bytes) -> None:
+        if path.name.startswith(f"{shard:05}-"):
+            path.with_name(f".{path.name}.{os.getpid()}.part").write_bytes(content[: len(content) // 2])
+            os.kill(os.getpid(), signal.SIGKILL)
+        whole(path, content)
+
+    whole, entry.write_atomically = entry.write_atomically, half
+
+
+if __name__ == "__main__":
+    main()
