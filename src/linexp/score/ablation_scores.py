@@ -61,6 +61,7 @@ class AblationScores(Scores):
         super().to_csv(path)
         lines = list(csv.reader(Path(path).read_text(encoding="utf-8", errors="surrogateescape").splitlines()))
         lines[0] += [f"{self.metric}_norm", f"{self.metric}_val", "c", "d"]
-        for line, numbers in zip(lines[1:], zip(*(getattr(self, name).tolist() for name in _COLUMNS)), strict=True):
+        columns = [getattr(self, name).tolist() for name in _COLUMNS]
+        for line, *numbers in zip(lines[1:], *columns, strict=True):
             line += ["" if math.isnan(number) else repr(number) for number in numbers]
         Path(path).write_bytes(csv_text(lines).encode(errors="surrogateescape"))
