@@ -381,3 +381,18 @@ def test_the_model_comes_back_also_after_an_error():
     assert model.training
     assert not any("forward" in module.__dict__ for module in model.modules())
     assert isinstance(model, SmallResNet)
+
+
+def test_what_says_nothing_scores_with_optim_by_its_constant_alone():
+    """The mean is not the constant that does least harm: docs/ablation.md asks to score this control."""
+    losses, simulated, actual = planted()
+    curves, spread = curves_of(losses, actual), actual.std(0)
+    nothing = torch.zeros_like(simulated)
+    c, d = fit_optim(curves, nothing, fit_norm(nothing, actual), spread)
+    mean = actual.mean(0)
+    assert c.tolist() == [0] * 6
+    by_mean, by_constant = (curves.total(value.expand_as(actual)) for value in (mean, d))
+    assert bool((by_constant <= by_mean).all())
+    assert bool((by_constant < 0.98 * by_mean).any())
+    for shift in torch.linspace(-1.5, 1.5, 301).tolist():
+        assert bool((by_constant <= 1.001 * curves.total((mean + shift * spread).expand_as(actual))).all())
