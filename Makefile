@@ -10,6 +10,7 @@ demo: .venv/installed-demo
 	$(BIN)/linexp demo --out linexp-demo
 
 test: lint
+	sh tools/install_browser.sh || true
 	$(BIN)/python -m pytest
 
 lint: .venv/installed-dev
@@ -20,6 +21,7 @@ lint: .venv/installed-dev
 bench: .venv/installed-dev
 	$(BIN)/python benchmarks/explaining_speed.py
 	$(BIN)/python benchmarks/recording_speed.py
+	$(BIN)/python benchmarks/report_page.py
 
 clean:
 	rm -rf .venv linexp-demo

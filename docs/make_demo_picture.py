@@ -28,7 +28,7 @@ def main() -> None:
         (shown[0], run(shown[0].split())),
     ):
         console.print(Text(f"$ {command}", style="bold green"))
-        console.print(Text.from_ansi(printed))
+        console.print(Text.from_ansi(re.sub(r"file://\S*(?=/linexp-demo/)", "file:///…", printed)))
     console.save_svg(str(PICTURE), title="linexp")
     print(PICTURE)
 

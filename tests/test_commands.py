@@ -12,7 +12,16 @@ import pytest
 
 import linexp as le
 from linexp import commands
-from linexp.commands import ExplainOptions, ScoreOptions, run_explain, run_layers, run_score, run_show
+from linexp.commands import (
+    ExplainOptions,
+    ReportOptions,
+    ScoreOptions,
+    run_explain,
+    run_layers,
+    run_report,
+    run_score,
+    run_show,
+)
 from linexp.store import load_explanations, load_run, save_explanations
 from tests.colour_world import draw_pictures, make_world
 
@@ -186,7 +195,7 @@ def test_show_a_neuron(options: ExplainOptions, capsys: pytest.CaptureFixture[st
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].startswith("neuron 2 ≈ 0.7")
     assert lines[0].endswith("   (val 1.00)")
-    assert re.fullmatch(r" +0\.7\d ± \S+ +blue  \(chosen again 83%\)", lines[1])
+    assert re.fullmatch(r" +0\.7\d ± \S+  █{20}  blue  \(chosen again 83%\)", lines[1])
     assert lines[2] == "layer stem, test correlation 1.00 ± 0.00 on 12 images"
     assert lines[3].startswith("activation 0.0")
     assert (lines[4], lines[10]) == ("highest on", "lowest on")
@@ -338,3 +347,31 @@ def test_a_broken_picture_is_left_out_if_asked_for(options: ExplainOptions, tmp_
     assert str(broken) not in run.image_names
     assert run.split.test.max() < 59
     assert weights_of(load_explanations(options.out)[2]) == pytest.approx({"blue": 0.8}, abs=0.02)
+
+
+def test_a_report_of_result_folders(tmp_path: Path, options: ExplainOptions, capsys: pytest.CaptureFixture[str]):
+    run_explain(options, le.LinearExplainer())
+    run_score([options.out], ScoreOptions())
+    capsys.readouterr()
+    page = run_report([options.out], ReportOptions(tmp_path / "report"))
+    assert page == tmp_path / "report" / "index.html"
+    assert capsys.readouterr().out.splitlines()[-1] == f"Open it in a browser: {page.resolve().as_uri()}"
+    assert len(list((tmp_path / "report" / "thumbs").iterdir())) > 5
+    assert str(tmp_path) not in page.read_text(encoding="utf-8")
+    # A folder of results is as good as its results.
+    again = run_report([options.out.parent], ReportOptions(tmp_path / "one.html", single_file=True))
+    assert again == tmp_path / "one.html"
+    assert len(again.read_bytes()) > len(page.read_bytes()) + 1000
+
+
+def test_a_report_without_its_pictures(tmp_path: Path, options: ExplainOptions):
+    draw_pictures(tmp_path / "pictures")
+    run_explain(replace(options, images=tmp_path / "pictures"), le.LinearExplainer())
+    (tmp_path / "pictures").rename(tmp_path / "moved")
+    with pytest.warns(UserWarning, match=r"There are no pictures in .* The report of 'out' has no pictures\."):
+        run_report([options.out], ReportOptions(tmp_path / "bare"))
+    assert not (tmp_path / "bare" / "thumbs").exists()
+    run_report([options.out], ReportOptions(tmp_path / "report", images=tmp_path / "moved"))
+    assert (tmp_path / "report" / "thumbs").exists()
+    with pytest.raises(FileNotFoundError, match="There are no pictures in"):
+        run_report([options.out], ReportOptions(tmp_path / "report", images=tmp_path / "nowhere"))

@@ -16,6 +16,7 @@ from PIL import Image
 from torch import Tensor, nn
 
 import linexp as le
+from linexp.images import content_fingerprint
 from linexp.models.base import PhotoTransform, VisionModel
 from linexp.recording.run import Run
 from linexp.shards import UnknownContentError, code
@@ -446,3 +447,10 @@ def test_a_shape_that_changes_is_said_after_a_restart_too(store: le.Store):
         with pytest.raises(ValueError, match="gave 1 neurons on the first images and 2 on image 600"):
             le.record(Growing(), "last", inputs, store=store, show_progress=False)
     assert [path.name[:5] for path in shards_of(store)] == ["00000"]
+
+
+def test_a_part_of_a_collection_is_known_like_the_whole():
+    whole = OwnImages([5, 6, 7, 8])
+    assert content_fingerprint(le.ImageSubset(whole, [2, 0])) == content_fingerprint(OwnImages([7, 5]))
+    some = pictures()
+    assert content_fingerprint(le.ImageSubset(some, [2, 0])) == content_fingerprint(le.ImageArray(some.values[[2, 0]]))

@@ -141,6 +141,8 @@ def own_module(path: Path, text: str) -> ModuleType:
 
 
 CODE = """
+import functools
+
 SIZE = 3
 
 def half(value):
@@ -150,13 +152,17 @@ def transform(value):
     '''Words.'''
     return half(value) * SIZE
 
+@functools.lru_cache
+def cached(value):
+    return half(value)
+
 class Transform:
     def __call__(self, value):
         return transform(value)
 """
 
 
-@pytest.mark.parametrize("name", ["transform", "Transform"])
+@pytest.mark.parametrize("name", ["transform", "Transform", "cached"])
 @pytest.mark.parametrize(
     ("before", "after", "is_same"),
     [
@@ -174,7 +180,7 @@ def test_own_code_counts_by_what_it_does(tmp_path: Path, name: str, before: str,
     made = [getattr(module, name) for module in (first, second)]
     if name == "Transform":
         made = [one() for one in made]
-    assert same(*made) == is_same
+    assert same(*made) == (is_same or (name == "cached" and "SIZE" in before))  # which it does not read
 
 
 def test_code_of_libraries_counts_by_version():

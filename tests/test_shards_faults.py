@@ -57,7 +57,6 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, bytes], b
 @pytest.mark.parametrize(
     ("death", "n_left"),
     [
-        (("--die-at-image", 30), 0),
         (("--die-while-writing", 0), 0),
         (("--die-at-image", 700), 1),
         (("--die-while-writing", 2), 2),

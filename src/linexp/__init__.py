@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from linexp.models import VisionModel, load_model, to_unit_tensor
     from linexp.planted import Planted, make_planted
     from linexp.recording import LayerInfo, list_layers, record, record_layers
-    from linexp.report import draw_picture_sheet, draw_reliability
+    from linexp.report import Finding, draw_picture_sheet, draw_reliability, read_finding, write_report
     from linexp.score import (
         AblationScorer,
         AblationScores,
@@ -82,6 +82,7 @@ __all__ = [
     "Explanation",
     "Explanations",
     "F1Scorer",
+    "Finding",
     "HuggingFaceImages",
     "ImageArray",
     "ImageFiles",
@@ -117,6 +118,7 @@ __all__ = [
     "load_model",
     "make_planted",
     "measure_reliability",
+    "read_finding",
     "read_vocabulary",
     "record",
     "record_layers",
@@ -124,6 +126,7 @@ __all__ = [
     "skip_broken",
     "superclasses",
     "to_unit_tensor",
+    "write_report",
 ]
 
 _HOMES = {
@@ -159,7 +162,7 @@ _HOMES = {
         ),
         *("Scores", "Difference", "compare_scores", "SanityCheck", "check_metric"),
     ),
-    "linexp.report": ("draw_picture_sheet", "draw_reliability"),
+    "linexp.report": ("Finding", "draw_picture_sheet", "draw_reliability", "read_finding", "write_report"),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 

@@ -7,10 +7,16 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, cast, overload
+from typing import TYPE_CHECKING, Any, Literal, cast, overload
+
+from jaxtyping import Int
+from torch import Tensor
 
 from linexp._checks import check_at_least, check_choice, listing
 from linexp.explanation_csv import OUTCOMES, Cell, Row, read_rows, write_rows
+from linexp.explanation_figures import bars_of, plot_area, plot_ranges
+from linexp.figures import bars_html, table_html
+from linexp.matrix import ActivationMatrix, ConceptMatrix
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -105,6 +111,103 @@ class Explanation:
         # Adding 0.0 turns the −0.0 that −0.004 is rounded to into 0.0.
         val = "" if self.val_correlation is None else f"   (val {round(self.val_correlation, 2) + 0.0:.2f})"
         return f"neuron {self.neuron} ≈ {self.formula}{val.replace('-', '−')}"
+
+    def plot_ranges(
+        self,
+        recorded: ActivationMatrix,
+        images: Any,
+        *,
+        rows: Sequence[int] | Int[Tensor, " rows"] | None = None,
+        n_ranges: int = 8,
+        n_pictures: int = 3,
+        seed: int = 0,
+        axes: Any = None,
+    ) -> Any:
+        """Draw pictures from even ranges of the neuron's activation, the highest on the left.
+
+        Parameters
+        ----------
+        recorded
+            Activations of at least this neuron.
+        images
+            The images behind the rows of ``recorded``: whatever ``record`` takes.
+        rows
+            Images to choose from, normally those of the test split. Default: all.
+        n_ranges
+            Into how many ranges of equal width 0 to the highest activation are divided.
+        n_pictures
+            Pictures of each range at most, drawn by lot.
+        seed
+            Decides the lots.
+        axes
+            matplotlib axes to draw into. Default: new ones.
+
+        Returns
+        -------
+        matplotlib.axes.Axes
+            The axes drawn into.
+
+        Raises
+        ------
+        ValueError
+            The neuron was not recorded, or there is no row.
+        DifferentImagesError
+            ``images`` are not the ones that were recorded.
+
+        References
+        ----------
+        Paper, Figures 4 and 6 to 15.
+        """
+        return plot_ranges(self, recorded, images, rows, n_ranges, n_pictures, seed, axes)
+
+    def plot_area(
+        self,
+        recorded: ActivationMatrix,
+        concepts: ConceptMatrix,
+        *,
+        rows: Sequence[int] | Int[Tensor, " rows"] | None = None,
+        n_ranges: int = 8,
+        axes: Any = None,
+    ) -> Any:
+        """Draw which share of the images in each range of activation has each concept of the explanation.
+
+        Parameters
+        ----------
+        recorded
+            Activations of at least this neuron.
+        concepts
+            Presence of the explanation's concepts in the same images.
+        rows
+            Images to count. Default: all.
+        n_ranges
+            Into how many ranges of equal width 0 to the highest activation are divided.
+        axes
+            matplotlib axes to draw into. Default: new ones.
+
+        Returns
+        -------
+        matplotlib.axes.Axes
+            The axes drawn into.
+
+        Raises
+        ------
+        ValueError
+            The neuron was not recorded, ``concepts`` lacks one of the explanation's, or there is no row.
+        DifferentImagesError
+            The two matrices are of different images.
+
+        References
+        ----------
+        Paper, Figure 3.
+        """
+        return plot_area(self, recorded, concepts, rows, n_ranges, axes)
+
+    def _repr_html_(self) -> str:
+        """Return what a notebook shows: the concepts as bars."""
+        if not self.terms:
+            return bars_html(str(self), ())
+        val = "" if self.val_correlation is None else f", val {round(self.val_correlation, 2) + 0.0:.2f}"
+        return bars_html(f"neuron {self.neuron}", bars_of(self), f"bias {format_number(self.bias)}{val}")
 
 
 @dataclass(frozen=True, repr=False)
@@ -218,6 +321,17 @@ class Explanations:
         if len(self) > len(shown):
             shown.append(f"… and {len(self) - len(shown)} more")
         return "\n".join(shown) or "no explanations"
+
+    def _repr_html_(self) -> str:
+        """Return what a notebook shows: a table of the first twenty."""
+        rows = [
+            (str(item.neuron), "" if item.val_correlation is None else f"{item.val_correlation:.2f}", item.formula)
+            if item.terms
+            else (str(item.neuron), "", "no concept predicts it" if item.outcome == "empty" else "not explained: dead")
+            for item in self.items[:20]
+        ]
+        more = f", the first {len(rows)} of them" if len(self) > len(rows) else ""
+        return table_html(f"{self!r}{more}", ("neuron", "val", "explanation"), rows)
 
     def to_frame(self) -> pd.DataFrame:
         """Return a table with one row per neuron: its outcome, its correlation and what its terms are.

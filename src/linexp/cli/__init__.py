@@ -3,6 +3,7 @@
 from linexp.cli.ablate import ablate
 from linexp.cli.app import app, main
 from linexp.cli.explain import explain
+from linexp.cli.report import report
 from linexp.cli.score import calibrate, score, simulate
 from linexp.cli.show import demo, layers, show
 from linexp.cli.store import store_app
@@ -16,6 +17,7 @@ __all__ = [
     "explain",
     "layers",
     "main",
+    "report",
     "score",
     "show",
     "simulate",

@@ -2,6 +2,7 @@
 
 from linexp.commands.calibrate import CalibrateOptions, run_calibrate
 from linexp.commands.explain import ExplainOptions, explain_and_save, run_explain, summary
+from linexp.commands.report import ReportOptions, run_report
 from linexp.commands.score import ScoreOptions, run_score, run_simulate
 from linexp.commands.show import run_layers, run_show
 from linexp.commands.store import run_store_list, run_store_prune, run_store_verify
@@ -10,11 +11,13 @@ from linexp.commands.summarize import run_summarize
 __all__ = [
     "CalibrateOptions",
     "ExplainOptions",
+    "ReportOptions",
     "ScoreOptions",
     "explain_and_save",
     "run_calibrate",
     "run_explain",
     "run_layers",
+    "run_report",
     "run_score",
     "run_show",
     "run_simulate",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 from torch import Tensor
@@ -16,6 +17,8 @@ from linexp.store import load_explanations, load_run
 
 # Images shown at each end of a neuron's range.
 _SHOWN = 5
+# Characters that the bar of the largest weight takes.
+_BAR = 20
 
 
 def run_show(result: Path, neuron: int) -> None:
@@ -42,13 +45,35 @@ def run_show(result: Path, neuron: int) -> None:
 
 
 def _terms(explanation: Explanation) -> list[str]:
-    """Say of each term how far its weight is known and how often it was chosen again, where that was found out."""
+    """Draw each term as a bar, and say how far its weight is known and how often it was chosen again, where it is."""
+    most = max((abs(term.weight) for term in explanation.terms), default=0.0)
+    errors = ["" if term.error is None else f" ± {format_number(term.error)}" for term in explanation.terms]
+    wide = max(map(len, errors), default=0)
     return [
-        f"  {format_number(term.weight):>8} ± {format_number(term.error):<8} {term.concept}"
+        f"  {format_number(term.weight):>8}{error:<{wide}}  {_bar(term.weight, most)}  {term.concept}"
         + ("" if term.kept is None else f"  (chosen again {term.kept:.0%})")
-        for term in explanation.terms
-        if term.error is not None
+        for term, error in zip(explanation.terms, errors, strict=True)
     ]
+
+
+def _bar(weight: float, most: float) -> str:
+    """Draw a weight as a bar in eighths of a character, a negative one in grey; ``most`` has the whole width."""
+    eighths = max(1, round(8 * _BAR * abs(weight) / (most or 1.0)))
+    bar = "█" * (eighths // 8) + " ▏▎▍▌▋▊▉"[eighths % 8].strip()
+    if weight < 0:
+        bar = "░" * max(1, eighths // 8)
+    if not _writes(bar):
+        bar = ("-" if weight < 0 else "#") * max(1, eighths // 8)
+    return f"{bar:<{_BAR}}"
+
+
+def _writes(text: str) -> bool:
+    """Say whether standard output knows the characters."""
+    try:
+        text.encode(getattr(sys.stdout, "encoding", None) or "utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _plus_minus(errors: Tensor | None) -> str:

@@ -14,7 +14,7 @@ from linexp.concepts import Calibration, LabelConcepts, TextConcepts, load_encod
 from linexp.demo.clock import Clock
 from linexp.demo.pictures import draw_pictures, picture_folder
 from linexp.demo.table import DemoResult, print_results
-from linexp.demo.words import emoji_concepts, emoji_words
+from linexp.demo.words import EmojiWords, emoji_concepts, emoji_words
 from linexp.explain import LinearExplainer
 from linexp.explanation import Explanations
 from linexp.images import ImageFiles, Images, ImageSubset
@@ -23,13 +23,14 @@ from linexp.models import load_model
 from linexp.progress import progress_bar
 from linexp.recording import record_layers
 from linexp.recording.memory import reuse_large_buffers
-from linexp.report import draw_picture_sheet
+from linexp.report import Finding, column_of, draw_picture_sheet, write_report
 from linexp.score import CorrelationScorer, Scores
 from linexp.simulation import simulate
 from linexp.split import Split
 from linexp.store import Run, save_explanations, save_run, save_scores
 
 MODEL = "efficientnet_lite0"
+IMAGES = "OpenMoji"  # what the settings of a result call the pictures
 # Name in the output → layer: one block in the middle, and the 1,280 channels the classifier sees.
 LAYERS = {"block 10": "_blocks.10", "head": "_avg_pooling"}
 # Three different networks: one is explained, one finds words, one judges.
@@ -66,7 +67,7 @@ def run_demo(out: Path, n_neurons: int | None = None) -> list[DemoResult]:
     clock = Clock()
     with clock.stage("pictures"):
         words = emoji_words()
-        images = _draw([word.stem for word in words])
+        images = draw_images(words)
         names, table = emoji_concepts(words)
         labels = LabelConcepts(table=table, names=names).describe(images)
     with clock.stage("network"):
@@ -94,7 +95,11 @@ def run_demo(out: Path, n_neurons: int | None = None) -> list[DemoResult]:
             _save(out, case, explanations, scores, images, picture_names, split)
             for case, explanations, scores in zip(cases, explained, judged, strict=True)
         ]
-    print_results(results, len(images), clock)
+    with clock.stage("report"):
+        # What the classifier sees comes first: there is most to look at.
+        findings = [result.finding for result in sorted(results, key=lambda result: result.name != "head")]
+        report = write_report(findings, out / "report", images)
+    print_results(results, len(images), clock, report)
     return results
 
 
@@ -133,20 +138,27 @@ def _save(
     split: Split,
 ) -> DemoResult:
     folder = out / f"{case.name.replace(' ', '-')}-{case.source}"
-    settings = {"model": MODEL, "layer": case.activations.layer, "images": "OpenMoji", "concepts": case.source}
+    settings = {"model": MODEL, "layer": case.activations.layer, "images": IMAGES, "concepts": case.source}
     settings |= {"encoder": EXPLAINER if case.source == "text" else None, "explainer": asdict(case.explainer)}
-    save_run(folder, Run(case.activations, case.concepts, split, picture_names, settings))
+    run = Run(case.activations, case.concepts, split, picture_names, settings)
+    save_run(folder, run)
     save_explanations(folder, explanations)
     scores = CorrelationScorer().score(simulate(explanations, case.concepts), case.activations, split.test)
     save_scores(folder, scores)
-    save_scores(folder, judged, f"scores-by-{SIMULATOR.replace(':', '-')}")
+    judge = SIMULATOR.replace(":", "-")
+    save_scores(folder, judged, f"scores-by-{judge}")
+    finding = Finding(case.source, run, explanations, (column_of(scores), column_of(judged, judge)))
     sheet = draw_picture_sheet(
         explanations, case.activations, images, judged, folder / "sheet.png", rows=split.test.tolist()
     )
-    return DemoResult(case.name, case.source, folder, explanations, scores, judged, sheet, case.concepts.n_concepts)
+    return DemoResult(
+        case.name, case.source, folder, explanations, scores, judged, sheet, case.concepts.n_concepts, finding
+    )
 
 
-def _draw(stems: list[str]) -> ImageFiles:
+def draw_images(words: Sequence[EmojiWords]) -> ImageFiles:
+    """Return the pictures of some words, drawn if they are not yet."""
+    stems = [word.stem for word in words]
     with progress_bar("drawing", len(stems), "pictures") as advance:
         done = 0
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from linexp.demo.clock import Clock
 from linexp.explanation import Explanations
-from linexp.report import best_neurons
+from linexp.report import Finding, best_neurons
 from linexp.score import Scores
 
 
@@ -27,10 +27,11 @@ class DemoResult:
     judged: Scores
     sheet: Path
     n_concepts: int
+    finding: Finding
 
 
-def print_results(results: Sequence[DemoResult], n_images: int, clock: Clock) -> None:
-    """Print the table, the seconds of each stage, the best neurons of the last result, and all folders."""
+def print_results(results: Sequence[DemoResult], n_images: int, clock: Clock, report: Path) -> None:
+    """Print the table, the seconds of each stage, the best neurons of the last result, all folders, and the report."""
     from rich.console import Console
     from rich.table import Table
 
@@ -62,3 +63,4 @@ def print_results(results: Sequence[DemoResult], n_images: int, clock: Clock) ->
     for result in results:
         console.print(f"  {result.folder}")
     console.print(f"Look at one neuron: linexp show {last.folder} {best[0]}")
+    console.print(f"Look at all of them: {report.resolve().as_uri()}")

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 
-from linexp.images.base import Images, content_of_image
+from linexp.images.base import Images, ImageSubset, content_of_image
 from linexp.images.reading import reason_of, unreadable
 from linexp.progress import progress_bar
 
@@ -32,7 +32,8 @@ def content_fingerprint(images: Images, *, show_progress: bool = True) -> str:
         An image cannot be read.
     """
     digest = hashlib.sha256(f"{len(images)} images".encode())
-    is_quick = callable(getattr(images, "content", None))
+    whole = images.images if isinstance(images, ImageSubset) else images
+    is_quick = callable(getattr(whole, "content", None))
     n_threads = min(_MOST_THREADS, os.cpu_count() or 1) if is_quick else 1  # decoding need not bear threads
     one = partial(content_of_image, images)
     show = show_progress and len(images) >= _WORTH_SHOWING

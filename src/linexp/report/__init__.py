@@ -2,7 +2,20 @@
 
 from __future__ import annotations
 
+from linexp.report.columns import Column, column_of, read_columns
+from linexp.report.finding import Finding, read_finding
 from linexp.report.reliability import draw_reliability
 from linexp.report.sheet import best_neurons, draw_picture_sheet
+from linexp.report.writing import write_report
 
-__all__ = ["best_neurons", "draw_picture_sheet", "draw_reliability"]
+__all__ = [
+    "Column",
+    "Finding",
+    "best_neurons",
+    "column_of",
+    "draw_picture_sheet",
+    "draw_reliability",
+    "read_columns",
+    "read_finding",
+    "write_report",
+]

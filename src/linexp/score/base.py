@@ -6,13 +6,15 @@ import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
+import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from linexp.explanation_csv import csv_text
+from linexp.figures import draw_histogram, draw_scatter
 from linexp.matrix import ActivationMatrix
 
 
@@ -120,6 +122,40 @@ class Scores:
         rows = [place[neuron] for neuron in neurons]
         errors = None if self.errors is None else self.errors[rows]
         return replace(self, values=self.values[rows], neurons=tuple(neurons), errors=errors)
+
+    def plot(self, against: Scores | None = None, *, axes: Any = None) -> Any:
+        """Draw how the scores are distributed over neurons, or each against another score of the same neuron.
+
+        Parameters
+        ----------
+        against
+            Scores to draw these against (Figure 5 of the paper: ablation against correlation); neurons that have both
+            are drawn. Default: a histogram of these alone.
+        axes
+            matplotlib axes to draw into. Default: new ones.
+
+        Returns
+        -------
+        matplotlib.axes.Axes
+            The axes drawn into.
+
+        Raises
+        ------
+        ValueError
+            No neuron has both scores.
+        """
+        if against is None:
+            return draw_histogram(self.values.double().numpy(), self.metric, axes)
+        other = dict(zip(against.neurons, against.values.tolist(), strict=True))
+        pairs = [
+            (other[neuron], value)
+            for neuron, value in zip(self.neurons, self.values.tolist(), strict=True)
+            if neuron in other and not math.isnan(other[neuron] + value)
+        ]
+        if not pairs:
+            raise ValueError("No neuron has both scores. Give scores of the same neurons of one layer.")
+        across, up = np.array(pairs).T
+        return draw_scatter(across, up, (against.metric, self.metric), axes)
 
     def to_csv(self, path: str | Path) -> None:
         """Write ``neuron``, the metric's name and its standard error; what is undefined or unknown is left empty.

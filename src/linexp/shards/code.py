@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import sys
-import sysconfig
 from collections.abc import Iterator
 from functools import cache
+from importlib import metadata
 from pathlib import Path
 from types import CodeType, FunctionType, ModuleType
 from typing import Any
@@ -33,8 +33,9 @@ def library(module: str) -> str | None:
         return f"linexp {RESULTS}"
     if top in sys.builtin_module_names or top in sys.stdlib_module_names:
         return f"python {sys.version_info.major}.{sys.version_info.minor}"
-    file = getattr(sys.modules.get(top), "__file__", None)
-    if file is None or not _is_installed(Path(file)):
+    # A package spread over several folders has no file of its own.
+    file = getattr(sys.modules.get(top), "__file__", None) or getattr(sys.modules.get(module), "__file__", None)
+    if file is None or not _is_installed(Path(file), top):
         return None
     return f"{top} {_version(top, Path(file))}"
 
@@ -68,12 +69,15 @@ def _nested(code: CodeType) -> Iterator[CodeType]:
             yield from _nested(constant)
 
 
-def _is_installed(file: Path) -> bool:
-    """Whether a module's file was put there by an installer: its folder then holds the installer's notes."""
-    top = file.parent.parent if file.name == "__init__.py" else file.parent
-    return Path(sysconfig.get_path("stdlib")) == top or next(top.glob("*.dist-info"), None) is not None
+def _is_installed(file: Path, top: str) -> bool:
+    """Whether a package was put there by an installer: beside it lie the installer's notes."""
+    inside = [parent.parent for parent in file.parents if parent.name == top]
+    return next((inside[-1] if inside else file.parent).glob("*.dist-info"), None) is not None
 
 
 def _version(top: str, file: Path) -> str:
     version = getattr(sys.modules[top], "__version__", None)
-    return version if isinstance(version, str) else hashlib.sha256(file.read_bytes()).hexdigest()
+    if isinstance(version, str):
+        return version
+    found = [metadata.version(name) for name in sorted(set(metadata.packages_distributions().get(top, ())))]
+    return " ".join(found) or hashlib.sha256(file.read_bytes()).hexdigest()

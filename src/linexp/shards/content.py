@@ -152,7 +152,8 @@ class _Reader:
                 "run, so that no result that depends on it can be stored. Work without a store, or without that object."
             ) from error
         if isinstance(how, str):
-            return self._all("named", where, strict, library(type(value).__module__), type(value).__qualname__, how)
+            own = getattr(value, "__wrapped__", None)  # what a cache or the like was put around
+            return self._all("named", where, strict, library(type(value).__module__), _name(type(value)), how, own)
         make, arguments, *rest = how
         state, items, pairs = (*rest, None, None, None)[:3]
         return self._all("object", where, strict, make, arguments, state, list(items or ()), dict(pairs or ()))

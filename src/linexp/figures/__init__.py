@@ -1,0 +1,27 @@
+"""Figures of one neuron or of a layer's scores, from plain numbers and names: no explanation is known here."""
+
+from __future__ import annotations
+
+from linexp.figures.area import Area, share_ranges
+from linexp.figures.colours import OKABE_ITO
+from linexp.figures.draw import draw_area, draw_histogram, draw_scatter
+from linexp.figures.markup import Bar, bars_html, table_html
+from linexp.figures.pictures import draw_pictures
+from linexp.figures.ranges import N_RANGES, Ranges, choose_pictures, even_ranges
+
+__all__ = [
+    "N_RANGES",
+    "OKABE_ITO",
+    "Area",
+    "Bar",
+    "Ranges",
+    "bars_html",
+    "choose_pictures",
+    "draw_area",
+    "draw_histogram",
+    "draw_pictures",
+    "draw_scatter",
+    "even_ranges",
+    "share_ranges",
+    "table_html",
+]

@@ -1,0 +1,88 @@
+"""What share of the inputs in each range of activation has each concept of an explanation (Figure 3)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Bool, Float, Int
+
+from linexp.figures.ranges import Ranges
+
+# From this probability on an image counts as one that has the concept, where "inside another" is decided.
+_PRESENT = 0.5
+
+
+@dataclass(frozen=True, eq=False)
+class Area:
+    """Shares that stack to at most 1 in every range.
+
+    Parameters
+    ----------
+    names
+        What each concept's share is called; "other canine" where another of the concepts lies inside canine.
+    shares
+        Share of the images in a range that count for a concept [ranges, terms], from 0 to 1; 0 in an empty range.
+    n_images
+        Number of images in each range.
+    n_below
+        Number of images below the first range; they are in none.
+    """
+
+    names: tuple[str, ...]
+    shares: Float[np.ndarray, "ranges terms"]
+    n_images: Int[np.ndarray, " ranges"]
+    n_below: int
+
+
+def share_ranges(
+    presence: Float[np.ndarray, "images terms"],
+    names: Sequence[str],
+    activations: Float[np.ndarray, " images"],
+    ranges: Ranges,
+) -> Area:
+    """Divide the images of every range among concepts, so that none counts twice.
+
+    An image counts for the innermost of its concepts: one of a husky for husky, not for dog. One with several concepts
+    of which none lies inside another counts for them in equal parts. Where presence is a probability, an outer concept
+    gets what it has beyond the inner ones, and an image whose shares add up to more than 1 is scaled down to 1.
+
+    Parameters
+    ----------
+    presence
+        How much of each concept is in each image, from 0 to 1.
+    names
+        The concepts.
+    activations
+        One number per image.
+    ranges
+        Where to divide.
+    """
+    inside = find_inside(presence)
+    divided = divide(presence, inside)
+    places = ranges.places(activations)
+    shares = np.zeros((ranges.n_ranges, len(names)))
+    counts = np.bincount(places[places >= 0], minlength=ranges.n_ranges)
+    for place in np.flatnonzero(counts):
+        shares[place] = divided[places == place].mean(0)
+    shown = tuple(f"other {name}" if inside[:, term].any() else name for term, name in enumerate(names))
+    return Area(shown, shares, counts, int((places < 0).sum()))
+
+
+def find_inside(presence: Float[np.ndarray, "images terms"]) -> Bool[np.ndarray, "inner outer"]:
+    """Say which concept lies inside which other: all its images have the other too, and others have that as well."""
+    has = (presence >= _PRESENT).astype(np.float64)
+    both, sizes = has.T @ has, has.sum(0)
+    return (both == sizes[:, None]) & (sizes[:, None] > 0) & (sizes[:, None] < sizes[None, :])
+
+
+def divide(
+    presence: Float[np.ndarray, "images terms"], inside: Bool[np.ndarray, "inner outer"]
+) -> Float[np.ndarray, "images terms"]:
+    """Return for each image how much of it counts for each concept; it adds up to 1 at most."""
+    own = presence.astype(np.float64)
+    for outer in np.flatnonzero(inside.any(0)):
+        inner = presence[:, inside[:, outer]].max(1)
+        own[:, outer] = np.maximum(presence[:, outer] - inner, 0.0)
+    return own / np.maximum(own.sum(1, keepdims=True), 1.0)

@@ -1,0 +1,60 @@
+"""Draw pictures from every range of a neuron's activation into matplotlib axes (Figures 4 and 6 to 15)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float
+from PIL import Image
+
+from linexp.figures.colours import INK, MUTED
+from linexp.figures.draw import new_axes
+from linexp.figures.ranges import Ranges
+from linexp.images import Images
+
+_SIDE, _GAP, _CAPTION = 1.0, 0.06, 0.22
+
+
+def draw_pictures(
+    chosen: Sequence[Sequence[int]],
+    images: Images,
+    activations: Float[np.ndarray, " images"],
+    ranges: Ranges,
+    title: str,
+    axes: Any = None,
+) -> Any:
+    """Draw a column of pictures for each range, the highest on the left, each with its activation below."""
+    most = max(map(len, chosen))
+    axes = new_axes(axes, 1.25 * ranges.n_ranges, 0.8 + 1.5 * most)
+    axes.set_title(title.replace("$", r"\$"), loc="left", fontsize=11, color=INK)
+    edges = ranges.edges[::-1]
+    for column, rows in enumerate(chosen):
+        heading = f"{_number(edges[column + 1])} to {_number(edges[column])}"
+        x = column * (_SIDE + _GAP)
+        axes.text(x + _SIDE / 2, -0.08, heading, ha="center", va="bottom", fontsize=8, color=MUTED)
+        for line, row in enumerate(rows):
+            y = line * (_SIDE + _CAPTION)
+            axes.imshow(np.asarray(square(images[row], 128)), extent=(x, x + _SIDE, y + _SIDE, y))
+            caption = _number(float(activations[row]))
+            axes.text(x + _SIDE / 2, y + _SIDE + 0.03, caption, ha="center", va="top", fontsize=8, color=INK)
+    # Last, because drawing a picture moves the limits.
+    width, height = len(chosen) * (_SIDE + _GAP), most * (_SIDE + _CAPTION)
+    axes.set(xlim=(0, width), ylim=(height, -0.3), aspect="equal")
+    axes.axis("off")
+    return axes
+
+
+def square(picture: Image.Image, side: int) -> Image.Image:
+    """Return the middle square of a picture at this size."""
+    width, height = picture.size
+    least = min(width, height)
+    left, top = (width - least) // 2, (height - least) // 2
+    box = (left, top, left + least, top + least)
+    return picture.resize((side, side), Image.Resampling.BILINEAR if least < side else Image.Resampling.LANCZOS, box)
+
+
+def _number(value: float) -> str:
+    plain = value == 0 or 0.01 <= abs(value) < 10_000
+    return (f"{value:.2f}" if plain else f"{value:.1e}").replace("-", "−")

@@ -1,0 +1,123 @@
+"""What a page says about a result before any neuron: how it was made, and the table of scores."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+from linexp.explanation import format_number
+from linexp.matrix import EmbeddedConceptMatrix
+from linexp.report.finding import Finding
+from linexp.report.privacy import as_text, hide_folders
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of the score table; ``cells`` are (mean, standard error, number of neurons) as text, or ``None``."""
+
+    layer: str
+    method: str
+    explained: str
+    empty: str
+    dead: str
+    terms: str
+    cells: tuple[tuple[str, str, str] | None, ...]
+
+
+def titles(layers: Sequence[Sequence[Finding]]) -> list[str]:
+    """Return the title of every score that some method has, each once, in the order first met."""
+    return list(dict.fromkeys(column.title for layer in layers for finding in layer for column in finding.columns))
+
+
+def score_rows(layers: Sequence[Sequence[Finding]]) -> list[Row]:
+    """Return the score table: a line for each layer and method."""
+    wanted = titles(layers)
+    return [_row(finding, wanted) for layer in layers for finding in layer]
+
+
+def subtitle(layers: Sequence[Sequence[Finding]]) -> list[str]:
+    """Return the models and the numbers of images, each once."""
+    models = (_text(layer[0].run.settings.get("model")) for layer in layers)
+    counts = (f"{layer[0].run.activations.n_images:,} images" for layer in layers)
+    return [text for text in dict.fromkeys([*models, *counts]) if text]
+
+
+def layer_facts(layer: Sequence[Finding]) -> list[tuple[str, str]]:
+    """Return what was explained and on which images, as pairs of name and text."""
+    run, settings = layer[0].run, layer[0].run.settings
+    split = run.split
+    folder = _text(settings.get("images"))
+    pictures = f"{run.activations.n_images:,}" + (f" from {Path(folder).name or folder}" if folder else "")
+    facts = [
+        ("Model", _text(settings.get("model"))),
+        ("Weights", _text(settings.get("weights"))),
+        ("Layer", _text(run.activations.layer)),
+        ("Pooling", _text(settings.get("pool"))),
+        ("Images", pictures),
+        ("Split", f"{len(split.train):,} to fit, {len(split.val):,} to choose terms, {len(split.test):,} to score"),
+        ("Split's seed", _text(settings.get("seed"))),
+    ]
+    return [(name, text) for name, text in facts if text]
+
+
+def method_facts(finding: Finding) -> list[tuple[str, str]]:
+    """Return how one method made its explanations, as pairs of name and text."""
+    settings, run = finding.run.settings, finding.run
+    dropped = len(finding.explanations.dropped_concepts)
+    used = f"{run.concepts.n_concepts - dropped:,} of " if dropped else ""
+    kind = "probabilities" if isinstance(run.concepts, EmbeddedConceptMatrix) else "concepts"
+    facts = [
+        ("Concepts", f"{used}{run.concepts.n_concepts:,} {_source(settings)}".strip()),
+        ("Encoder", _text(settings.get("encoder")) if kind == "probabilities" else ""),
+        ("Vocabulary", _text(settings.get("vocabulary"))),
+        ("Groups", _text(settings.get("groups"))),
+        ("Explainer", _explainer(settings.get("explainer"))),
+        ("Made with", f"linexp {finding.version}"),
+    ]
+    return [(name, text) for name, text in facts if text]
+
+
+def _row(finding: Finding, wanted: Sequence[str]) -> Row:
+    explanations = finding.explanations
+    columns = {column.title: column for column in finding.columns}
+    cells = [columns.get(title) for title in wanted]
+    return Row(
+        _text(explanations.layer or finding.run.activations.layer),
+        finding.method,
+        f"{explanations.n_with('explained'):,}",
+        f"{explanations.n_with('empty'):,}",
+        f"{explanations.n_with('constant'):,}",
+        f"{explanations.mean_terms:.2f}",
+        tuple(
+            None if cell is None else (_three(cell.mean), _three(cell.sem), f"{len(cell.values):,}") for cell in cells
+        ),
+    )
+
+
+def _three(value: float) -> str:
+    return "–" if math.isnan(value) else f"{value + 0.0:.3f}".replace("-", "−")
+
+
+def _source(settings: Mapping[str, Any]) -> str:
+    source = settings.get("concepts")
+    return {"labels": "from the images' labels", "text": "from words"}.get(str(source), "")
+
+
+def _explainer(settings: Any) -> str:
+    if not isinstance(settings, Mapping):
+        return _text(settings)
+    pairs = cast("Mapping[str, Any]", settings).items()
+    return ", ".join(f"{name} = {_plain(value)}" for name, value in pairs)
+
+
+def _plain(value: Any) -> str:
+    if isinstance(value, float):
+        return f"{value:g}" if 1e-4 <= abs(value) < 1e4 else format_number(value)
+    return _text(value)
+
+
+def _text(value: Any) -> str:
+    return "" if value is None else as_text(hide_folders(str(value)))

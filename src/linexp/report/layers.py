@@ -1,0 +1,120 @@
+"""One layer as a page gets it: its neurons' activations, ranges and pictures; what every method shares."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float, Int
+
+from linexp.figures import N_RANGES, Ranges, choose_pictures, even_ranges
+from linexp.report.finding import Finding
+from linexp.report.packing import as_base64, quantise, short
+
+# Bytes that the points of all scatter plots of a page may take, and how many one plot has at least and at most.
+_POINT_BYTES, _FEWEST, _MOST = 700_000, 40, 400
+
+
+@dataclass(frozen=True, eq=False)
+class LayerView:
+    """What the pages of one layer need, computed once for all its methods.
+
+    Parameters
+    ----------
+    neurons
+        Neurons that some method explains, in the order recorded.
+    activations
+        Their activations [images, neurons].
+    ranges
+        Eight even ranges of each neuron's activation.
+    chosen
+        Rows of pictures [neurons, ranges, pictures], highest range first; −1 where there are fewer.
+    points
+        Rows of test images that scatter plots show.
+    """
+
+    neurons: tuple[int, ...]
+    activations: Float[np.ndarray, "images neurons"]
+    ranges: tuple[Ranges, ...]
+    chosen: Int[np.ndarray, "neurons ranges pictures"]
+    points: Int[np.ndarray, " points"]
+
+    @property
+    def rows(self) -> list[int]:
+        """Every row that some neuron shows, ascending."""
+        return [int(row) for row in np.unique(self.chosen[self.chosen >= 0])]
+
+
+def n_points(layers: Sequence[Sequence[Finding]]) -> int:
+    """Return how many points a scatter plot may have so that the page stays small."""
+    columns = sum((len(layer) + 1) * max(len(finding.explanations) for finding in layer) for layer in layers)
+    return max(_FEWEST, min(_MOST, _POINT_BYTES // max(columns, 1)))
+
+
+def view_layer(findings: Sequence[Finding], n_pictures: int, points: int, seed: int) -> LayerView:
+    """Choose what is shown of one layer; the same seed chooses the same."""
+    first = findings[0].run
+    explained = {neuron for finding in findings for neuron in finding.explanations.neurons}
+    neurons = tuple(neuron for neuron in first.activations.neurons if neuron in explained)
+    values = first.activations.select(neurons).values.numpy()
+    test = first.split.test.numpy()
+    is_test = np.zeros(len(values), dtype=bool)
+    is_test[test] = True
+    ranges = tuple(even_ranges(column) for column in values.T)
+    chosen = np.full((len(neurons), N_RANGES, n_pictures), -1)
+    for place, (neuron, own) in enumerate(zip(neurons, ranges, strict=True)):
+        lots = (seed, abs(neuron), int(neuron < 0))
+        for part, rows in enumerate(choose_pictures(values[:, place], own, n_pictures, lots, is_test)):
+            chosen[place, part, : len(rows)] = rows
+    sample = np.sort(np.random.default_rng(seed).permutation(test)[:points])
+    return LayerView(neurons, values, ranges, chosen, sample)
+
+
+def pack_layer(findings: Sequence[Finding], view: LayerView, pictures: Sequence[int]) -> dict[str, Any]:
+    """Return what all methods share in plain values; ``pictures`` are the page's numbers of the view's rows."""
+    run = findings[0].run
+    low, high = view.activations.min(0).astype(np.float64), view.activations.max(0).astype(np.float64)
+    counts, below = _count(view)
+    number = np.full(run.activations.n_images, -1)
+    number[view.rows] = np.arange(len(view.rows))
+    shown = np.where(view.chosen >= 0, number[view.chosen], 65535)
+    bits = 16 if len(view.rows) < 65535 else 32
+    return {
+        "name": run.activations.layer,
+        "nImages": run.activations.n_images,
+        "nTest": len(run.split.test),
+        "nPictures": view.chosen.shape[2],
+        "nPoints": len(view.points),
+        "neurons": list(view.neurons),
+        "pictures": list(pictures),
+        "fitted": _fitted(findings[0], view.rows),
+        "low": [short(value, 6) for value in low],
+        "high": [short(value, 6) for value in high],
+        "counts": as_base64(counts, 32),
+        "below": below,
+        "shownBits": bits,
+        "shown": as_base64(np.where(view.chosen >= 0, shown, 2**bits - 1), bits),
+        "values": quantise(picked(view, view.activations), low, high, 16),
+        "points": quantise(view.activations[view.points].T, low, high, 8),
+    }
+
+
+def picked(view: LayerView, values: Float[np.ndarray, "images neurons"]) -> Float[np.ndarray, "neurons n"]:
+    """Return each neuron's values on the pictures it shows; where it shows none, any."""
+    rows = view.chosen.reshape(len(view.neurons), -1)
+    return values.T[np.arange(len(rows))[:, None], rows]
+
+
+def _count(view: LayerView) -> tuple[Int[np.ndarray, "neurons ranges"], list[int]]:
+    """Return how many images are in each range of each neuron, lowest range first, and how many are below all."""
+    places = [own.places(column) for own, column in zip(view.ranges, view.activations.T, strict=True)]
+    counts = np.stack([np.bincount(place[place >= 0], minlength=N_RANGES) for place in places])
+    return counts, [int((place < 0).sum()) for place in places]
+
+
+def _fitted(finding: Finding, rows: Sequence[int]) -> list[int]:
+    """Return the places of the pictures that took part in fitting or choosing."""
+    test = set(finding.run.split.test.tolist())
+    return [place for place, row in enumerate(rows) if row not in test]

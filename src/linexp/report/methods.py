@@ -1,0 +1,109 @@
+"""One method's explanations of a layer as a page gets them: terms, scores, predictions and shares of each range."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float
+
+from linexp.explanation import Explanation
+from linexp.figures import N_RANGES, share_ranges
+from linexp.matrix import ConceptMatrix, EmbeddedConceptMatrix
+from linexp.report.columns import Column
+from linexp.report.finding import Finding
+from linexp.report.layers import LayerView, picked
+from linexp.report.packing import as_base64, quantise, short
+from linexp.simulation import simulate
+
+# Neurons whose concepts are held at a time; fixed, so that the bytes do not depend on the memory there is.
+_NEURONS = 256
+
+
+class ConceptTable:
+    """Every concept that a page names, each once."""
+
+    def __init__(self) -> None:
+        self.place: dict[str, int] = {}
+
+    def number(self, name: str) -> int:
+        """Return the number of a concept, a new one if need be."""
+        return self.place.setdefault(name, len(self.place))
+
+
+def pack_method(finding: Finding, view: LayerView, table: ConceptTable) -> dict[str, Any]:
+    """Return one method's part of a layer in plain values; ``None`` for a neuron that it does not explain."""
+    explanations = finding.explanations
+    simulated = simulate(explanations, finding.run.concepts).values.numpy()
+    column = {neuron: place for place, neuron in enumerate(explanations.neurons)}
+    known = [column.get(neuron, -1) for neuron in view.neurons]
+    predicted = np.where(np.array(known) >= 0, simulated[:, known], 0.0)
+    low, high = predicted.min(0), predicted.max(0)
+    of = {item.neuron: item for item in explanations}
+    items = [of.get(neuron) for neuron in view.neurons]
+    shares, other = _shares(finding, view, items)
+    return {
+        "name": finding.method,
+        "probabilities": isinstance(finding.run.concepts, EmbeddedConceptMatrix),
+        "outcomes": [item.outcome if item else None for item in items],
+        "terms": [_terms(item, table) for item in items],
+        "bias": [short(item.bias) if item else None for item in items],
+        "val": [short(item.val_correlation) if item else None for item in items],
+        "columns": [_column(column, view) for column in finding.columns],
+        "shares": as_base64(shares, 8),
+        "other": other,
+        "low": [short(value, 6) for value in low.tolist()],
+        "high": [short(value, 6) for value in high.tolist()],
+        "predicted": quantise(picked(view, predicted), low, high, 16),
+        "points": quantise(predicted[view.points].T, low, high, 8),
+    }
+
+
+def _terms(item: Explanation | None, table: ConceptTable) -> list[list[float | int | None]]:
+    """Return concept, weight, error and how often it was chosen again; what is unknown at the end is left out."""
+    packed: list[list[float | int | None]] = []
+    for term in item.terms if item else ():
+        cells = [table.number(term.concept), short(term.weight), short(term.error, 3), short(term.kept, 3)]
+        while cells[-1] is None:
+            cells.pop()
+        packed.append(cells)
+    return packed
+
+
+def _column(column: Column, view: LayerView) -> dict[str, Any]:
+    packed: dict[str, Any] = {
+        "title": column.title,
+        "metric": column.metric,
+        "judge": column.judge,
+        "mean": short(column.mean),
+        "values": [short(column.values.get(neuron)) for neuron in view.neurons],
+    }
+    if column.errors:
+        packed["errors"] = [short(column.errors.get(neuron), 2) for neuron in view.neurons]
+    return packed
+
+
+def _shares(
+    finding: Finding, view: LayerView, items: list[Explanation | None]
+) -> tuple[Float[np.ndarray, " shares"], list[list[int]]]:
+    """Return the shares of all neurons one after the other [ranges, terms], in 255ths, and which terms are "other"."""
+    pieces: list[np.ndarray[Any, Any]] = [np.zeros(0)]
+    other: list[list[int]] = []
+    for start in range(0, len(items), _NEURONS):
+        block = items[start : start + _NEURONS]
+        names = tuple(dict.fromkeys(name for item in block if item for name in item.concepts))
+        presence = _presence(finding.run.concepts, names)
+        place = {name: number for number, name in enumerate(names)}
+        for offset, item in enumerate(block):
+            concepts = item.concepts if item else ()
+            columns = presence[:, [place[name] for name in concepts]]
+            neuron = start + offset
+            area = share_ranges(columns, concepts, view.activations[:, neuron], view.ranges[neuron])
+            # Rounded down, so that what stacks to at most 1 still does.
+            pieces.append(np.floor(area.shares * 255 + 1e-9).reshape(N_RANGES * len(concepts)))
+            other.append([term for term, name in enumerate(area.names) if name != concepts[term]])
+    return np.concatenate(pieces), other
+
+
+def _presence(concepts: ConceptMatrix, names: tuple[str, ...]) -> Float[np.ndarray, "images used"]:
+    return concepts.only(names).values.numpy() if names else np.zeros((concepts.n_images, 0))

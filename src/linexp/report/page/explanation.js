@@ -1,0 +1,64 @@
+// An explanation as weighted bars: its colours are those of the area chart.
+
+function bars(method, at, other) {
+  const terms = method.termsOf(at);
+  if (!terms.length) return h("p", { class: "quiet" }, whyNot(method.outcomes[at], method.bias[at]));
+  const most = Math.max(...terms.map((term) => Math.abs(term.weight) + (term.error || 0)));
+  const signed = terms.some((term) => term.weight < 0);
+  const rows = terms.map((term, place) =>
+    h("li", { class: "term" },
+      h("span", { class: "concept" }, swatch(place), term.concept, kept(term)),
+      bar(term, place, most, signed),
+      h("span", { class: "weight" }, number(term.weight), error(term)),
+    ),
+  );
+  return h("div", { class: other ? "explanation other" : "explanation" },
+    h("ol", { class: "terms" }, rows),
+    h("p", { class: "bias quiet" }, `bias ${number(method.bias[at])}`),
+  );
+}
+
+const swatch = (place) => {
+  const mark = h("span", { class: "swatch", "aria-hidden": "true" });
+  mark.style.setProperty("--colour", colour(place));
+  return mark;
+};
+
+const error = (term) => (term.error === undefined || term.error === null ? null : h("span", { class: "quiet" }, ` ± ${number(term.error)}`));
+
+const kept = (term) =>
+  term.kept === undefined || term.kept > 0.8
+    ? null
+    : [" ", h("span", { class: "kept quiet", title: "share of repetitions, a part of the images left out, in which this concept was chosen again" },
+        `chosen again ${Math.round(term.kept * 100)}%`)];
+
+// From zero, to the left where a weight is negative; the whisker is the standard error.
+function bar(term, place, most, signed) {
+  const [width, height] = [100, 12];
+  const zero = signed ? width / 2 : 0;
+  const unit = (width - zero) / most;
+  const end = zero + term.weight * unit;
+  const svg = s("svg", { viewBox: `0 0 ${width} ${height}`, preserveAspectRatio: "none", class: "weight-bar", "aria-hidden": "true" },
+    s("rect", { x: Math.min(zero, end), width: Math.max(0.8, Math.abs(end - zero)), y: 1, height: height - 2, fill: colour(place) }));
+  if (term.error) {
+    const [from, to] = [end - term.error * unit, end + term.error * unit];
+    svg.append(s("line", { x1: from, x2: to, y1: height / 2, y2: height / 2, class: "whisker" }));
+  }
+  if (signed) svg.append(s("line", { x1: zero, x2: zero, y1: 0, y2: height, class: "zero" }));
+  return svg;
+}
+
+function whyNot(outcome, bias) {
+  if (outcome === "constant") return `Dead: ${number(bias)} on every training image, so there is nothing to explain.`;
+  if (outcome === "empty") return "No concept predicts this neuron.";
+  return "This method does not explain this neuron.";
+}
+
+// The sum in one line, for the card that is not drawn yet and for finding words on the page.
+function formula(method, at) {
+  const terms = method.termsOf(at);
+  if (!terms.length) return whyNot(method.outcomes[at], method.bias[at]);
+  return terms
+    .map((term, k) => `${term.weight < 0 ? (k ? " −\u00a0" : "−") : k ? " +\u00a0" : ""}${number(Math.abs(term.weight))}·${term.concept}`)
+    .join("");
+}
