@@ -19,7 +19,7 @@ from linexp.recording import record_layers
 from tests.colour_world import make_world
 from tests.command_line import Run, command_line
 
-COMMANDS = ("explain", "score", "simulate", "calibrate", "show", "report", "summarize", "layers", "demo")
+COMMANDS = ("explain", "score", "simulate", "calibrate", "show", "report", "summarize", "ablate", "layers", "demo")
 START = ("explain", "--model", "mymodels:build", "--images", "pictures", "--seed", "1")
 
 

@@ -23,6 +23,7 @@ LINES = [
     "planted",
     "models",
     "recording",
+    "behind",
     "concepts",
     "solve",
     "figures",

@@ -14,7 +14,7 @@ from linexp.demo.words import emoji_words
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-DOCS = ("paper-map", "text-concepts", "searches", "scoring", "report")
+DOCS = ("paper-map", "text-concepts", "searches", "scoring", "report", "ablation")
 PAGES = (
     "README.md",
     "CONTRIBUTING.md",
@@ -23,6 +23,7 @@ PAGES = (
     "docs/text-concepts.md",
     "docs/searches.md",
     "docs/scoring.md",
+    "docs/ablation.md",
     "docs/report.md",
 )
 SCORING = (ROOT / "docs" / "scoring.md").read_text(encoding="utf-8")

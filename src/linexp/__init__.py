@@ -45,6 +45,8 @@ if TYPE_CHECKING:
     from linexp.recording import LayerInfo, list_layers, record, record_layers
     from linexp.report import Finding, draw_picture_sheet, draw_reliability, read_finding, write_report
     from linexp.score import (
+        AblationScorer,
+        AblationScores,
         AUPRCScorer,
         AUROCScorer,
         CorrelationScorer,
@@ -65,6 +67,8 @@ if TYPE_CHECKING:
 __all__ = [
     "AUPRCScorer",
     "AUROCScorer",
+    "AblationScorer",
+    "AblationScores",
     "ActivationMatrix",
     "Calibration",
     "CalibrationFit",
@@ -145,7 +149,17 @@ _HOMES = {
     "linexp.explain": ("LinearExplainer",),
     "linexp.simulation": ("simulate",),
     "linexp.score": (
-        *("CorrelationScorer", "CosineScorer", "AUPRCScorer", "F1Scorer", "IoUScorer", "SpearmanScorer", "AUROCScorer"),
+        *(
+            "AblationScorer",
+            "AblationScores",
+            "CorrelationScorer",
+            "CosineScorer",
+            "AUPRCScorer",
+            "F1Scorer",
+            "IoUScorer",
+            "SpearmanScorer",
+            "AUROCScorer",
+        ),
         *("Scores", "Difference", "compare_scores", "SanityCheck", "check_metric"),
     ),
     "linexp.report": ("Finding", "draw_picture_sheet", "draw_reliability", "read_finding", "write_report"),

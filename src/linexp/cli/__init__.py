@@ -1,5 +1,6 @@
 """The command line: thin commands over the same functions the Python interface has; a group of commands a file."""
 
+from linexp.cli.ablate import ablate
 from linexp.cli.app import app, main
 from linexp.cli.explain import explain
 from linexp.cli.report import report
@@ -9,6 +10,7 @@ from linexp.cli.store import store_app
 from linexp.cli.summarize import summarize
 
 __all__ = [
+    "ablate",
     "app",
     "calibrate",
     "demo",

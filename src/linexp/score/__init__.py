@@ -1,5 +1,7 @@
 """Scorers: how true explanations are, from simulated and recorded activations; one score a file."""
 
+from linexp.score.ablation import AblationScorer
+from linexp.score.ablation_scores import AblationScores
 from linexp.score.base import Origin, Scorer, Scores
 from linexp.score.blocks import is_constant
 from linexp.score.compare import Difference, compare_scores
@@ -18,6 +20,8 @@ __all__ = [
     "TOP_SHARE",
     "AUPRCScorer",
     "AUROCScorer",
+    "AblationScorer",
+    "AblationScores",
     "CorrelationScorer",
     "CosineScorer",
     "Difference",

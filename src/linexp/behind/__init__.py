@@ -1,0 +1,15 @@
+"""The part of a classifier behind a layer: run it from what the layer returned, with single neurons changed.
+
+``BehindLayer`` cuts a model at a layer without knowing its code: modules that ran before the layer return what they
+returned the first time, the layer returns whatever it is told to, and everything after it runs as it is. So residual
+branches, shared modules and any control flow work, and where the cut changes the logits, the whole model runs.
+``find_linear_tail`` recognises a layer that only pooling and a linear head follow, where nothing needs to run at all:
+changing a neuron by δ changes the logits by δ·W[:, neuron].
+"""
+
+from linexp.behind.batches import StoredBatches
+from linexp.behind.layer import BehindLayer, Stored
+from linexp.behind.replace import Replace, replace_neurons
+from linexp.behind.tail import LinearTail, find_linear_tail
+
+__all__ = ["BehindLayer", "LinearTail", "Replace", "Stored", "StoredBatches", "find_linear_tail", "replace_neurons"]

@@ -1,0 +1,219 @@
+"""Ablation scoring (Eq. 11 to 14): how little the loss changes when a neuron is replaced by its simulation."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, NamedTuple
+
+import torch
+from jaxtyping import Float
+from PIL.Image import Image
+from torch import Tensor, nn
+
+from linexp._checks import check_choice, check_same_images
+from linexp.matrix import ActivationMatrix
+from linexp.models.base import VisionModel
+from linexp.progress import progress_bar
+from linexp.recording.pooling import Channels, Pool, Pooling
+from linexp.score.ablation_model import Settings, open_losses
+from linexp.score.ablation_scores import AblationScores
+from linexp.score.losses import Losses
+from linexp.score.scaling import Scaling, fit_adam, fit_norm, fit_optim
+from linexp.split import Split
+
+ScalingName = Literal["optim", "norm", "optim-adam"]
+SCALINGS = ("optim", "norm", "optim-adam")
+# Always the same blocks, so that the bytes do not depend on how much fits in memory.
+_NEURONS_PER_BLOCK = 32
+_N_SHARDS = 20
+# How far beyond its own range a neuron's replacement is tabulated, in widths of that range.
+_MARGIN = 0.1
+_ADAM_REACH = 1.1
+
+
+@dataclass(frozen=True)
+class AblationScorer:
+    """1 − Σ|L(simulated) − L| / Σ|L(mean) − L|: the neuron's activation is replaced and the loss compared.
+
+    Parameters
+    ----------
+    scaling
+        How simulated activations are scaled to the neuron's, on validation images. "optim": what maximises the
+        score there, from least squares on. "norm": least squares. "optim-adam": the released code's 100 steps of
+        Adam from c = 1, d = 0, which cannot reach c > 2; for comparison.
+    temperature
+        What logits are divided by before the loss. Default: fitted on validation images. (The released code: 1.1.)
+    replace
+        What becomes of a feature map or of tokens. "set": the same value everywhere. "shift": the pattern stays and
+        is shifted so that its pooled activation is the value.
+    pool, channels, token
+        What the activations were recorded with.
+
+    References
+    ----------
+    Paper, Section 4 B and Appendix B.5; Bills et al. (2023), Language models can explain neurons in language models.
+    """
+
+    scaling: ScalingName = "optim"
+    temperature: float | None = None
+    replace: Literal["set", "shift"] = "set"
+    pool: Pool = "mean"
+    channels: Channels = "first"
+    token: int = 0
+
+    def __post_init__(self) -> None:
+        check_choice("scaling", self.scaling, SCALINGS)
+        check_choice("replace", self.replace, ("set", "shift"))
+        if self.temperature is not None and not 0 < self.temperature < float("inf"):
+            raise ValueError(f"temperature is {self.temperature}. It must be above 0; None fits it.")
+        Pooling(self.pool, self.channels, self.token)
+
+    def score(
+        self,
+        simulated: ActivationMatrix,
+        recorded: ActivationMatrix,
+        split: Split,
+        model: nn.Module | VisionModel,
+        images: Any,
+        *,
+        labels: Sequence[int] | Tensor | None = None,
+        preprocess: Callable[[Image], Tensor] | None = None,
+        batch_size: int | None = None,
+        show_progress: bool = True,
+    ) -> AblationScores:
+        """Score each simulated neuron on the test images, scaled on the validation images.
+
+        Where only pooling and a linear head follow the layer, the recorded activations suffice and the model runs on
+        three images to prove it. Elsewhere the part of the model behind the layer runs for every neuron.
+
+        Parameters
+        ----------
+        simulated
+            Output of ``simulate``, for all the recorded neurons or some of them.
+        recorded
+            Output of ``record``; its ``layer`` says where the neurons are.
+        split
+            Whose ``val`` and ``test`` rows are used.
+        model
+            A classifier that returns logits. It comes back as it was.
+        images
+            The images of both matrices, in any form that ``record`` takes.
+        labels
+            Class of each image. Default: the labels of ``images``.
+        preprocess, batch_size, show_progress
+            As in ``record``; ``batch_size`` is of images before several neurons are put in one batch.
+
+        Returns
+        -------
+        AblationScores
+            In the order of ``simulated.neurons``.
+
+        Raises
+        ------
+        DifferentImagesError
+            The matrices, the split and the images do not belong together.
+        ValueError
+            There are no labels, or one lies outside the logits; a simulated neuron was not recorded; the model is no
+            classifier, has no such layer, or the layer does not reach the logits; or the recorded activations are not
+            what the layer does.
+        """
+        check_same_images(simulated.images, recorded.images, simulated.n_images, recorded.n_images)
+        chosen = recorded.select(simulated.neurons)
+        settings = Settings(self.temperature, self.replace, Pooling(self.pool, self.channels, self.token))
+        opened = open_losses(settings, recorded, chosen, split, model, images, labels, preprocess, batch_size)
+        rows = opened.val_rows, opened.test_rows
+        blocks: list[_Block] = []
+        with progress_bar("ablating", chosen.n_neurons, show=show_progress, unit="neurons") as advance:
+            for start in range(0, chosen.n_neurons, _NEURONS_PER_BLOCK):
+                columns = range(start, min(start + _NEURONS_PER_BLOCK, chosen.n_neurons))
+                sides = [
+                    _Side(losses, columns, *(one.values[part][:, columns].double() for one in (simulated, chosen)))
+                    for losses, part in zip((opened.val, opened.test), rows, strict=True)
+                ]
+                blocks.append(self._score_block(*sides))
+                advance(len(columns))
+        values, errors, norm, val, c, d = (torch.cat(parts) for parts in zip(*blocks, strict=True))
+        return AblationScores(
+            values=values,
+            neurons=simulated.neurons,
+            metric="ablation",
+            n_images=len(opened.test_rows),
+            errors=errors,
+            norm=norm,
+            val=val,
+            c=c,
+            d=d,
+            temperature=opened.temperature,
+            linear=opened.linear,
+        )
+
+    def _score_block(self, val: _Side, test: _Side) -> _Block:
+        norm = fit_norm(val.simulated, val.actual)
+        mean = val.actual.mean(0)
+        chosen = norm if self.scaling == "norm" else self._optimise(val, norm, mean)
+        on_val = val.scores(mean, norm, chosen)
+        if self.scaling == "optim":  # the curves are close, the scores are exact: the better start is kept
+            worse = on_val[0] > on_val[1]
+            chosen = Scaling(*(torch.where(worse, one, other) for one, other in zip(norm, chosen, strict=True)))
+        on_test = test.scores(mean, norm, chosen)
+        on_val_chosen = torch.maximum(on_val[0], on_val[1]) if self.scaling == "optim" else on_val[1]
+        return _Block(on_test[1], on_test[2], on_test[0], on_val_chosen, *chosen)
+
+    def _optimise(self, val: _Side, norm: Scaling, mean: Tensor) -> Scaling:
+        low, high = val.actual.amin(0), val.actual.amax(0)
+        margin = _MARGIN * (high - low)
+        reached = [norm.of(val.simulated)]
+        if self.scaling == "optim-adam":
+            reached += [k * val.simulated + d for k in (0, 2) for d in (-_ADAM_REACH, _ADAM_REACH)]
+        for replacement in reached:
+            low, high = torch.minimum(low, replacement.amin(0)), torch.maximum(high, replacement.amax(0))
+        curves = val.losses.curves(val.columns, low - margin, high + margin)
+        if self.scaling == "optim":
+            return fit_optim(curves, val.simulated, norm, val.actual.std(0, correction=0))
+        return fit_adam(curves, val.simulated, curves.total(mean.expand_as(val.actual)))
+
+
+class _Block(NamedTuple):
+    """Results for some neurons."""
+
+    values: Float[Tensor, " neurons"]
+    errors: Float[Tensor, " neurons"]
+    norm: Float[Tensor, " neurons"]
+    val: Float[Tensor, " neurons"]
+    c: Float[Tensor, " neurons"]
+    d: Float[Tensor, " neurons"]
+
+
+@dataclass(frozen=True, eq=False)
+class _Side:
+    """Some neurons on the validation or the test images."""
+
+    losses: Losses
+    columns: range
+    simulated: Float[Tensor, "images neurons"]
+    actual: Float[Tensor, "images neurons"]
+
+    def scores(self, mean: Tensor, norm: Scaling, chosen: Scaling) -> tuple[Tensor, Tensor, Tensor]:
+        """Return the scores with both scalings, and the standard errors of the latter."""
+        values = [mean.expand_as(self.actual), norm.of(self.simulated)]
+        if chosen is not norm:
+            values.append(chosen.of(self.simulated))
+        changes = self.losses.changes(self.columns, torch.stack(values)).abs()
+        by_mean, by_norm, by_chosen = changes[0], changes[1], changes[-1]
+        constant = (self.actual == self.actual[0]).all(0)
+        undefined = constant | (by_mean.mean(0) <= self.losses.resolution)
+        found = 1 - by_norm.sum(0) / by_mean.sum(0), 1 - by_chosen.sum(0) / by_mean.sum(0), _errors(by_chosen, by_mean)
+        first, second, errors = (torch.where(undefined, torch.nan, one) for one in found)
+        return first, second, errors
+
+
+def _errors(above: Float[Tensor, "images neurons"], below: Float[Tensor, "images neurons"]) -> Tensor:
+    """Return the standard errors of 1 − Σabove / Σbelow, by leaving out each of some parts of the images."""
+    n_shards = min(_N_SHARDS, len(above))
+    left = torch.stack([_without(above, part, n_shards) / _without(below, part, n_shards) for part in range(n_shards)])
+    return ((n_shards - 1) / n_shards * (left - left.mean(0)).square().sum(0)).sqrt()
+
+
+def _without(side: Tensor, part: int, n_shards: int) -> Tensor:
+    return side.sum(0) - side[part::n_shards].sum(0)

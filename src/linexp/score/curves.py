@@ -1,0 +1,67 @@
+"""How the loss of each image changes with one neuron's activation, as a polynomial: looked up, not computed anew."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+
+def chebyshev_nodes(n_nodes: int) -> Float[Tensor, " nodes"]:
+    """Return the Chebyshev points of the first kind, from 1 down to -1."""
+    return torch.cos(math.pi * (torch.arange(n_nodes, dtype=torch.float64) + 0.5) / n_nodes)
+
+
+def chebyshev_coefficients(at_nodes: Float[Tensor, "nodes images neurons"]) -> Float[Tensor, "nodes images neurons"]:
+    """Return the coefficients of the polynomials that pass through the values at the Chebyshev points."""
+    n_nodes = len(at_nodes)
+    angles = math.pi * (torch.arange(n_nodes, dtype=torch.float64) + 0.5) / n_nodes
+    cosines = torch.cos(torch.arange(n_nodes, dtype=torch.float64)[:, None] * angles) * 2 / n_nodes
+    cosines[0] /= 2
+    return (cosines @ at_nodes.flatten(1)).reshape(at_nodes.shape)
+
+
+@dataclass(frozen=True, eq=False)
+class Curves:
+    """Change of the loss of each image as a function of what each neuron's activation is replaced with.
+
+    Parameters
+    ----------
+    coefficients
+        Of Chebyshev polynomials in t = (activation − centre) / half, for t from -1 to 1; beyond that the curve goes
+        on as a straight line.
+    centre
+        Activation in the middle, per image or for all images.
+    half
+        Half the width of the range.
+    """
+
+    coefficients: Float[Tensor, "nodes images neurons"]
+    centre: Float[Tensor, "#images neurons"]
+    half: Float[Tensor, " neurons"]
+
+    def at(self, values: Float[Tensor, "images neurons"]) -> tuple[Tensor, Tensor]:
+        """Return the changes of the losses and their slopes [images, neurons]."""
+        t = (values - self.centre) / self.half
+        inside = t.clamp(-1, 1)
+        change, slope = _clenshaw(self.coefficients, inside)
+        return change + slope * (t - inside), slope / self.half
+
+    def total(self, values: Float[Tensor, "images neurons"]) -> Float[Tensor, " neurons"]:
+        """Return the sum over images of the absolute changes."""
+        return self.at(values)[0].abs().sum(0)
+
+
+def _clenshaw(coefficients: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
+    """Evaluate the polynomials and their derivatives by Clenshaw's recurrence and its own derivative."""
+    twice = 2 * t
+    ahead = beyond = slope_ahead = slope_beyond = torch.zeros_like(t)
+    for coefficient in coefficients[1:].flip(0):
+        slope = torch.addcmul(2 * ahead - slope_beyond, twice, slope_ahead)
+        value = torch.addcmul(coefficient - beyond, twice, ahead)
+        ahead, beyond, slope_ahead, slope_beyond = value, ahead, slope, slope_ahead
+    value = torch.addcmul(coefficients[0] - beyond, t, ahead)
+    return value, torch.addcmul(ahead - slope_beyond, t, slope_ahead)

@@ -1,0 +1,398 @@
+"""Ablation scores against the literal twin, on both paths; scaling; what can be wrong."""
+
+import csv
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+import linexp as le
+from linexp.behind import BehindLayer, LinearTail, StoredBatches
+from linexp.recording.pooling import Pooling
+from linexp.score.curves import Curves, chebyshev_coefficients, chebyshev_nodes
+from linexp.score.losses import HeadLosses, NetworkLosses, cross_entropies
+from linexp.score.scaling import Scaling, fit_adam, fit_norm, fit_optim
+from linexp.score.temperature import fit_temperature
+from tests.ablation_twin import alpha_literally, change_literally, norm_literally
+from tests.small_classifiers import SmallResNet, small_inputs, small_labels, small_resnet, small_vit
+
+N_IMAGES = 30
+SPLIT = le.Split(range(8), range(8, 20), range(20, 30))
+
+
+def images():
+    return small_inputs(N_IMAGES).double()
+
+
+def labels():
+    return small_labels(N_IMAGES)
+
+
+def simulation_of(recorded, neurons=None):
+    noise = torch.randn(recorded.values.shape, generator=torch.Generator().manual_seed(3))
+    values = 0.4 * recorded.values + 0.2 * recorded.values.std(0) * noise + 0.1
+    simulated = le.ActivationMatrix(values, recorded.neurons, recorded.layer, recorded.images)
+    return simulated if neurons is None else simulated.select(neurons)
+
+
+def scored(model, layer, neurons=(2, 3), pool="mean", **settings):
+    recorded = le.record(model, layer, images(), pool=pool, show_progress=False)
+    simulated = simulation_of(recorded, neurons)
+    scorer = le.AblationScorer(pool=pool, **settings)
+    scores = scorer.score(simulated, recorded, SPLIT, model, images(), labels=labels(), show_progress=False)
+    return recorded, simulated, scores
+
+
+CASES = [
+    (small_resnet, "layer2", {}, True),
+    (small_resnet, "avgpool", {"temperature": 1.1}, True),
+    (small_resnet, "layer2.0.bn1", {"scaling": "norm"}, False),
+    (small_resnet, "layer1", {"replace": "shift"}, False),
+    (small_vit, "blocks.1", {"temperature": 2.0}, False),
+    (small_vit, "blocks.1.mlp.0", {}, False),
+    (small_vit, "norm", {"pool": "token"}, True),
+    (small_vit, "blocks.1", {"pool": "token", "scaling": "optim-adam"}, False),
+]
+
+
+@pytest.mark.parametrize(("make", "layer", "settings", "linear"), CASES, ids=[f"{c[1]} {c[2]}" for c in CASES])
+def test_scores_are_the_literal_ones(make, layer, settings, linear):
+    model = make().double()
+    recorded, simulated, scores = scored(model, layer, **settings)
+    assert scores.linear is linear
+    how = {
+        "temperature": scores.temperature,
+        "replace": settings.get("replace", "set"),
+        "token": 0 if settings.get("pool") == "token" else None,
+    }
+    for column, neuron in enumerate(simulated.neurons):
+        mean = float(recorded.values[SPLIT.val, neuron].double().mean())
+        norm = norm_literally(simulated.values[SPLIT.val, column], recorded.values[SPLIT.val, neuron])
+        found = float(scores.c[column]), float(scores.d[column])
+        for rows, pair, value in (
+            (SPLIT.test, found, scores.values[column]),
+            (SPLIT.test, norm, scores.norm[column]),
+            (SPLIT.val, found, scores.val[column]),
+        ):
+            targets = [labels()[row] for row in rows]
+            s = simulated.values[rows, column].double().numpy()
+            expected = alpha_literally(model, layer, images()[rows], targets, neuron, s, *pair, mean, **how)
+            assert float(value) == pytest.approx(expected, abs=1e-5)
+    assert bool((scores.errors > 0).any())
+
+
+def both_losses(model, layer, t):
+    """The fast and the general way to the same losses."""
+    behind = BehindLayer(model, layer, images()[:3])
+    recorded = le.record(model, layer, images(), show_progress=False)
+    batches = StoredBatches(behind, lambda row: iter(images()[row:].split(4)), torch.device("cpu"))
+    targets, neurons = torch.tensor(labels()), (0, 2, 3)
+    logits = batches.logits()
+    tail = LinearTail(model.fc.weight.detach(), model.fc.bias.detach())
+    fast = HeadLosses.of(tail, logits, targets, recorded.values[:, list(neurons)], neurons, t)
+    original = cross_entropies(logits / t, targets)
+    return fast, NetworkLosses(batches, targets, original, neurons, Pooling(), "set", t, 12), recorded
+
+
+def test_both_paths_agree():
+    fast, general, recorded = both_losses(small_resnet().double(), "layer2", 1.3)
+    values = torch.randn(2, N_IMAGES, 3, generator=torch.Generator().manual_seed(0), dtype=torch.float64) * 2
+    torch.testing.assert_close(fast.changes(range(3), values), general.changes(range(3), values), rtol=0, atol=1e-6)
+    column = fast.changes([1], values[:, :, 1:2])
+    torch.testing.assert_close(column, fast.changes(range(3), values)[:, :, 1:2], rtol=0, atol=1e-8)
+    low, high = torch.full((3,), -1.0).double(), torch.full((3,), 3.0).double()
+    inside = values[0].clamp(-1, 3)
+    first, second = (losses.curves(range(3), low, high).at(inside) for losses in (fast, general))
+    for one, other in zip(first, second, strict=True):
+        torch.testing.assert_close(one, other, rtol=0, atol=1e-4)
+    literal = change_literally(small_resnet().double(), "layer2", images()[:4], labels()[:4], 2, values[0, :4, 1], 1.3)
+    np.testing.assert_allclose(fast.changes([1], values[:, :, 1:2])[0, :4, 0], literal, atol=1e-6)
+    assert recorded.n_neurons == 6
+
+
+@pytest.mark.parametrize("size", [0.01, 1.0, 30.0, 3000.0])
+def test_wide_ranges_stay_exact(size):
+    """Where no table is good enough, every class is summed."""
+    g = torch.Generator().manual_seed(0)
+    logits, weight = (torch.randn(shape, generator=g, dtype=torch.float64) for shape in ((20, 7), (7, 3)))
+    actual, targets = torch.rand(20, 3, generator=g, dtype=torch.float64), torch.randint(7, (20,), generator=g)
+    losses = HeadLosses(logits, targets, actual, weight)
+    values = size * torch.randn(2, 20, 3, generator=g, dtype=torch.float64)
+    found = losses.changes(range(3), values)
+    for neuron in range(3):
+        moved = logits + (values[:, :, neuron] - actual[:, neuron])[..., None] * weight[:, neuron]
+        after = torch.logsumexp(moved, -1) - moved.gather(-1, targets.expand(2, -1)[..., None])[..., 0]
+        before = torch.logsumexp(logits, -1) - logits.gather(-1, targets[:, None])[:, 0]
+        torch.testing.assert_close(found[:, :, neuron], after - before, rtol=1e-9, atol=1e-8)
+
+
+def test_curves_go_on_as_lines_and_know_their_slope():
+    t = chebyshev_nodes(12)[:, None, None].expand(-1, 2, 1)
+    curves = Curves(chebyshev_coefficients(t.exp()), torch.zeros(1, 1).double(), torch.full((1,), 2.0).double())
+    value, slope = curves.at(torch.tensor([[1.0], [4.0]]).double())
+    e = float(np.exp(1))
+    torch.testing.assert_close(value[:, 0], torch.tensor([e**0.5, e + e], dtype=torch.float64), rtol=1e-9, atol=0)
+    torch.testing.assert_close(slope[:, 0], torch.tensor([e**0.5 / 2, e / 2], dtype=torch.float64), rtol=1e-8, atol=0)
+
+
+def planted(n_images=200, scale=0.3):
+    """A head in which each neuron matters, and simulations of known quality whose scale is off."""
+    g = torch.Generator().manual_seed(5)
+    weight = torch.randn(8, 6, generator=g, dtype=torch.float64)
+    actual = torch.rand(n_images, 6, generator=g, dtype=torch.float64) ** 2 * 3
+    logits = actual @ weight.T
+    targets = logits.argmax(1)
+    simulated = scale * (actual + 0.5 * torch.randn(n_images, 6, generator=g, dtype=torch.float64)) - 2
+    return HeadLosses(logits, targets, actual, weight), simulated, actual
+
+
+def curves_of(losses, actual):
+    return losses.curves(range(6), actual.amin(0) - 2, actual.amax(0) + 2)
+
+
+def test_optim_reaches_the_best_of_a_fine_grid():
+    losses, simulated, actual = planted()
+    curves = curves_of(losses, actual)
+    norm = fit_norm(simulated, actual)
+    best = fit_optim(curves, simulated, norm, actual.std(0))
+    total = losses.changes(range(6), best.of(simulated)[None])[0].abs().sum(0)
+    at_norm = losses.changes(range(6), norm.of(simulated)[None])[0].abs().sum(0)
+    assert bool((total <= at_norm).all())
+    grid = torch.full_like(total, torch.inf)
+    middle = norm.c * simulated.mean(0) + norm.d
+    for factor in torch.linspace(0, 2, 31).tolist():
+        for shift in torch.linspace(-1, 1, 41).tolist():
+            c = norm.c * factor
+            d = middle + shift * actual.std(0) - c * simulated.mean(0)
+            grid = torch.minimum(grid, curves.total(c * simulated + d))
+    assert bool((total <= grid * 1.002).all())
+    assert bool((total < 0.99 * at_norm).any())
+
+
+def test_optim_does_not_depend_on_the_scale_of_the_simulation():
+    losses, simulated, actual = planted()
+    curves, spread = curves_of(losses, actual), actual.std(0)
+    results = []
+    for scale, shift in ((1.0, 0.0), (1000.0, 7.0), (-1e-3, 0.2)):
+        s = scale * simulated + shift
+        fitted = fit_optim(curves, s, fit_norm(s, actual), spread)
+        results.append(curves.total(fitted.of(s)))
+    for other in results[1:]:
+        torch.testing.assert_close(other, results[0], rtol=1e-4, atol=0)
+
+
+def test_adam_is_the_literal_one_and_stays_below_two():
+    losses, simulated, actual = planted(40, scale=0.05)
+    low, high = actual.amin(0) - 4, actual.amax(0) + 4
+    curves = losses.curves(range(6), low, high)
+    unit = curves.total(actual.mean(0).expand_as(actual))
+    found = fit_adam(curves, simulated, unit)
+    neuron = 2
+    c, d = torch.tensor(1.0, dtype=torch.float64, requires_grad=True), torch.zeros((), dtype=torch.float64)
+    d.requires_grad_()
+    adam = torch.optim.Adam([c, d], lr=0.01)
+    before = nn.functional.cross_entropy(losses.logits, losses.labels, reduction="none")
+    for _ in range(100):
+        delta = c * simulated[:, neuron] + d - actual[:, neuron]
+        moved = losses.logits + delta[:, None] * losses.weight[:, neuron]
+        after = nn.functional.cross_entropy(moved, losses.labels, reduction="none")
+        adam.zero_grad()
+        ((after - before).abs().sum() / unit[neuron]).backward()
+        adam.step()
+    assert float(found.c[neuron]) == pytest.approx(c.item(), abs=1e-4)
+    assert float(found.d[neuron]) == pytest.approx(d.item(), abs=1e-4)
+    assert bool((found.c < 2).all())
+    assert bool((fit_norm(simulated, actual).c > 2).all())
+
+
+def test_norm_of_a_constant_simulation_is_the_mean():
+    actual = torch.rand(10, 2, generator=torch.Generator().manual_seed(0))
+    c, d = fit_norm(torch.full((10, 2), 3.0), actual)
+    assert c.tolist() == [0, 0]
+    torch.testing.assert_close(d, actual.double().mean(0))
+    assert torch.equal(Scaling(c, d).of(torch.ones(1, 2)), d[None])
+
+
+def test_temperature_minimises_the_loss():
+    g = torch.Generator().manual_seed(0)
+    logits = torch.randn(4000, 5, generator=g, dtype=torch.float64)
+    targets = torch.multinomial(logits.softmax(1), 1, generator=g)[:, 0]
+    for factor in (0.5, 1.0, 3.0):
+        t = fit_temperature(factor * logits, targets)
+        assert t == pytest.approx(factor, rel=0.08)
+        losses = [float(nn.functional.cross_entropy(factor * logits / u, targets)) for u in (t, t * 1.01, t / 1.01)]
+        assert losses[0] == min(losses)
+
+
+def test_a_perfect_simulation_scores_one_and_the_mean_zero():
+    model = small_resnet()
+    recorded = le.record(model, "layer2", images().float(), show_progress=False)
+    recorded = recorded.select([0, 2, 3, 4, 5])  # neuron 1 is active on test images only
+    constant = le.ActivationMatrix(torch.full((N_IMAGES, 5), 2.0), recorded.neurons, "layer2", recorded.images)
+    for simulated, expected in ((recorded, 1.0), (constant, 0.0)):
+        for scaling in ("norm", "optim"):
+            scores = le.AblationScorer(scaling).score(
+                simulated, recorded, SPLIT, model, images().float(), labels=labels(), show_progress=False
+            )
+            if scaling == "norm" or expected == 1:
+                torch.testing.assert_close(scores.defined, torch.full_like(scores.defined, expected), rtol=0, atol=1e-5)
+            assert bool((scores.val[~scores.val.isnan()] >= scores.norm.new_tensor(-1e-9)).all())
+
+
+def test_a_neuron_that_changes_nothing_has_no_score():
+    model = small_resnet()
+    with torch.no_grad():
+        model.fc.weight[:, 3] = 0
+        model.layer2[1].bn2.weight[2] = 0
+        model.layer2[1].bn2.bias[2] = -100  # never active
+    _, _, scores = scored(model.double(), "layer2", neurons=(2, 3, 4))
+    assert torch.isnan(scores.values).tolist() == [True, True, False]
+    assert scores.n_undefined == 2
+
+
+def test_neurons_are_independent_of_each_other(monkeypatch):
+    model = small_resnet().double()
+    _, _, together = scored(model, "layer2", neurons=(4, 2, 3))
+    _, _, alone = scored(model, "layer2", neurons=(2,))
+    assert float(together.values[1]) == pytest.approx(float(alone.values[0]), abs=1e-5)
+    assert together.neurons == (4, 2, 3)
+    monkeypatch.setattr("linexp.score.ablation._NEURONS_PER_BLOCK", 1)
+    _, _, blocks = scored(model, "layer2", neurons=(4, 2, 3))
+    torch.testing.assert_close(blocks.values, together.values, rtol=0, atol=1e-5)
+
+
+def test_some_recorded_neurons_suffice():
+    model = small_resnet().double()
+    recorded, simulated, scores = scored(model, "layer2", neurons=(2, 4))
+    again = le.AblationScorer().score(
+        simulated, recorded.select([4, 2]), SPLIT, model, images(), labels=labels(), show_progress=False
+    )
+    torch.testing.assert_close(again.values, scores.values, rtol=0, atol=1e-5)
+
+
+def test_table_and_text(tmp_path):
+    _, _, scores = scored(small_resnet().double(), "layer2", neurons=(1, 2, 3))
+    scores.to_csv(tmp_path / "scores.csv")
+    rows = list(csv.DictReader((tmp_path / "scores.csv").read_text().splitlines()))
+    assert list(rows[0]) == ["neuron", "ablation", "ablation_error", "ablation_norm", "ablation_val", "c", "d"]
+    assert [int(row["neuron"]) for row in rows] == [1, 2, 3]
+    assert float(rows[1]["c"]) == float(scores.c[1])
+    assert str(scores).startswith("ablation ")
+    some = scores.only([3, 1])
+    assert (some.neurons, some.c.tolist()) == ((3, 1), scores.c[[2, 0]].tolist())
+    with pytest.raises(KeyError, match="Neuron 9 is not among the 3 scored ones"):
+        scores.only([9])
+    assert scores.n_improved == sum(float(row["ablation"]) > float(row["ablation_norm"]) for row in rows)
+
+
+def pictures(n=N_IMAGES, with_labels=True):
+    values = (small_inputs(n).clamp(-2, 2) + 2).div(4).permute(0, 2, 3, 1).numpy()
+    return le.ImageArray(values, *((small_labels(n), tuple("abcde")) if with_labels else ()))
+
+
+def test_labels_come_with_the_pictures():
+    model = small_resnet()
+    recorded = le.record(model, "layer2", pictures(), preprocess=le.to_unit_tensor, show_progress=False)
+    results = [
+        le.AblationScorer().score(
+            simulation_of(recorded),
+            recorded,
+            SPLIT,
+            model,
+            pictures(with_labels=known),
+            labels=None if known else labels(),
+            preprocess=le.to_unit_tensor,
+            show_progress=False,
+        )
+        for known in (True, False)
+    ]
+    assert results[0].n_undefined < 6
+    assert torch.equal(results[0].defined, results[1].defined)
+
+
+def bad(message, *, model=None, layer="layer2", error=ValueError, change=None, **given):
+    model = model or small_resnet()
+    recorded = le.record(model, "layer2", images().float(), show_progress=False)
+    arguments = {
+        "simulated": simulation_of(recorded),
+        "recorded": le.ActivationMatrix(recorded.values, None, layer, recorded.images),
+        "split": SPLIT,
+        "model": model,
+        "images": images().float(),
+        "labels": labels(),
+        "show_progress": False,
+    }
+    arguments |= given
+    if change is not None:
+        change(arguments)
+    with pytest.raises(error, match=message):
+        le.AblationScorer().score(**arguments)
+
+
+def test_bad_input():
+    bad("The images have no labels, and ablation scoring compares losses. Pass labels=", labels=None)
+    bad("An image has the label 7, but the model has 5 outputs", labels=[7] * N_IMAGES)
+    bad(r"The labels are torch.int64 of shape \[3\] for 30 images", labels=[1, 2, 3])
+    bad("The model is a str. Give a torch.nn.Module", model=None, error=TypeError, change=lambda a: a.update(model="x"))
+    bad("The model has no layer 'layer3'. Did you mean 'layer", layer="layer3")
+    bad("The recorded activations differ by .* from what layer 'layer1' does on the same images", layer="layer1")
+    bad("it is no classifier", change=lambda a: setattr(a["model"], "fc", nn.Unflatten(1, (2, 3))))
+    other = le.ActivationMatrix(torch.rand(N_IMAGES, 2), [4, 9], "layer2")
+    bad("Neuron 9 is not among the 6 neurons of layer 'layer2'", simulated=other)
+    bad("Neuron 8 was recorded, but layer 'layer2' has 6 neurons", recorded=other_neurons(), simulated=other_neurons())
+    bad("One matrix has 3 images and the other 30", error=le.DifferentImagesError, simulated=short())
+    bad("come from different images", error=le.DifferentImagesError, images=images().float() + 1)
+    bad("30", error=ValueError, split=le.Split(range(8), range(8, 20), range(20, 31)))
+
+
+def test_classes_of_another_number_than_outputs():
+    model = small_resnet()
+    values = np.zeros((N_IMAGES, 8, 8, 3), dtype=np.uint8)
+    values[::2] = 200
+    few = le.ImageArray(values, [0, 1] * 15, ("a", "b"))
+    recorded = le.record(model, "layer2", few, preprocess=le.to_unit_tensor, show_progress=False)
+    with pytest.raises(ValueError, match=r"The images have 2 classes and the model has 5 outputs\. Pass labels="):
+        le.AblationScorer().score(recorded, recorded, SPLIT, model, few, preprocess=le.to_unit_tensor)
+
+
+def other_neurons():
+    return le.ActivationMatrix(torch.rand(N_IMAGES, 1), [8], "layer2")
+
+
+def short():
+    return le.ActivationMatrix(torch.rand(3, 6), None, "layer2")
+
+
+def test_bad_settings():
+    for settings, message in (
+        ({"scaling": "best"}, "scaling is 'best'"),
+        ({"replace": "zero"}, "replace is 'zero'"),
+        ({"temperature": 0.0}, "temperature is 0.0. It must be above 0"),
+        ({"pool": "median"}, "pool is 'median'"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            le.AblationScorer(**settings)
+
+
+def test_the_model_comes_back_also_after_an_error():
+    model = small_resnet().train()
+    bad("An image has the label 7", model=model, labels=[7] * N_IMAGES)
+    assert model.training
+    assert not any("forward" in module.__dict__ for module in model.modules())
+    assert isinstance(model, SmallResNet)
+
+
+def test_what_says_nothing_scores_with_optim_by_its_constant_alone():
+    """The mean is not the constant that does least harm: docs/ablation.md asks to score this control."""
+    losses, simulated, actual = planted()
+    curves, spread = curves_of(losses, actual), actual.std(0)
+    nothing = torch.zeros_like(simulated)
+    c, d = fit_optim(curves, nothing, fit_norm(nothing, actual), spread)
+    mean = actual.mean(0)
+    assert c.tolist() == [0] * 6
+    by_mean, by_constant = (curves.total(value.expand_as(actual)) for value in (mean, d))
+    assert bool((by_constant <= by_mean).all())
+    assert bool((by_constant < 0.98 * by_mean).any())
+    for shift in torch.linspace(-1.5, 1.5, 301).tolist():
+        assert bool((by_constant <= 1.001 * curves.total((mean + shift * spread).expand_as(actual))).all())
