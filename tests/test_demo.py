@@ -1,6 +1,7 @@
 """The demo, with the real networks and real drawings; fewer of both than ``make demo`` takes."""
 
 import csv
+import re
 
 import pytest
 from PIL import Image
@@ -54,6 +55,15 @@ def test_the_result_folders_hold_the_same(results):
             assert written == {
                 n: "" if v != v else repr(v) for n, v in zip(scores.neurons, scores.values.tolist(), strict=True)
             }
+
+
+def test_a_report_shows_all_of_them(results):
+    page = results[0].folder.parent / "report" / "index.html"
+    text = page.read_text(encoding="utf-8")
+    assert "Neurons of _avg_pooling and _blocks.10" in text
+    rows = re.findall(r'<th scope="row">(.*?)</th><td>(.*?)</td>', text)
+    assert rows == [(layer, way) for layer in ("_avg_pooling", "_blocks.10") for way in ("labels", "text")]
+    assert 20 < len(list((page.parent / "thumbs").glob("*.webp"))) <= 137  # both layers share them
 
 
 def test_three_networks_take_part():

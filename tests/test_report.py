@@ -253,6 +253,13 @@ def test_several_layers_and_methods_of_one_name(tmp_path):
     assert "Neurons of layer4.&lt;b&gt; and fc" in text
 
 
+def test_results_of_other_splits_are_layers_of_their_own(tmp_path, findings):
+    run = replace(findings[0].run, split=le.Split.random(N_IMAGES, seed=1))
+    other = le.Finding("ours", run, findings[0].explanations)
+    layers = read_data(le.write_report([findings[0], other], tmp_path))["layers"]
+    assert [layer["name"] for layer in layers] == ["layer4.<b>", "layer4.<b> 2"]
+
+
 def test_a_method_may_explain_some_neurons_only(tmp_path, findings):
     some = le.Finding("few", findings[0].run, findings[0].explanations[2:4])
     (layer,) = read_data(le.write_report([findings[0], some], tmp_path))["layers"]

@@ -75,7 +75,7 @@ def method_facts(finding: Finding) -> list[tuple[str, str]]:
         ("Vocabulary", _text(settings.get("vocabulary"))),
         ("Groups", _text(settings.get("groups"))),
         ("Explainer", _explainer(settings.get("explainer"))),
-        ("Made with", f"linexp {finding.version}"),
+        ("Made with", f"linexp {finding.version}" if finding.version else ""),
     ]
     return [(name, text) for name, text in facts if text]
 

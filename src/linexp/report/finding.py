@@ -8,6 +8,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from linexp._checks import DifferentImagesError, check_same_images
 from linexp._version import __version__
 from linexp.explanation import Explanations
@@ -36,7 +38,7 @@ class Finding:
     images
         The pictures behind the rows of the run; ``None``: a report shows none of it.
     version
-        The version of linexp that made it.
+        The version of linexp that made it; "" if unknown.
 
     Raises
     ------
@@ -84,18 +86,17 @@ def read_finding(folder: Path | str) -> Finding:
     """
     folder = Path(folder)
     run, explanations = load_run(folder), load_explanations(folder)
-    manifest = json.loads((folder / "run.json").read_text(encoding="utf-8", errors="surrogateescape"))
-    version = str(manifest.get("linexp", __version__))
-    return Finding(folder.resolve().name, run, explanations, read_columns(folder), None, version)
+    return Finding(folder.resolve().name, run, explanations, read_columns(folder), None, _version(folder))
 
 
 def same_layer(first: Finding, second: Finding) -> bool:
-    """Say whether two findings are about the same neurons on the same images."""
+    """Say whether two findings are about the same neurons on the same images, split alike."""
     one, other = first.run, second.run
     return (
         _identity(first) == _identity(second)
         and one.activations.n_images == other.activations.n_images
         and one.activations.images == other.activations.images
+        and torch.equal(one.split.test.sort().values, other.split.test.sort().values)
     )
 
 
@@ -107,7 +108,7 @@ def by_layer(findings: Sequence[Finding]) -> list[list[Finding]]:
         if home is None:
             layers.append([finding])
         else:
-            home.append(replace(finding, method=_free_name(finding.method, [other.method for other in home])))
+            home.append(replace(finding, method=free_name(finding.method, [other.method for other in home])))
     return layers
 
 
@@ -133,6 +134,13 @@ def give_images(findings: Sequence[Finding], images: Any) -> list[Finding]:
     return given
 
 
+def _version(folder: Path) -> str:
+    try:
+        return str(json.loads((folder / "run.json").read_text(encoding="utf-8", errors="surrogateescape"))["linexp"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return ""
+
+
 def _own_score(run: Run, explanations: Explanations) -> Column:
     return column_of(CorrelationScorer().score(simulate(explanations, run.concepts), run.activations, run.split.test))
 
@@ -142,7 +150,8 @@ def _identity(finding: Finding) -> tuple[Any, ...]:
     return finding.run.activations.layer, settings.get("model"), settings.get("pool"), settings.get("token")
 
 
-def _free_name(name: str, taken: Sequence[str]) -> str:
+def free_name(name: str, taken: Sequence[str]) -> str:
+    """Return a name that is not taken yet: the name itself, or with a number."""
     number, free = 1, name
     while free in taken:
         number += 1

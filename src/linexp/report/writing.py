@@ -15,7 +15,7 @@ from linexp._version import __version__
 from linexp.atomic import write_atomically
 from linexp.images import Images
 from linexp.report.facts import layer_facts, method_facts, score_rows, subtitle, titles
-from linexp.report.finding import Finding, by_layer, give_images, read_finding
+from linexp.report.finding import Finding, by_layer, free_name, give_images, read_finding
 from linexp.report.layers import LayerView, n_points, pack_layer, view_layer
 from linexp.report.methods import ConceptTable, pack_method
 from linexp.report.privacy import picture_names
@@ -147,6 +147,7 @@ def _pack(layers: list[list[Finding]], album: _Album, n_pictures: int, seed: int
         source = next((finding for finding in findings if finding.images is not None), findings[0])
         key = f"{source.run.activations.images or number} {source.images is None}"
         layer = pack_layer(findings, view, album.add(source, view.rows, key))
+        layer["name"] = free_name(layer["name"], [other["name"] for other in packed])
         packed.append({**layer, "methods": [pack_method(finding, view, table) for finding in findings]})
     return {"layers": packed, "concepts": list(table.place), "names": album.names, "bare": album.bare}
 
