@@ -6,7 +6,8 @@ from sklearn.linear_model import ElasticNet
 
 from linexp import NotConvergedWarning
 from linexp.solve import solve_elastic_net
-from linexp.solve.elastic_net import _find_directions, _jump, _solve_system
+from linexp.solve.coordinate_descent import jump, solve_system
+from linexp.solve.elastic_net import _find_directions
 from tests.reference import paper
 
 STRENGTH, L1_RATIO = 0.05, 0.99
@@ -235,7 +236,7 @@ def test_a_jump_reaches_the_optimum_of_its_signs(kind):
     cross = cross[:, 0]
     start = {"dense": cross, "sparse": np.where(np.arange(8) % 2, cross, 0), "small": np.full(8, 0.01)}[kind]
     weights, slack = start.copy(), cross - gram @ start
-    _jump(gram, slack, weights, 0.05, 0.01)
+    jump(gram, slack, weights, 0.05, 0.01)
     terms = np.flatnonzero(start)
     system = gram[np.ix_(terms, terms)] + 0.01 * np.eye(len(terms))
     step = np.linalg.solve(system, cross[terms] - 0.05 * np.sign(start[terms])) - start[terms]
@@ -249,7 +250,7 @@ def test_a_jump_reaches_the_optimum_of_its_signs(kind):
 def test_a_system_with_copies_leaves_the_later_ones_out():
     gram = np.array([[1, 1, 0.5], [1, 1, 0.5], [0.5, 0.5, 1]])
     values = np.array([1.0, 1.0, 2.0])
-    _solve_system(gram, np.arange(3), 0.0, values)
+    solve_system(gram, np.arange(3), 0.0, values)
     np.testing.assert_allclose(values, [0, 0, 2], atol=1e-12)
 
 
