@@ -110,13 +110,19 @@ class Sums:
     def _add_steps(self) -> None:
         """Add what the means contribute, for many chunks at once: one such sum passes over the whole matrix."""
         left, right = torch.stack(self.concepts.steps), torch.stack(self.neurons.steps)
-        left[1::2] *= -1  # every second one is to be taken away
+        signed = left.clone()
+        signed[1::2] *= -1  # every second one is to be taken away
+        tasks = [partial(_add_outer, right, signed, self._cross)]
         for start in range(0, len(self._gram), STRIP):
             strip = slice(start, start + STRIP)
-            self._gram[strip, start:].addmm_(left[:, strip].T, torch.stack(self.concepts.steps)[:, start:])
-        self._cross.addmm_(right.T, left)
+            tasks.append(partial(_add_outer, signed[:, strip], left[:, start:], self._gram[strip, start:]))
+        share(tasks, self._gram.device)
         self.concepts.steps.clear()
         self.neurons.steps.clear()
+
+
+def _add_outer(left: Tensor, right: Tensor, total: Tensor) -> None:
+    total.addmm_(left.T, right)
 
 
 @contextmanager
