@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 import re
 from pathlib import Path
 
@@ -58,3 +59,8 @@ def test_ablate(linexp: Run, tmp_path: Path):
     assert refused.code != 0
     assert "does not say which output the class 'black" in refused.err
     assert "scaling is 'best'" in linexp("ablate", out, "--scaling", "best").err
+    manifest = json.loads((out / "run.json").read_text())
+    manifest["settings"]["class_names"] = "imagenet"  # explained so, the outputs are ImageNet's too
+    (out / "run.json").write_text(json.dumps(manifest))
+    assert "imagenet does not say which output the class 'black" in linexp("ablate", out).err
+    assert linexp("ablate", out, "--outputs", tmp_path / "outputs.txt").err == refused.err

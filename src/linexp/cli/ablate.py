@@ -28,7 +28,7 @@ def ablate(
             "FILE",
             "Which output of the model a class is: lines of sub-folder, tab, number from 0; or imagenet, if "
             "sub-folders are wnids.",
-            "in the order of the sub-folders",
+            "imagenet after --class-names imagenet, else in the order of the sub-folders",
         ),
     ] = None,
     explanations: Others = None,

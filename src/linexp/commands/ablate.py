@@ -36,7 +36,8 @@ def run_ablate(result: Path, simulating: ScoreOptions, options: AblateOptions) -
     how = {name: settings[name] for name in ("pool", "channels", "token")}
     scorer = AblationScorer(cast(Any, options.scaling), options.temperature, cast(Any, options.replace), **how)
     images = reopen_pictures(run, simulating.images)
-    labels = _outputs(options.outputs, images)
+    known = IMAGENET if settings.get("class_names") == IMAGENET else None
+    labels = _outputs(options.outputs or known, images)
     model = load_model(
         settings["model"],
         weights=settings["weights"],
