@@ -44,7 +44,14 @@ if TYPE_CHECKING:
     from linexp.planted import Planted, make_planted
     from linexp.recording import LayerInfo, list_layers, record, record_layers
     from linexp.removal import Impact, TopImpact, impact, impact_layers, top_impact
-    from linexp.report import Finding, draw_picture_sheet, draw_reliability, read_finding, write_report
+    from linexp.report import (
+        Finding,
+        draw_picture_sheet,
+        draw_reliability,
+        draw_top_impact,
+        read_finding,
+        write_report,
+    )
     from linexp.score import (
         AblationScorer,
         AblationScores,
@@ -114,6 +121,7 @@ __all__ = [
     "compare_scores",
     "draw_picture_sheet",
     "draw_reliability",
+    "draw_top_impact",
     "find_broken",
     "fit_calibration",
     "impact",
@@ -169,7 +177,9 @@ _HOMES = {
         *("Scores", "Difference", "compare_scores", "SanityCheck", "check_metric"),
     ),
     "linexp.removal": ("Impact", "TopImpact", "impact", "impact_layers", "top_impact"),
-    "linexp.report": ("Finding", "draw_picture_sheet", "draw_reliability", "read_finding", "write_report"),
+    "linexp.report": (
+        *("Finding", "draw_picture_sheet", "draw_reliability", "draw_top_impact", "read_finding", "write_report"),
+    ),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 

@@ -3,6 +3,7 @@
 from linexp.cli.ablate import ablate
 from linexp.cli.app import app, main
 from linexp.cli.explain import explain
+from linexp.cli.impact import impact
 from linexp.cli.report import report
 from linexp.cli.score import calibrate, score, simulate
 from linexp.cli.show import demo, layers, show
@@ -15,6 +16,7 @@ __all__ = [
     "calibrate",
     "demo",
     "explain",
+    "impact",
     "layers",
     "main",
     "report",

@@ -10,16 +10,15 @@ from typing import Any, cast
 from urllib.parse import quote
 
 from linexp._checks import check_at_least, check_choice, check_writable_folder, listing, printable
-from linexp.commands.sources import find_calibration, open_groups, open_pictures, open_store, with_store
+from linexp.commands.sources import find_calibration, only_readable, open_groups, open_pictures, open_store, with_store
 from linexp.concepts import ConceptSource, LabelConcepts, TextConcepts, load_encoder, read_vocabulary
 from linexp.concepts.groups import group_names
 from linexp.concepts.huggingface import PAPER_ENCODERS
 from linexp.explain import LinearExplainer
 from linexp.explanation import Explanations
-from linexp.images import Images, find_broken, skip_broken
+from linexp.images import Images
 from linexp.matrix import ActivationMatrix, ConceptMatrix
 from linexp.models import VisionModel, load_model
-from linexp.progress import progress_bar
 from linexp.recording import record_layers
 from linexp.recording.hooks import find_layers
 from linexp.recording.memory import reuse_large_buffers
@@ -77,7 +76,7 @@ def run_explain(options: ExplainOptions, explainer: LinearExplainer) -> None:
     )
     find_layers(model.module, options.layers)
     outs = _choose_folders(options)
-    images = _readable(folder, options)
+    images = only_readable(folder, workers=options.workers, leave_out=options.skip_broken)
     reuse_large_buffers()
     concepts, split = _prepare(images, source, options, explainer, store)
     recorded = _record(model, images, options, store)
@@ -204,19 +203,6 @@ def _choose_folders(options: ExplainOptions) -> dict[str, Path]:
         return {options.layers[0]: options.out}
     # A model can call a layer "../x": quoted, it stays below --out.
     return {layer: check_writable_folder(options.out / quote(layer, safe="")) for layer in options.layers}
-
-
-def _readable(images: Images, options: ExplainOptions) -> Images:
-    """Look at every picture before the long work: name the broken ones, or leave them out if asked to."""
-    with progress_bar("checking", len(images)) as advance:
-        broken = find_broken(images, workers=options.workers, progress=advance)
-    if broken and not options.skip_broken:
-        names = [f"'{images.name(row)}' ({reason})" for row, reason in broken.items()]
-        raise OSError(
-            f"{len(broken)} of {len(images)} pictures cannot be read: {listing(names, 5)}. "
-            "Remove them, or leave them out with --skip-broken."
-        )
-    return skip_broken(images, broken) if broken else images
 
 
 def _settings(options: ExplainOptions, explainer: LinearExplainer, source: ConceptSource) -> dict[str, Any]:

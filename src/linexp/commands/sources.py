@@ -8,11 +8,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
-from linexp._checks import DifferentImagesError, StoreMismatchError, check_writable_folder
+from linexp._checks import DifferentImagesError, StoreMismatchError, check_writable_folder, listing
 from linexp.concepts import Calibration, Encoder, superclasses
 from linexp.concepts.files import open_folder, read_class_names, read_groups
 from linexp.concepts.wordnet import imagenet_classes
-from linexp.images import ImageFolder, Images, ImageSubset
+from linexp.images import ImageFolder, Images, ImageSubset, find_broken, skip_broken
+from linexp.progress import progress_bar
 from linexp.shards import Store, UnknownContentError
 from linexp.store import Run
 
@@ -26,6 +27,25 @@ def open_pictures(folder: Path, class_names: str | None) -> ImageFolder:
         return open_folder(folder, {one.wnid: one.name for one in imagenet_classes()}, "ImageNet")
     names = None if class_names is None else read_class_names(Path(class_names))
     return open_folder(folder, names, f"'{class_names}'")
+
+
+def only_readable(images: Images, *, workers: int | None = None, leave_out: bool = False) -> Images:
+    """Look at every picture before the long work: name the broken ones, or leave them out if asked to.
+
+    Raises
+    ------
+    OSError
+        A picture cannot be read, and is not to be left out.
+    """
+    with progress_bar("checking", len(images)) as advance:
+        broken = find_broken(images, workers=workers, progress=advance)
+    if broken and not leave_out:
+        names = [f"'{images.name(row)}' ({reason})" for row, reason in broken.items()]
+        raise OSError(
+            f"{len(broken)} of {len(images)} pictures cannot be read: {listing(names, 5)}. "
+            "Remove them, or leave them out with --skip-broken."
+        )
+    return skip_broken(images, broken) if broken else images
 
 
 def open_groups(groups: str | None, images: Images) -> Mapping[str, Any] | None:

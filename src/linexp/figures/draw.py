@@ -32,7 +32,7 @@ def draw_area(area: Area, ranges: Ranges, title: str, axes: Any = None) -> Any:
     bottom = np.zeros(ranges.n_ranges)
     for place, name in enumerate(area.names):
         top = bottom + shares[place]
-        axes.fill_between(centres, bottom, top, color=colour_of(place), linewidth=0, label=_plain(name))
+        axes.fill_between(centres, bottom, top, color=colour_of(place), linewidth=0, label=plain(name))
         axes.vlines(centres[lonely], bottom[lonely], top[lonely], color=colour_of(place), linewidth=4)
         bottom = top
     for centre, count in zip(centres, area.n_images, strict=True):
@@ -64,7 +64,7 @@ def draw_histogram(values: Float[np.ndarray, " neurons"], metric: str, axes: Any
             fontsize=9,
             color=INK,
         )
-    axes.set_xlabel(_plain(metric), color=INK)
+    axes.set_xlabel(plain(metric), color=INK)
     axes.set_ylabel("neurons", color=INK)
     return axes
 
@@ -78,21 +78,21 @@ def draw_scatter(
     """Draw one score of each neuron against another (Figure 5)."""
     axes = calm(new_axes(axes, 4.6, 4.0), f"{labels[1]} against {labels[0]}")
     axes.scatter(across, up, s=12, color=colour_of(0), alpha=0.6, linewidth=0)
-    axes.set_xlabel(_plain(labels[0]), color=INK)
-    axes.set_ylabel(_plain(labels[1]), color=INK)
+    axes.set_xlabel(plain(labels[0]), color=INK)
+    axes.set_ylabel(plain(labels[1]), color=INK)
     return axes
 
 
 def calm(axes: Any, title: str) -> Any:
     """Give axes the calm frame that all figures share."""
-    axes.set_title(_plain(title), loc="left", fontsize=11, color=INK, pad=16)
+    axes.set_title(plain(title), loc="left", fontsize=11, color=INK, pad=16)
     axes.tick_params(colors=MUTED, labelsize=9, length=0)
     axes.spines[["top", "right"]].set_visible(False)
     axes.spines[["left", "bottom"]].set_color(RULE)
     return axes
 
 
-def _plain(text: str) -> str:
+def plain(text: str) -> str:
     """Keep matplotlib from reading mathematics or a hidden label into a name."""
     text = text.replace("$", r"\$")
     return f"\u200b{text}" if text.startswith("_") else text

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from linexp.report.columns import Column, column_of, read_columns
 from linexp.report.finding import Finding, read_finding
+from linexp.report.impact import draw_top_impact
 from linexp.report.reliability import draw_reliability
 from linexp.report.sheet import best_neurons, draw_picture_sheet
 from linexp.report.writing import write_report
@@ -15,6 +16,7 @@ __all__ = [
     "column_of",
     "draw_picture_sheet",
     "draw_reliability",
+    "draw_top_impact",
     "read_columns",
     "read_finding",
     "write_report",

@@ -1,0 +1,138 @@
+"""``linexp impact``: remove neurons, measure what the network loses, and where in their range that is."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+from linexp._checks import check_writable_folder
+from linexp.commands.outputs import find_outputs
+from linexp.commands.sources import only_readable, open_store, with_store
+from linexp.images import ImageFolder
+from linexp.models import load_model
+from linexp.recording.hooks import find_layers
+from linexp.recording.memory import reuse_large_buffers
+from linexp.removal import BETAS, Impact, impact_layers, measure_figures
+from linexp.removal.top import count_images
+from linexp.report.impact import draw_top_impact, impact_table, write_neurons
+from linexp.report.tables import print_table, write_tables
+
+OWN = "own"
+
+
+@dataclass(frozen=True)
+class ImpactOptions:
+    """The options of ``linexp impact``."""
+
+    model: str
+    layers: tuple[str, ...]
+    images: Path
+    out: Path
+    betas: str | None = None
+    outputs: str | None = None
+    weights: Path | None = None
+    n_images: int | None = None
+    n_neurons: int | None = None
+    seed: int = 0
+    temperature: float | None = None
+    pool: str = "mean"
+    channels: str = "first"
+    token: int = 0
+    precision: str = "float32"
+    as_published: bool = False
+    device: str | None = None
+    batch_size: int | None = None
+    skip_broken: bool = False
+    trust_remote_code: bool = False
+    store: Path | None = None
+
+
+def run_impact(options: ImpactOptions) -> dict[str, Impact]:
+    """Measure, print the table, write it with every neuron's figures and the curves."""
+    betas = read_betas(options.betas)
+    count_images(1, betas)  # says what is wrong with one
+    folder = ImageFolder(options.images)
+    labels = OWN if options.outputs == OWN else find_outputs(options.outputs, folder)
+    if labels is None and folder.labels is None:
+        raise ValueError(
+            f"The pictures in '{options.images}' are in no sub-folders, so they have no labels. Put those of each "
+            "class into a sub-folder, or compare with the model's own answers (--outputs own)."
+        )
+    store = open_store(options.store)
+    check_writable_folder(options.out)
+    model = load_model(
+        options.model,
+        weights=options.weights,
+        device=options.device,
+        trust_remote_code=options.trust_remote_code,
+    )
+    find_layers(model.module, options.layers)
+    images = only_readable(folder, leave_out=options.skip_broken)
+    if images is not folder and isinstance(labels, list):
+        labels = find_outputs(options.outputs, images)
+    reuse_large_buffers()
+    found = with_store(
+        store,
+        lambda store: impact_layers(
+            model,
+            options.layers,
+            images,
+            labels=cast(Any, labels),
+            neurons=options.n_neurons,
+            n_images=options.n_images,
+            seed=options.seed,
+            temperature=options.temperature,
+            pool=cast(Any, options.pool),
+            channels=cast(Any, options.channels),
+            token=options.token,
+            precision=cast(Any, options.precision),
+            batch_size=options.batch_size,
+            store=store,
+        ),
+    )
+    tell_impact(list(found.values()), betas, options.out, as_published=options.as_published)
+    return found
+
+
+def read_betas(text: str | None) -> tuple[float, ...]:
+    """Read numbers with commas or spaces between them; ``None``: Table 1's.
+
+    Raises
+    ------
+    ValueError
+        One is no number.
+    """
+    if text is None:
+        return BETAS
+    betas: list[float] = []
+    for word in text.replace(",", " ").split():
+        try:
+            betas.append(float(word))
+        except ValueError as error:
+            raise ValueError(f"'{word}' in --betas is no number. Write shares such as 0.002,0.02,0.1.") from error
+    return tuple(betas)
+
+
+def tell_impact(impacts: list[Impact], betas: tuple[float, ...], out: Path, *, as_published: bool = False) -> None:
+    """Print the table of some layers, and write it, every neuron's figures and the curves into a folder."""
+    first = impacts[0]
+    figures = [measure_figures(one, betas, as_published=as_published) for one in impacts]
+    table = impact_table(figures)
+    print_table(table)
+    print(
+        f"{first.n_images:,} images, {100 * first.accuracy:.1f} % answered right, "
+        f"mean loss {float(first.losses.mean()):.4f} at temperature {first.temperature:.3f}. "
+        "Impact is a share of these; evenly spread impact has TI β = β."
+    )
+    few = [beta for beta, count in zip(betas, count_images(first.n_images, betas), strict=True) if count == 0]
+    if few and not as_published:
+        print(f"TI {few[0]:g} needs {math.ceil(1 / few[0]):,} images or more: {few[0]:g} of these is less than one.")
+    written = write_tables(out / "impact", {"": table})
+    written.append(write_neurons(figures, out / "neurons.csv"))
+    try:
+        written.append(draw_top_impact(impacts, out / "top-impact.png"))
+    except ValueError as error:
+        print(f"No figure: {error}")
+    print(f"  saved in {out}: {', '.join(path.name for path in written)}")
