@@ -64,6 +64,8 @@ class BehindLayer:
         Dotted name from ``model.named_modules()``; it runs once in a forward pass.
     examples
         A few inputs [images, …], on which the cut is tried.
+    cut
+        If false, only check the layer: the whole model runs each time.
 
     Attributes
     ----------
@@ -79,7 +81,7 @@ class BehindLayer:
         the model does not return logits.
     """
 
-    def __init__(self, model: nn.Module, layer: str, examples: Tensor) -> None:
+    def __init__(self, model: nn.Module, layer: str, examples: Tensor, *, cut: bool = True) -> None:
         self.model, self.name = model, layer
         self.layer = find_layers(model, [layer])[layer]
         self._before: list[nn.Module] = []
@@ -97,7 +99,8 @@ class BehindLayer:
             expected = self._rest(whole, changed)
             self._check_reached(whole, expected)
             self._check_undisturbed(whole)
-            self._cut(order.before, small, large, changed, expected)
+            if cut:
+                self._cut(order.before, small, large, changed, expected)
 
     @property
     def n_skipped(self) -> int:
@@ -218,7 +221,7 @@ class BehindLayer:
             trees = [self._take_all(batch) for batch in (small, large)]
             self._grows = [self._compare(one, other) for one, other in zip(*trees, strict=True)]
             self._needed = [[True] * len(tree.parts) for tree in trees[1]]
-            if not self._agrees(large, changed, expected):
+            if not (self._agrees(large, changed, expected) and self._picks(large, changed, expected)):
                 raise ValueError("the cut changes the logits")
             self._forget_unread(large, changed, expected)
         except Exception:  # noqa: BLE001 - a model that does not let itself be cut runs as a whole
@@ -251,13 +254,12 @@ class BehindLayer:
         stored = self.store(batch)
         twice = torch.cat([changed, stored.layer_output])
         both = torch.cat([expected, stored.logits])
+        return all(_close(self._rest(stored, twice, filler), both) for filler in _FILLERS)
+
+    def _picks(self, batch: Tensor, changed: Tensor, expected: Tensor) -> bool:
+        """Whether what is kept of some images is found again, in another order."""
         rows = torch.tensor([2, 0, 2])
-        picked = self.pick(stored, rows)
-        return all(
-            _close(self._rest(stored, twice, filler), both)
-            and _close(self._rest(picked, changed[rows], filler), expected[rows])
-            for filler in _FILLERS
-        )
+        return _close(self._rest(self.pick(self.store(batch), rows), changed[rows]), expected[rows])
 
     def _forget_unread(self, batch: Tensor, changed: Tensor, expected: Tensor) -> None:
         def try_without() -> bool:

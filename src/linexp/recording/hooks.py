@@ -82,12 +82,12 @@ def evaluating(model: nn.Module) -> Generator[None, None, None]:
     ``model.eval()``: that is ``train(False)``, which some models override to change more than the flags, such as
     merging weights, and nobody could undo.
     """
-    flags = [(module, module.training) for module in model.modules()]
+    training = [module for module in model.modules() if module.training]
     try:
-        for module, _ in flags:
+        for module in training:
             module.training = False
         with torch.no_grad():
             yield
     finally:
-        for module, flag in flags:
-            module.training = flag
+        for module in training:
+            module.training = True

@@ -186,7 +186,9 @@ def impact_layers(
         rows = _choose_rows(len(inputs.images), n_images, seed)
         classes = None if _is_own(labels) else check_labels(labels, inputs.images, len(inputs.images))[rows]
         examples = torch.cat(list(inputs.batches(rows[:N_EXAMPLES]))).to(place)
-        cuts = {name: BehindLayer(module, name, examples) for name in found}  # says what is wrong with a layer
+        cuts = {
+            name: BehindLayer(module, name, examples, cut=False) for name in found
+        }  # says what is wrong with a layer
         n_classes = next(iter(cuts.values())).n_classes
         if classes is not None:
             check_classes(labels, inputs.images, n_classes)
