@@ -4,10 +4,13 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: demo test lint bench clean
+.PHONY: demo demo-full test lint bench clean
 
 demo: .venv/installed-demo
 	$(BIN)/linexp demo --out linexp-demo
+
+demo-full: .venv/installed-demo
+	$(BIN)/linexp demo --full --out linexp-demo
 
 test: lint
 	sh tools/install_browser.sh || true

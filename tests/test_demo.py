@@ -8,6 +8,7 @@ from PIL import Image
 
 import linexp as le
 from linexp.demo import run as demo
+from linexp.demo.impact import show_impact
 from linexp.store import load_run
 
 
@@ -69,6 +70,19 @@ def test_a_report_shows_all_of_them(results):
 def test_three_networks_take_part():
     assert not le.ConSE("efficientnet_lite0").name.startswith((demo.EXPLAINER, demo.SIMULATOR))
     assert demo.EXPLAINER != demo.SIMULATOR
+
+
+def test_the_full_demo_shows_what_the_network_loses_without_a_neuron(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    images = demo.draw_images(demo.emoji_words()[::80])
+    found = show_impact(demo.MODEL, list(demo.LAYERS.values()), images, tmp_path / "impact", 4)
+    assert [(one.layer, one.n_neurons, one.linear) for one in found] == [
+        ("_blocks.10", 4, False),
+        ("_avg_pooling", 4, True),
+    ]
+    assert all(one.accuracy == 1 for one in found)
+    assert "100.0 % answered right" in capsys.readouterr().out
+    assert (tmp_path / "impact" / "top-impact.png").stat().st_size > 10_000
 
 
 def test_the_wrong_number_of_neurons_is_refused(tmp_path):

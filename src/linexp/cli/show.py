@@ -42,8 +42,11 @@ def demo(
     *,
     out: Annotated[Path, option("DIR", "Folder for the results.")] = Path("linexp-demo"),
     neurons: Annotated[int | None, option("N", "Only the first N neurons of each layer.", "all")] = None,
+    full: Annotated[
+        bool, typer.Option("--full", help="Also remove the neurons one by one and measure what that costs: minutes.")
+    ] = False,
 ) -> None:
     """Explain two layers of EfficientNet-Lite0 on OpenMoji pictures; nothing is downloaded."""
     from linexp.demo.run import run_demo
 
-    run_demo(out, neurons)
+    run_demo(out, neurons, full=full)

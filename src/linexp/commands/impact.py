@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -14,10 +13,9 @@ from linexp.images import ImageFolder
 from linexp.models import load_model
 from linexp.recording.hooks import find_layers
 from linexp.recording.memory import reuse_large_buffers
-from linexp.removal import BETAS, Impact, impact_layers, measure_figures
+from linexp.removal import BETAS, Impact, impact_layers
 from linexp.removal.top import count_images
-from linexp.report.impact import draw_top_impact, impact_table, write_neurons
-from linexp.report.tables import print_table, write_tables
+from linexp.report.impact import tell_impact
 
 OWN = "own"
 
@@ -113,26 +111,3 @@ def read_betas(text: str | None) -> tuple[float, ...]:
         except ValueError as error:
             raise ValueError(f"'{word}' in --betas is no number. Write shares such as 0.002,0.02,0.1.") from error
     return tuple(betas)
-
-
-def tell_impact(impacts: list[Impact], betas: tuple[float, ...], out: Path, *, as_published: bool = False) -> None:
-    """Print the table of some layers, and write it, every neuron's figures and the curves into a folder."""
-    first = impacts[0]
-    figures = [measure_figures(one, betas, as_published=as_published) for one in impacts]
-    table = impact_table(figures)
-    print_table(table)
-    print(
-        f"{first.n_images:,} images, {100 * first.accuracy:.1f} % answered right, "
-        f"mean loss {float(first.losses.mean()):.4f} at temperature {first.temperature:.3f}. "
-        "Impact is a share of these; evenly spread impact has TI β = β."
-    )
-    few = [beta for beta, count in zip(betas, count_images(first.n_images, betas), strict=True) if count == 0]
-    if few and not as_published:
-        print(f"TI {few[0]:g} needs {math.ceil(1 / few[0]):,} images or more: {few[0]:g} of these is less than one.")
-    written = write_tables(out / "impact", {"": table})
-    written.append(write_neurons(figures, out / "neurons.csv"))
-    try:
-        written.append(draw_top_impact(impacts, out / "top-impact.png"))
-    except ValueError as error:
-        print(f"No figure: {error}")
-    print(f"  saved in {out}: {', '.join(path.name for path in written)}")

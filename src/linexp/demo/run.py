@@ -12,6 +12,7 @@ from pathlib import Path
 from linexp._checks import check_at_least, check_writable_folder
 from linexp.concepts import Calibration, LabelConcepts, TextConcepts, load_encoder, read_vocabulary
 from linexp.demo.clock import Clock
+from linexp.demo.impact import show_impact
 from linexp.demo.pictures import draw_pictures, picture_folder
 from linexp.demo.table import DemoResult, print_results
 from linexp.demo.words import EmojiWords, emoji_concepts, emoji_words
@@ -51,7 +52,7 @@ class _Case:
     explainer: LinearExplainer
 
 
-def run_demo(out: Path, n_neurons: int | None = None) -> list[DemoResult]:
+def run_demo(out: Path, n_neurons: int | None = None, *, full: bool = False) -> list[DemoResult]:
     """Explain two layers of EfficientNet-Lite0 on OpenMoji pictures, score, save, and print a table.
 
     Parameters
@@ -60,6 +61,8 @@ def run_demo(out: Path, n_neurons: int | None = None) -> list[DemoResult]:
         Folder for the results; a sub-folder for each layer and source of concepts.
     n_neurons
         Explain only the first so many neurons of each layer. Default: all.
+    full
+        Also measure how much each neuron matters, which takes minutes.
     """
     if n_neurons is not None:
         check_at_least("neurons", n_neurons, 1)
@@ -100,6 +103,8 @@ def run_demo(out: Path, n_neurons: int | None = None) -> list[DemoResult]:
         findings = [result.finding for result in sorted(results, key=lambda result: result.name != "head")]
         report = write_report(findings, out / "report", images)
     print_results(results, len(images), clock, report)
+    if full:
+        show_impact(MODEL, list(LAYERS.values()), images, out / "impact", n_neurons)
     return results
 
 

@@ -57,17 +57,13 @@ def remove_before_head(
         added.append(losses.changes(block, nothing)[0].float())
         advance(len(block))
     weight = tail.weight[:, list(neurons)].T.contiguous().numpy()
-    right = [
-        _answers_without(*(part.numpy() for part in (logits[rows], labels[rows], activations[rows].double())), weight)
-        for rows in map(slice, *_starts_and_ends(len(logits)))
-    ]
+    right: list[Any] = []
+    for start in range(0, len(logits), _IMAGES_PER_BLOCK):
+        rows = slice(start, start + _IMAGES_PER_BLOCK)
+        seen = activations[rows].double().numpy()
+        right.append(_answers_without(logits[rows].numpy(), labels[rows].numpy(), seen, weight))
     correct = (logits.argmax(1) == labels).to(torch.int8)
     return torch.cat(added, 1), correct[:, None] - torch.from_numpy(np.concatenate(right)).to(torch.int8)
-
-
-def _starts_and_ends(n_images: int) -> tuple[range, list[int]]:
-    starts = range(0, n_images, _IMAGES_PER_BLOCK)
-    return starts, [start + _IMAGES_PER_BLOCK for start in starts]
 
 
 def _answers_without(logits: Any, labels: Any, activations: Any, weight: Any) -> Any:

@@ -10,8 +10,9 @@ from linexp._checks import check_writable_folder
 from linexp.atomic import write_atomically
 from linexp.explanation_csv import csv_text
 from linexp.figures.curves import draw_shares
-from linexp.removal import TOTALS, Figures, Impact, mean_figures, top_curve
-from linexp.report.tables import Cell, Measured, Table
+from linexp.removal import TOTALS, Figures, Impact, mean_figures, measure_figures, top_curve
+from linexp.removal.top import count_images
+from linexp.report.tables import Cell, Measured, Table, print_table, write_tables
 
 _TITLE = "Impact of single neurons, in percent: means ± standard errors"
 _HEADINGS = {"total": "total %", "signed": "signed %", "share": "images hit %"}
@@ -56,8 +57,8 @@ def _row(name: str, layers: Sequence[Figures], n_dead: int, *, with_dead: bool) 
 def neurons_csv(layers: Sequence[Figures]) -> str:
     """Return every figure of every neuron with its standard error over images as CSV; what is undefined is empty."""
     names = [*TOTALS, *(f"ti_{beta:g}" for beta in layers[0].betas)]
-    header = ["layer", "neuron", "max_activation", "dead", *(one for name in names for one in (name, f"{name}_error"))]
-    lines: list[list[object]] = [header]
+    lines: list[list[object]] = [["layer", "neuron", "max_activation", "dead"]]
+    lines[0] += [column for name in names for column in (name, f"{name}_error")]
     for layer in layers:
         highest = layer.impact.activations.values.amax(0).tolist()
         for row, neuron in enumerate(layer.impact.neurons):
@@ -110,3 +111,26 @@ def draw_top_impact(impacts: Sequence[Impact], path: Path | str) -> Path:
         draw_shares(curves, axes, logarithmic=place == 1)
     figure.savefig(path, format="png")
     return path
+
+
+def tell_impact(impacts: Sequence[Impact], betas: Sequence[float], out: Path, *, as_published: bool = False) -> None:
+    """Print the table of some layers, and write it, every neuron's figures and the curves into a folder."""
+    first = impacts[0]
+    figures = [measure_figures(one, betas, as_published=as_published) for one in impacts]
+    table = impact_table(figures)
+    print_table(table)
+    print(
+        f"{first.n_images:,} images, {100 * first.accuracy:.1f} % answered right, "
+        f"mean loss {float(first.losses.mean()):.4f} at temperature {first.temperature:.3f}. "
+        "Impact is a share of these; evenly spread impact has TI β = β."
+    )
+    few = [beta for beta, count in zip(betas, count_images(first.n_images, betas), strict=True) if count == 0]
+    if few and not as_published:
+        print(f"TI {few[0]:g} needs {math.ceil(1 / few[0]):,} images or more: {few[0]:g} of these is less than one.")
+    written = write_tables(out / "impact", {"": table})
+    written.append(write_neurons(figures, out / "neurons.csv"))
+    try:
+        written.append(draw_top_impact(impacts, out / "top-impact.png"))
+    except ValueError as error:
+        print(f"No figure: {error}")
+    print(f"  saved in {out}: {', '.join(path.name for path in written)}")
