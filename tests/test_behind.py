@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from linexp.behind import BehindLayer, StoredBatches, find_linear_tail, replace_neurons
+from linexp.behind import BehindLayer, StoredBatches, find_linear_tail, remove_neurons, replace_neurons
 from linexp.recording.pooling import Pooling
 from tests.ablation_twin import logits_of, overwriter, put
 from tests.small_classifiers import SmallResNet, small_inputs, small_resnet, small_vit
@@ -224,3 +224,54 @@ def test_outputs_in_tuples_and_mappings():
     torch.manual_seed(0)
     behind = BehindLayer(Wrapped(), "layer1", small_inputs(3))
     assert behind.n_classes == 5
+
+
+@pytest.mark.parametrize(("make", "layer", "replace"), LAYERS[:2] + LAYERS[3:], ids=lambda one: str(one)[:20])
+def test_images_can_be_picked_from_what_is_stored(make, layer, replace):
+    model, images = make(), small_inputs(4)
+    behind = BehindLayer(model, layer, images[:3])
+    stored, rows = behind.store(images), torch.tensor([3, 1, 3, 0, 3])
+    picked = behind.pick(stored, rows)
+    torch.testing.assert_close(picked.layer_output, stored.layer_output[rows])
+    changed = stored.layer_output + 1
+    torch.testing.assert_close(behind.logits(picked, changed[rows]), behind.logits(stored, changed)[rows])
+
+
+class Windows(nn.Module):
+    """What runs before the layer returns four parts of each image one after another, and a table that is no image's."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.cut, self.table = nn.Unfold(4, stride=4), nn.Embedding(3, 16)
+        self.parts, self.layer, self.head = nn.Linear(48, 16), nn.Linear(16, 16), nn.Linear(16, 4)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        parts = self.parts(self.cut(x).transpose(1, 2).flatten(0, 1))
+        table = self.table(torch.arange(3))
+        changed = self.layer(parts.unflatten(0, (len(x), -1)).mean(1))
+        return self.head((parts.unflatten(0, (len(x), -1)) * changed[:, None]).sum(1) + table.sum(0))
+
+
+def test_picking_takes_all_parts_of_an_image():
+    torch.manual_seed(0)
+    behind = BehindLayer(Windows(), "layer", small_inputs(3))
+    assert behind.n_skipped == 3
+    stored, rows = behind.store(small_inputs(4)), torch.tensor([2, 0, 2])
+    changed = stored.layer_output * 2
+    torch.testing.assert_close(
+        behind.logits(behind.pick(stored, rows), changed[rows]), behind.logits(stored, changed)[rows]
+    )
+
+
+@pytest.mark.parametrize(
+    ("shape", "channels", "axis"),
+    [((3, 5), "first", 1), ((3, 4, 5), "first", 2), ((3, 5, 2, 2), "first", 1), ((3, 2, 2, 5), "last", 3)],
+)
+def test_removing_sets_one_neuron_of_each_image_to_zero(shape, channels, axis):
+    output = torch.rand(shape) + 1
+    removed = remove_neurons(output, torch.tensor([4, 0, 2]), channels)
+    expected = output.clone()
+    for image, neuron in enumerate((4, 0, 2)):
+        expected[image].select(axis - 1, neuron).fill_(0)
+    assert torch.equal(removed, expected)
+    assert bool((output > 0).all())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ from torch import Tensor, nn
 
 from linexp.recording import record_layers
 from linexp.recording.fold import PairFinder, folded
+from linexp.recording.quick import quickened
 from tests.fold_models import FOLDABLE, UNFOLDABLE, Branching, Ignoring, plain, without_statistics
 from tests.recording_twin import record_literally, some_inputs, with_statistics
 
@@ -149,3 +151,42 @@ def test_a_failure_while_folding_undoes_it(monkeypatch: pytest.MonkeyPatch) -> N
         pass
     assert all(parameter is parameters[name] for name, parameter in model.named_parameters())
     assert not any("forward" in vars(module) for module in model.modules())
+
+
+@pytest.mark.parametrize("error", [None, ValueError, KeyboardInterrupt])
+def test_a_model_is_quickened_for_a_time(error: type[BaseException] | None) -> None:
+    model = build(FOLDABLE[next(iter(FOLDABLE))]).eval()
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    parameters = [id(one) for one in model.parameters()]
+    images = some_inputs(6)
+    with torch.no_grad():
+        plain_output = model(images)
+    counted = {name: module for name, module in model.named_modules() if isinstance(module, nn.BatchNorm2d)}
+    with contextlib.suppress(*([error] if error else [])), quickened(model, {}, images[:3]) as prepare:
+        assert any("forward" in module.__dict__ for module in counted.values())
+        with torch.no_grad():
+            quick = model(prepare(images))
+        assert (quick - plain_output).abs().max() <= 1e-4 * plain_output.abs().max()
+        if error:
+            raise error
+    assert [id(one) for one in model.parameters()] == parameters
+    assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
+    assert not any("forward" in module.__dict__ for module in model.modules())
+
+
+def test_a_model_that_cannot_be_watched_is_run_as_it_is() -> None:
+    class Refuses(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.conv, self.norm, self.n_calls = nn.Conv2d(3, 2, 1), nn.BatchNorm2d(2), 0
+
+        def forward(self, images: Tensor) -> Tensor:
+            self.n_calls += 1
+            if self.n_calls == 1:
+                raise RuntimeError("not now")
+            return self.norm(self.conv(images)).mean((2, 3))
+
+    model = with_statistics(Refuses())
+    with quickened(model, {}, some_inputs(3)) as prepare:
+        assert prepare(some_inputs(3)).is_contiguous()
+        assert "forward" not in model.norm.__dict__
