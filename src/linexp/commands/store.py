@@ -1,4 +1,4 @@
-"""``linexp store``: look after the folder in which recorded activations and embeddings are kept."""
+"""``linexp store``: look after the folder in which recorded activations, embeddings and impact are kept."""
 
 from __future__ import annotations
 

@@ -33,7 +33,7 @@ class Key:
     Parameters
     ----------
     kind
-        "activations" or "embeddings".
+        "activations", "embeddings" or "impact".
     parts
         Every ingredient, as plain values that JSON can hold: contents, never names alone.
     n_rows

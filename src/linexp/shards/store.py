@@ -39,7 +39,7 @@ _REMEDY = (
 
 @dataclass(frozen=True)
 class Store:
-    """A folder that keeps activations and embeddings under keys of everything they depend on.
+    """A folder that keeps activations, embeddings and impact under keys of everything they depend on.
 
     A run that was stopped goes on at its first missing shard; one that was done is read. Several processes may share
     it: one works, the others wait and read. Whatever is removed from it (``linexp store prune``, ``rm -r``) costs
