@@ -18,8 +18,9 @@ from linexp.progress import progress_bar
 from linexp.recording.pooling import Channels, Pool, Pooling
 from linexp.score.ablation_model import Settings, open_losses
 from linexp.score.ablation_scores import AblationScores
+from linexp.score.blocks import is_constant
 from linexp.score.losses import Losses
-from linexp.score.scaling import Scaling, fit_adam, fit_norm, fit_optim
+from linexp.score.scaling import Scaling, fit_adam, fit_constant, fit_norm, fit_optim
 from linexp.split import Split
 
 ScalingName = Literal["optim", "norm", "optim-adam"]
@@ -68,6 +69,13 @@ class AblationScorer:
         if self.temperature is not None and not 0 < self.temperature < float("inf"):
             raise ValueError(f"temperature is {self.temperature}. It must be above 0; None fits it.")
         Pooling(self.pool, self.channels, self.token)
+
+    @property
+    def metric(self) -> str:
+        """What the scores are called: "ablation(optim)", and whatever else of the settings is not usual."""
+        unusual = [self.replace] if self.replace != "set" else []
+        unusual += [f"T={self.temperature}"] if self.temperature is not None else []
+        return f"ablation({','.join([self.scaling, *unusual])})"
 
     def score(
         self,
@@ -133,34 +141,31 @@ class AblationScorer:
                 ]
                 blocks.append(self._score_block(*sides))
                 advance(len(columns))
-        values, errors, norm, val, c, d = (torch.cat(parts) for parts in zip(*blocks, strict=True))
+        found = _Block(*(torch.cat(parts) for parts in zip(*blocks, strict=True)))
         return AblationScores(
-            values=values,
             neurons=simulated.neurons,
-            metric="ablation",
+            metric=self.metric,
             n_images=len(opened.test_rows),
-            errors=errors,
-            norm=norm,
-            val=val,
-            c=c,
-            d=d,
             temperature=opened.temperature,
             linear=opened.linear,
+            **found._asdict(),
         )
 
     def _score_block(self, val: _Side, test: _Side) -> _Block:
         norm = fit_norm(val.simulated, val.actual)
         mean = val.actual.mean(0)
-        chosen = norm if self.scaling == "norm" else self._optimise(val, norm, mean)
-        on_val = val.scores(mean, norm, chosen)
+        chosen, level = (norm, mean) if self.scaling == "norm" else self._optimise(val, norm, mean)
+        on_val = val.scores(mean, norm, chosen, level)
         if self.scaling == "optim":  # the curves are close, the scores are exact: the better start is kept
-            worse = on_val[0] > on_val[1]
+            worse = on_val.norm > on_val.values
             chosen = Scaling(*(torch.where(worse, one, other) for one, other in zip(norm, chosen, strict=True)))
-        on_test = test.scores(mean, norm, chosen)
-        on_val_chosen = torch.maximum(on_val[0], on_val[1]) if self.scaling == "optim" else on_val[1]
-        return _Block(on_test[1], on_test[2], on_test[0], on_val_chosen, *chosen)
+            level = torch.where(on_val.constant < 0, mean, level)
+        on_test = test.scores(mean, norm, chosen, level)
+        on_val_chosen = torch.maximum(on_val.norm, on_val.values) if self.scaling == "optim" else on_val.values
+        return _Block(**on_test._asdict(), val=on_val_chosen, c=chosen.c, d=chosen.d, level=level)
 
-    def _optimise(self, val: _Side, norm: Scaling, mean: Tensor) -> Scaling:
+    def _optimise(self, val: _Side, norm: Scaling, mean: Tensor) -> tuple[Scaling, Tensor]:
+        """Return the scaling, and the constant to which the same procedure leads without a simulation."""
         low, high = val.actual.amin(0), val.actual.amax(0)
         margin = _MARGIN * (high - low)
         reached = [norm.of(val.simulated)]
@@ -170,8 +175,20 @@ class AblationScorer:
             low, high = torch.minimum(low, replacement.amin(0)), torch.maximum(high, replacement.amax(0))
         curves = val.losses.curves(val.columns, low - margin, high + margin)
         if self.scaling == "optim":
-            return fit_optim(curves, val.simulated, norm, val.actual.std(0, correction=0))
-        return fit_adam(curves, val.simulated, curves.total(mean.expand_as(val.actual)))
+            spread = val.actual.std(0, correction=0)
+            return fit_optim(curves, val.simulated, norm, spread), fit_constant(curves, mean, spread)
+        unit = curves.total(mean.expand_as(val.actual))
+        nothing = torch.zeros_like(val.simulated)
+        return fit_adam(curves, val.simulated, unit), fit_adam(curves, nothing, unit).d
+
+
+class _OnImages(NamedTuple):
+    """Scores of some neurons on the validation or the test images."""
+
+    values: Float[Tensor, " neurons"]
+    errors: Float[Tensor, " neurons"]
+    norm: Float[Tensor, " neurons"]
+    constant: Float[Tensor, " neurons"]
 
 
 class _Block(NamedTuple):
@@ -180,9 +197,11 @@ class _Block(NamedTuple):
     values: Float[Tensor, " neurons"]
     errors: Float[Tensor, " neurons"]
     norm: Float[Tensor, " neurons"]
+    constant: Float[Tensor, " neurons"]
     val: Float[Tensor, " neurons"]
     c: Float[Tensor, " neurons"]
     d: Float[Tensor, " neurons"]
+    level: Float[Tensor, " neurons"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -194,18 +213,18 @@ class _Side:
     simulated: Float[Tensor, "images neurons"]
     actual: Float[Tensor, "images neurons"]
 
-    def scores(self, mean: Tensor, norm: Scaling, chosen: Scaling) -> tuple[Tensor, Tensor, Tensor]:
-        """Return the scores with both scalings, and the standard errors of the latter."""
+    def scores(self, mean: Tensor, norm: Scaling, chosen: Scaling, level: Tensor) -> _OnImages:
+        """Return the scores with both scalings, standard errors of the chosen one, and the score of a constant."""
         values = [mean.expand_as(self.actual), norm.of(self.simulated)]
         if chosen is not norm:
-            values.append(chosen.of(self.simulated))
+            values += [chosen.of(self.simulated), level.expand_as(self.actual)]
         changes = self.losses.changes(self.columns, torch.stack(values)).abs()
-        by_mean, by_norm, by_chosen = changes[0], changes[1], changes[-1]
-        constant = (self.actual == self.actual[0]).all(0)
-        undefined = constant | (by_mean.mean(0) <= self.losses.resolution)
-        found = 1 - by_norm.sum(0) / by_mean.sum(0), 1 - by_chosen.sum(0) / by_mean.sum(0), _errors(by_chosen, by_mean)
-        first, second, errors = (torch.where(undefined, torch.nan, one) for one in found)
-        return first, second, errors
+        by_mean, by_norm = changes[0], changes[1]
+        by_chosen, by_level = (by_norm, by_mean) if chosen is norm else (changes[2], changes[3])
+        undefined = is_constant(self.actual) | (by_mean.mean(0) <= self.losses.resolution)
+        scores = [1 - changed.sum(0) / by_mean.sum(0) for changed in (by_chosen, by_norm, by_level)]
+        found = scores[0], _errors(by_chosen, by_mean), scores[1], scores[2]
+        return _OnImages(*(torch.where(undefined, torch.nan, one) for one in found))
 
 
 def _errors(above: Float[Tensor, "images neurons"], below: Float[Tensor, "images neurons"]) -> Tensor:

@@ -86,10 +86,10 @@ def _numbers(path: Path, header: list[str], lines: list[list[str]], column: str)
 
 
 def published_sem(scores: Scores) -> float:
-    """Return the standard error of the mean as the paper's tables have it: with divisor n for ablation scores.
+    """Return the standard error of the mean as the paper's tables have it: with divisor n for its ablation scores.
 
-    Everywhere else in linexp, and in the paper for correlations, the divisor is n - 1.
+    Everywhere else in linexp, our own ablation scores included, and in the paper for correlations, it is n - 1.
     """
     n_defined = len(scores.defined)
-    is_ablation = scores.metric.startswith("ablation")
-    return scores.sem * math.sqrt(1 - 1 / n_defined) if is_ablation and n_defined > 1 else scores.sem
+    is_theirs = scores.metric.startswith("ablation") and scores.origin is None
+    return scores.sem * math.sqrt(1 - 1 / n_defined) if is_theirs and n_defined > 1 else scores.sem
