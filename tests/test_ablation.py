@@ -360,7 +360,7 @@ def bad(message, *, model=None, layer="layer2", error=ValueError, change=None, *
 
 
 def test_bad_input():
-    bad("The images have no labels, and ablation scoring compares losses. Pass labels=", labels=None)
+    bad("The images have no labels, and without them there is no loss to compare. Pass labels=", labels=None)
     bad("An image has the label 7, but the model has 5 outputs", labels=[7] * N_IMAGES)
     bad(r"The labels are torch.int64 of shape \[3\] for 30 images", labels=[1, 2, 3])
     bad("The model is a str. Give a torch.nn.Module", model=None, error=TypeError, change=lambda a: a.update(model="x"))

@@ -9,7 +9,17 @@ changing a neuron by δ changes the logits by δ·W[:, neuron].
 
 from linexp.behind.batches import StoredBatches
 from linexp.behind.layer import BehindLayer, Stored
-from linexp.behind.replace import Replace, replace_neurons
+from linexp.behind.replace import Replace, neuron_axis, remove_neurons, replace_neurons
 from linexp.behind.tail import LinearTail, find_linear_tail
 
-__all__ = ["BehindLayer", "LinearTail", "Replace", "Stored", "StoredBatches", "find_linear_tail", "replace_neurons"]
+__all__ = [
+    "BehindLayer",
+    "LinearTail",
+    "Replace",
+    "Stored",
+    "StoredBatches",
+    "find_linear_tail",
+    "neuron_axis",
+    "remove_neurons",
+    "replace_neurons",
+]

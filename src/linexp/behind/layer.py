@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from linexp.behind.calls import CallOrder, Forward, standing_in
-from linexp.behind.trees import Tree, grows, keep, take_apart, tile
+from linexp.behind.trees import Tree, grows, keep, pick, take_apart, tile
 from linexp.recording.hooks import evaluating, find_layers
 from linexp.recording.pooling import first_tensor
 
@@ -139,6 +139,21 @@ class BehindLayer:
         assert logits is not None
         return Stored(keep(batch, needed=self._inputs_needed), trees, outputs[0], logits.detach().clone())
 
+    def pick(self, stored: Stored, rows: Int[Tensor, " picked"]) -> Stored:
+        """Return what is stored of some images of a batch; one may be picked more than once."""
+        rows, n_images = rows.to(stored.logits.device), stored.n_images
+
+        def picked(tree: Tree, flags: list[bool]) -> Tree:
+            parts = [pick(part, rows, n_images, per_image=flag) for part, flag in zip(tree.parts, flags, strict=True)]
+            return tree._replace(parts=parts)
+
+        return Stored(
+            pick(stored.inputs, rows, n_images, per_image=True),
+            [picked(tree, flags) for tree, flags in zip(stored.before, self._grows, strict=True)],
+            picked(stored.output, self._output_grows),
+            stored.logits[rows],
+        )
+
     def logits(self, stored: Stored, changed: Float[Tensor, "stacked ..."]) -> Float[Tensor, "stacked classes"]:
         """Run the part behind the layer with another output of the layer.
 
@@ -236,7 +251,13 @@ class BehindLayer:
         stored = self.store(batch)
         twice = torch.cat([changed, stored.layer_output])
         both = torch.cat([expected, stored.logits])
-        return all(_close(self._rest(stored, twice, filler), both) for filler in _FILLERS)
+        rows = torch.tensor([2, 0, 2])
+        picked = self.pick(stored, rows)
+        return all(
+            _close(self._rest(stored, twice, filler), both)
+            and _close(self._rest(picked, changed[rows], filler), expected[rows])
+            for filler in _FILLERS
+        )
 
     def _forget_unread(self, batch: Tensor, changed: Tensor, expected: Tensor) -> None:
         def try_without() -> bool:

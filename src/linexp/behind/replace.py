@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Literal
 
-from jaxtyping import Float
+import torch
+from jaxtyping import Float, Int
 from torch import Tensor
 
-from linexp.recording.pooling import Pooling
+from linexp.recording.pooling import Channels, Pooling
 
 Replace = Literal["set", "shift"]
 
@@ -53,11 +54,25 @@ def replace_neurons(
     return changed
 
 
+def remove_neurons(
+    output: Float[Tensor, "images ..."], neurons: Int[Tensor, " images"], channels: Channels
+) -> Float[Tensor, "images ..."]:
+    """Return the layer's output with one neuron of each image set to 0 at all its positions."""
+    removed = output.clone()
+    by_neuron = removed.movedim(neuron_axis(output.ndim, channels), 1)
+    by_neuron[torch.arange(len(output), device=output.device), neurons.to(output.device)] = 0
+    return removed
+
+
+def neuron_axis(n_axes: int, channels: Channels) -> int:
+    """Return which axis of a layer's output is the neurons: the last, but for maps with their channels first."""
+    return 1 if n_axes == 2 or (n_axes > 3 and channels == "first") else n_axes - 1
+
+
 def _positions(output: Tensor, neuron: int, pooling: Pooling) -> Tensor:
     """Return a view of all that belongs to one neuron."""
     if output.ndim == 2:
         return output[:, neuron]
     if output.ndim == 3 and pooling.pool == "token":
         return output[:, pooling.token, neuron]
-    last = output.ndim == 3 or pooling.channels == "last"
-    return output.select(-1 if last else 1, neuron)
+    return output.select(neuron_axis(output.ndim, pooling.channels), neuron)

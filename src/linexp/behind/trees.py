@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import torch
+from jaxtyping import Int
 from torch import Tensor
 from torch.utils._pytree import TreeSpec, tree_flatten, tree_unflatten  # pyright: ignore[reportPrivateUsage]
 
@@ -57,3 +58,18 @@ def tile(part: Any, n_tiles: int, filler: float, *, per_image: bool) -> Any:
     if not isinstance(part, Tensor):
         return part
     return part.repeat(n_tiles, *[1] * (part.ndim - 1)) if per_image else part.clone()
+
+
+def pick(part: Any, rows: Int[Tensor, " picked"], n_images: int, *, per_image: bool) -> Any:
+    """Return what a part says about some images; one may be picked more than once."""
+    if not per_image or not isinstance(part, (Absent, Tensor)):
+        return part
+    n_each = part.shape[0] // n_images
+    if isinstance(part, Absent):
+        return part._replace(shape=(n_each * len(rows), *part.shape[1:]))
+    channels_last = part.ndim == 4 and part.is_contiguous(memory_format=torch.channels_last)
+    if n_each == 1:
+        picked = part.index_select(0, rows)
+    else:
+        picked = part.unflatten(0, (n_images, n_each)).index_select(0, rows).flatten(0, 1)
+    return picked.contiguous(memory_format=torch.channels_last) if channels_last else picked
