@@ -344,7 +344,7 @@ def bad(message, *, model=None, layer="layer2", error=ValueError, change=None, *
     model = model or small_resnet()
     recorded = le.record(model, "layer2", images().float(), show_progress=False)
     arguments = {
-        "simulated": simulation_of(recorded),
+        "simulated": simulation_of(le.ActivationMatrix(recorded.values, None, layer, recorded.images)),
         "recorded": le.ActivationMatrix(recorded.values, None, layer, recorded.images),
         "split": SPLIT,
         "model": model,
@@ -369,6 +369,8 @@ def test_bad_input():
     bad("it is no classifier", change=lambda a: setattr(a["model"], "fc", nn.Unflatten(1, (2, 3))))
     other = le.ActivationMatrix(torch.rand(N_IMAGES, 2), [4, 9], "layer2")
     bad("Neuron 9 is not among the 6 neurons of layer 'layer2'", simulated=other)
+    of_another = le.ActivationMatrix(torch.rand(N_IMAGES, 2), [1, 2], "layer1")
+    bad("The simulated neurons are of layer 'layer1', the recorded ones of layer 'layer2'. Sc", simulated=of_another)
     bad("Neuron 8 was recorded, but layer 'layer2' has 6 neurons", recorded=other_neurons(), simulated=other_neurons())
     bad("One matrix has 3 images and the other 30", error=le.DifferentImagesError, simulated=short())
     bad("come from different images", error=le.DifferentImagesError, images=images().float() + 1)

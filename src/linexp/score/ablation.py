@@ -16,10 +16,10 @@ from linexp.matrix import ActivationMatrix
 from linexp.models.base import VisionModel
 from linexp.progress import progress_bar
 from linexp.recording.pooling import Channels, Pool, Pooling
-from linexp.score.ablation_model import Settings, open_losses
+from linexp.score.ablation_model import Settings, cut_model, open_losses
 from linexp.score.ablation_scores import AblationScores
-from linexp.score.blocks import is_constant
-from linexp.score.losses import Losses
+from linexp.score.ablation_side import Side
+from linexp.score.blocks import check_same_layer
 from linexp.score.scaling import Scaling, fit_adam, fit_constant, fit_norm, fit_optim
 from linexp.split import Split
 
@@ -27,7 +27,6 @@ ScalingName = Literal["optim", "norm", "optim-adam"]
 SCALINGS = ("optim", "norm", "optim-adam")
 # Always the same blocks, so that the bytes do not depend on how much fits in memory.
 _NEURONS_PER_BLOCK = 32
-_N_SHARDS = 20
 # How far beyond its own range a neuron's replacement is tabulated, in widths of that range.
 _MARGIN = 0.1
 _ADAM_REACH = 1.1
@@ -122,21 +121,21 @@ class AblationScorer:
         DifferentImagesError
             The matrices, the split and the images do not belong together.
         ValueError
-            There are no labels, or one lies outside the logits; a simulated neuron was not recorded; the model is no
-            classifier, has no such layer, or the layer does not reach the logits; or the recorded activations are not
-            what the layer does.
+            There are no labels, or one lies outside the logits; a simulated neuron was not recorded, or is one of
+            another layer; the model is no classifier, has no such layer, or the layer does not reach the logits; or
+            the recorded activations are not what the layer does.
         """
         check_same_images(simulated.images, recorded.images, simulated.n_images, recorded.n_images)
         chosen = recorded.select(simulated.neurons)
-        settings = Settings(self.temperature, self.replace, Pooling(self.pool, self.channels, self.token))
-        opened = open_losses(settings, recorded, chosen, split, model, images, labels, preprocess, batch_size)
+        check_same_layer(simulated.layer, recorded.layer)
+        opened = open_losses(self._settings, recorded, chosen, split, model, images, labels, preprocess, batch_size)
         rows = opened.val_rows, opened.test_rows
         blocks: list[_Block] = []
         with progress_bar("ablating", chosen.n_neurons, show=show_progress, unit="neurons") as advance:
             for start in range(0, chosen.n_neurons, _NEURONS_PER_BLOCK):
                 columns = range(start, min(start + _NEURONS_PER_BLOCK, chosen.n_neurons))
                 sides = [
-                    _Side(losses, columns, *(one.values[part][:, columns].double() for one in (simulated, chosen)))
+                    Side(losses, columns, *(one.values[part][:, columns].double() for one in (simulated, chosen)))
                     for losses, part in zip((opened.val, opened.test), rows, strict=True)
                 ]
                 blocks.append(self._score_block(*sides))
@@ -148,10 +147,28 @@ class AblationScorer:
             n_images=len(opened.test_rows),
             temperature=opened.temperature,
             linear=opened.linear,
+            accuracy=opened.accuracy,
             **found._asdict(),
         )
 
-    def _score_block(self, val: _Side, test: _Side) -> _Block:
+    def check(
+        self,
+        recorded: ActivationMatrix,
+        split: Split,
+        model: nn.Module | VisionModel,
+        images: Any,
+        *,
+        labels: Sequence[int] | Tensor | None = None,
+        preprocess: Callable[[Image], Tensor] | None = None,
+    ) -> None:
+        """Raise what ``score`` would raise about these, from three images: before the long work of simulating."""
+        cut_model(self._settings, recorded, split, model, images, labels, preprocess, None)
+
+    @property
+    def _settings(self) -> Settings:
+        return Settings(self.temperature, self.replace, Pooling(self.pool, self.channels, self.token))
+
+    def _score_block(self, val: Side, test: Side) -> _Block:
         norm = fit_norm(val.simulated, val.actual)
         mean = val.actual.mean(0)
         chosen, level = (norm, mean) if self.scaling == "norm" else self._optimise(val, norm, mean)
@@ -164,7 +181,7 @@ class AblationScorer:
         on_val_chosen = torch.maximum(on_val.norm, on_val.values) if self.scaling == "optim" else on_val.values
         return _Block(**on_test._asdict(), val=on_val_chosen, c=chosen.c, d=chosen.d, level=level)
 
-    def _optimise(self, val: _Side, norm: Scaling, mean: Tensor) -> tuple[Scaling, Tensor]:
+    def _optimise(self, val: Side, norm: Scaling, mean: Tensor) -> tuple[Scaling, Tensor]:
         """Return the scaling, and the constant to which the same procedure leads without a simulation."""
         low, high = val.actual.amin(0), val.actual.amax(0)
         margin = _MARGIN * (high - low)
@@ -182,15 +199,6 @@ class AblationScorer:
         return fit_adam(curves, val.simulated, unit), fit_adam(curves, nothing, unit).d
 
 
-class _OnImages(NamedTuple):
-    """Scores of some neurons on the validation or the test images."""
-
-    values: Float[Tensor, " neurons"]
-    errors: Float[Tensor, " neurons"]
-    norm: Float[Tensor, " neurons"]
-    constant: Float[Tensor, " neurons"]
-
-
 class _Block(NamedTuple):
     """Results for some neurons."""
 
@@ -202,37 +210,3 @@ class _Block(NamedTuple):
     c: Float[Tensor, " neurons"]
     d: Float[Tensor, " neurons"]
     level: Float[Tensor, " neurons"]
-
-
-@dataclass(frozen=True, eq=False)
-class _Side:
-    """Some neurons on the validation or the test images."""
-
-    losses: Losses
-    columns: range
-    simulated: Float[Tensor, "images neurons"]
-    actual: Float[Tensor, "images neurons"]
-
-    def scores(self, mean: Tensor, norm: Scaling, chosen: Scaling, level: Tensor) -> _OnImages:
-        """Return the scores with both scalings, standard errors of the chosen one, and the score of a constant."""
-        values = [mean.expand_as(self.actual), norm.of(self.simulated)]
-        if chosen is not norm:
-            values += [chosen.of(self.simulated), level.expand_as(self.actual)]
-        changes = self.losses.changes(self.columns, torch.stack(values)).abs()
-        by_mean, by_norm = changes[0], changes[1]
-        by_chosen, by_level = (by_norm, by_mean) if chosen is norm else (changes[2], changes[3])
-        undefined = is_constant(self.actual) | (by_mean.mean(0) <= self.losses.resolution)
-        scores = [1 - changed.sum(0) / by_mean.sum(0) for changed in (by_chosen, by_norm, by_level)]
-        found = scores[0], _errors(by_chosen, by_mean), scores[1], scores[2]
-        return _OnImages(*(torch.where(undefined, torch.nan, one) for one in found))
-
-
-def _errors(above: Float[Tensor, "images neurons"], below: Float[Tensor, "images neurons"]) -> Tensor:
-    """Return the standard errors of 1 − Σabove / Σbelow, by leaving out each of some parts of the images."""
-    n_shards = min(_N_SHARDS, len(above))
-    left = torch.stack([_without(above, part, n_shards) / _without(below, part, n_shards) for part in range(n_shards)])
-    return ((n_shards - 1) / n_shards * (left - left.mean(0)).square().sum(0)).sqrt()
-
-
-def _without(side: Tensor, part: int, n_shards: int) -> Tensor:
-    return side.sum(0) - side[part::n_shards].sum(0)

@@ -48,6 +48,9 @@ class AblationScores(Scores):
         What the logits were divided by.
     linear
         Whether a linear head follows the layer, so that no part of the network had to run.
+    accuracy
+        On which share of the images scored on the model's highest logit is the label's, from 0 to 1. Where it is that
+        of guessing, the labels are probably not positions in the model's output.
     """
 
     norm: Float[Tensor, " neurons"]
@@ -58,6 +61,7 @@ class AblationScores(Scores):
     level: Float[Tensor, " neurons"]
     temperature: float
     linear: bool
+    accuracy: float
 
     @property
     def n_improved(self) -> int:
