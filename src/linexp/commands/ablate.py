@@ -193,7 +193,7 @@ def _print(job: _Job, scores: AblationScores, path: Path) -> None:
         norm = scores.by_norm
         print(
             f"  with least-squares scaling {norm.mean:.4f} ± {norm.sem:.4f}; "
-            f"{scores.n_improved} neurons score higher than so"
+            f"{scores.n_improved} of {len(norm.defined)} neurons score higher than so"
         )
     right = f"the model is right on {100 * scores.accuracy:.1f} % of the test images"
     print(f"  {right}; temperature {scores.temperature:.3f}\n  saved in {path}")

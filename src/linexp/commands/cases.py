@@ -10,6 +10,7 @@ from pathlib import Path
 
 import torch
 
+from linexp._checks import closest
 from linexp.commands.sources import find_calibration, open_store, reopen_pictures, with_store
 from linexp.concepts import Encoder, TextConcepts, load_encoder, same_model
 from linexp.explanation import Explanations
@@ -101,7 +102,9 @@ def judge_cases(cases: Sequence[Case], options: ScoreOptions, *, test_only: bool
     """
     if options.simulator is None:
         for folder, run in {case.folder: case.run for case in cases}.items():
-            _warn_of_ownjudge_cases(folder, run)
+            _warn_of_own_judge(folder, run)
+        for case in cases:
+            _check_known(case)
         return [case.run.concepts for case in cases]
     pictures = {id(case.run): reopen_pictures(case.run, options.images) for case in cases}
     encoder = load_encoder(
@@ -122,6 +125,18 @@ def judge_cases(cases: Sequence[Case], options: ScoreOptions, *, test_only: bool
         ]
     except ValueError as error:
         raise ValueError(f"{error}{_who_says(cases, str(error))}") from error
+
+
+def _check_known(case: Case) -> None:
+    known = set(case.run.concepts.names)
+    for item in case.explanations:
+        unknown = next((name for name in item.concepts if name not in known), None)
+        if unknown is not None:
+            raise ValueError(
+                f"'{unknown}', which '{case.shown}' says of neuron {item.neuron}, is none of the {len(known)} concepts "
+                f"of the result in '{case.folder}'.{closest(unknown, known)} Name a model that judges any text, with "
+                "--simulator."
+            )
 
 
 def _who_says(cases: Sequence[Case], complaint: str) -> str:
@@ -154,7 +169,7 @@ class _Simulator:
         return self.described[images.fingerprint]
 
 
-def _warn_of_ownjudge_cases(folder: Path, run: Run) -> None:
+def _warn_of_own_judge(folder: Path, run: Run) -> None:
     if isinstance(run.concepts, EmbeddedConceptMatrix):
         warnings.warn(
             f"'{folder}' is judged by '{run.settings.get('encoder')}', which also explained, so the scores "
