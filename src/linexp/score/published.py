@@ -62,7 +62,9 @@ def read_scores(path: str | Path) -> tuple[Scores, ...]:
     errors = _numbers(path, header, lines[1:], f"{ours}_error")
     names = dict(zip(header, lines[1], strict=False)) if len(lines) > 1 else {}
     origin = Origin(*(names.get(name, "") for name in ("method", "simulator", "images", "part")))
-    return (Scores(numbers[ours], neurons, ours, int(names.get("n_images") or 0), errors, origin),)
+    n_images = _numbers(path, header, lines[1:2], "n_images") if "n_images" in header else torch.zeros(0)
+    total = int(n_images[0].nan_to_num(0)) if len(n_images) else 0
+    return (Scores(numbers[ours], neurons, ours, total, errors, origin),)
 
 
 def _neurons(path: Path, numbers: torch.Tensor) -> tuple[int, ...]:
