@@ -34,6 +34,7 @@ LINES = [
     "explain",
     "simulation",
     "score",
+    "removal",
     "store",
     "report",
     "demo",

@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from linexp.models import VisionModel, load_model, to_unit_tensor
     from linexp.planted import Planted, make_planted
     from linexp.recording import LayerInfo, list_layers, record, record_layers
+    from linexp.removal import Impact, TopImpact, impact, impact_layers, top_impact
     from linexp.report import Finding, draw_picture_sheet, draw_reliability, read_finding, write_report
     from linexp.score import (
         AblationScorer,
@@ -89,6 +90,7 @@ __all__ = [
     "ImageFolder",
     "ImageSubset",
     "Images",
+    "Impact",
     "IoUScorer",
     "LabelConcepts",
     "LayerInfo",
@@ -104,6 +106,7 @@ __all__ = [
     "StoreMismatchError",
     "Term",
     "TextConcepts",
+    "TopImpact",
     "VisionModel",
     "Vocabulary",
     "__version__",
@@ -113,6 +116,8 @@ __all__ = [
     "draw_reliability",
     "find_broken",
     "fit_calibration",
+    "impact",
+    "impact_layers",
     "list_layers",
     "load_encoder",
     "load_model",
@@ -126,6 +131,7 @@ __all__ = [
     "skip_broken",
     "superclasses",
     "to_unit_tensor",
+    "top_impact",
     "write_report",
 ]
 
@@ -162,6 +168,7 @@ _HOMES = {
         ),
         *("Scores", "Difference", "compare_scores", "SanityCheck", "check_metric"),
     ),
+    "linexp.removal": ("Impact", "TopImpact", "impact", "impact_layers", "top_impact"),
     "linexp.report": ("Finding", "draw_picture_sheet", "draw_reliability", "read_finding", "write_report"),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}

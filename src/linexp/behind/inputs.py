@@ -47,8 +47,11 @@ class Inputs:
 
     def of(self, rows: Int[Tensor, " images"], workers: int | None = None) -> Source:
         """Return the inputs of some rows."""
-        chosen = self.images[rows] if isinstance(self.images, Tensor) else ImageSubset(self.images, rows.tolist())
-        return open_source(chosen, self.model, self.preprocess, self.size, workers)
+        return open_source(self.only(rows), self.model, self.preprocess, self.size, workers)
+
+    def only(self, rows: Int[Tensor, " images"]) -> Images | Tensor:
+        """Return the images of some rows."""
+        return self.images[rows] if isinstance(self.images, Tensor) else ImageSubset(self.images, rows.tolist())
 
     def check_same(self, recorded: ActivationMatrix) -> None:
         """Raise ``DifferentImagesError`` unless these are the images of the matrix."""

@@ -170,7 +170,7 @@ def record_layers(
     _warn_of_batch_statistics(module)
     pooling = Pooling(pool, channels, token)
     check_at_least("batch_size", 1 if batch_size is None else batch_size, 1)
-    with _on_device(module, device) as place:
+    with on_device(module, device) as place:
         size = batch_size or (BATCH_SIZE_CUDA if place.type == "cuda" else BATCH_SIZE_CPU)
         if workers is None and place.type == "cpu":
             workers = (os.cpu_count() or 1) // CORES_PER_DECODER
@@ -191,7 +191,7 @@ def record_layers(
 
 
 @contextmanager
-def _on_device(module: nn.Module, device: str | torch.device | None) -> Generator[torch.device, None, None]:
+def on_device(module: nn.Module, device: str | torch.device | None) -> Generator[torch.device, None, None]:
     """Move the model for the time of the context, if it is elsewhere."""
     homes = list(dict.fromkeys(tensor.device for tensor in [*module.parameters(), *module.buffers()]))
     home = homes[0] if homes else torch.device("cpu")

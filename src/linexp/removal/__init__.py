@@ -1,0 +1,26 @@
+"""How much a neuron matters, and where in its range: what the network loses without it (Section 2 of the paper).
+
+From top to bottom: the result (base); the two ways to measure, by the linear head or by the network behind the layer
+(head, network); one layer (task); the layers asked for (measure); Top Impact (top); means over neurons (summary).
+"""
+
+from linexp.removal.base import DEAD_BELOW, Impact
+from linexp.removal.measure import impact, impact_layers
+from linexp.removal.summary import TOTALS, Figures, Means, mean_figures, measure_figures
+from linexp.removal.top import BETAS, TopImpact, top_curve, top_impact
+
+__all__ = [
+    "BETAS",
+    "DEAD_BELOW",
+    "TOTALS",
+    "Figures",
+    "Impact",
+    "Means",
+    "TopImpact",
+    "impact",
+    "impact_layers",
+    "mean_figures",
+    "measure_figures",
+    "top_curve",
+    "top_impact",
+]
