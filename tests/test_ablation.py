@@ -12,10 +12,12 @@ import linexp as le
 from linexp.behind import BehindLayer, LinearTail, StoredBatches
 from linexp.recording.pooling import Pooling
 from linexp.score import Origin
+from linexp.score.ablation_side import Side
 from linexp.score.curves import Curves, chebyshev_coefficients, chebyshev_nodes
 from linexp.score.losses import HeadLosses, NetworkLosses, cross_entropies
 from linexp.score.scaling import Scaling, fit_adam, fit_constant, fit_norm, fit_optim
 from linexp.score.temperature import fit_temperature
+from linexp.shards.upkeep import list_store
 from tests.ablation_twin import alpha_literally, change_literally, norm_literally
 from tests.small_classifiers import SmallResNet, small_inputs, small_labels, small_resnet, small_vit
 
@@ -452,3 +454,62 @@ def test_scores_beside_each_other():
     assert named.by_constant.origin == Origin("a constant", "s", "i", "test")
     assert le.AblationScorer("optim-adam", replace="shift").metric == "ablation(optim-adam,shift)"
     assert replace(scores, metric="ablation(optim-adam,shift)").by_norm.metric == "ablation(norm,shift)"
+
+
+def stored_scores(store, model, *, noise=0.0, targets=None, **settings):
+    recorded = le.record(model, "layer2", images().float(), show_progress=False)
+    simulated = simulation_of(recorded)
+    simulated = le.ActivationMatrix(simulated.values + noise, simulated.neurons, "layer2", simulated.images)
+    return le.AblationScorer(**settings).score(
+        simulated,
+        recorded,
+        SPLIT,
+        model,
+        images().float(),
+        labels=targets or labels(),
+        show_progress=False,
+        store=store,
+    )
+
+
+@pytest.mark.parametrize("linear", [True, False])
+def test_interrupted_work_goes_on(monkeypatch, tmp_path, linear):
+    model = small_resnet()
+    if not linear:
+        model.fc = nn.Sequential(model.fc, nn.Softplus())
+    monkeypatch.setattr("linexp.score.ablation._NEURONS_PER_BLOCK", 2)
+    expected = stored_scores(None, model)
+    assert expected.linear is linear
+    done, scores_of = [], Side.scores
+
+    def scores(self, *arguments):
+        done.append(self.columns)
+        if len(done) == 6:  # a line first, then twice a block
+            raise KeyboardInterrupt
+        return scores_of(self, *arguments)
+
+    monkeypatch.setattr(Side, "scores", scores)
+    store = le.Store(tmp_path / "store", tell=done.append)
+    with pytest.raises(
+        KeyboardInterrupt, match=r"4 of 6 neurons are in the store .* \(ablation scores\); run the same"
+    ):
+        stored_scores(store, model)
+    done.clear()
+    again = stored_scores(store, model)
+    assert done[0] == f"ablation scores: 4 of 6 neurons from the store '{tmp_path / 'store'}'"
+    assert done[1:] == [range(4, 6)] * 2
+    for name in ("values", "errors", "norm", "constant", "val", "c", "d", "level"):
+        assert torch.equal(getattr(again, name).nan_to_num(9), getattr(expected, name).nan_to_num(9))
+    assert (again.temperature, again.accuracy) == (expected.temperature, expected.accuracy)
+    done.clear()
+    monkeypatch.setattr(Side, "scores", scores_of)
+    stored_scores(store, model, noise=1e-3)
+    stored_scores(store, model, scaling="norm")
+    stored_scores(store, model, temperature=expected.temperature)
+    stored_scores(store, model, targets=[*labels()[:-1], (labels()[-1] + 1) % 5])
+    with torch.no_grad():
+        next(model.fc.parameters())[0] += 0.01
+    stored_scores(store, model)
+    assert all(line.startswith("ablation scores: 0 of 6 neurons") for line in done)
+    assert len(done) == 5
+    assert {one.kind for one in list_store(store)} == {"ablations"}

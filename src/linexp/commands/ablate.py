@@ -12,7 +12,7 @@ from typing import Any, cast
 from linexp._checks import StoreMismatchError, listing
 from linexp.commands.cases import Case, ScoreOptions, judge_cases, open_cases, save_apart
 from linexp.commands.score_table import Scored, on_shared_neurons, print_tables, same_neurons
-from linexp.commands.sources import IMAGENET, reopen_pictures
+from linexp.commands.sources import IMAGENET, open_store, reopen_pictures, with_store
 from linexp.concepts.files import read_class_names
 from linexp.concepts.wordnet import imagenet_classes
 from linexp.explanation import Explanation, Explanations
@@ -56,7 +56,8 @@ class _Job:
 def run_ablate(results: Sequence[Path], simulating: ScoreOptions, options: AblateOptions) -> list[AblationScores]:
     """Simulate the neurons of results, put the simulations into the model, save and print the scores.
 
-    Each method's scores are saved as soon as they are there.
+    Each method's scores are saved as soon as they are there; with a store, interrupted work goes on at its first
+    block of neurons that is missing.
     """
     scorer = AblationScorer(cast(Any, options.scaling), options.temperature, cast(Any, options.replace))
     cases = open_cases(results, simulating)
@@ -156,14 +157,18 @@ def _score(job: _Job, concepts: ConceptMatrix, simulating: ScoreOptions) -> Abla
     run, simulated = job.case.run, simulate(job.case.explanations, concepts)
     # Explanations whose layer is called otherwise got here by force only.
     simulated = ActivationMatrix(simulated.values, simulated.neurons, run.activations.layer, simulated.images)
-    scores = job.scorer.score(
-        simulated,
-        run.activations,
-        run.split,
-        job.model,
-        job.images,
-        labels=job.labels,
-        batch_size=simulating.batch_size,
+    scores = with_store(
+        open_store(simulating.store),
+        lambda store: job.scorer.score(
+            simulated,
+            run.activations,
+            run.split,
+            job.model,
+            job.images,
+            labels=job.labels,
+            batch_size=simulating.batch_size,
+            store=store,
+        ),
     )
     labels = list(job.labels if job.labels is not None else job.images.labels or [])
     _warn_of_guessing(job.case, scores, [labels[row] for row in run.split.test.tolist()])

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass
 from typing import Any, Literal, NamedTuple
 
 import torch
@@ -16,11 +16,13 @@ from linexp.matrix import ActivationMatrix
 from linexp.models.base import VisionModel
 from linexp.progress import progress_bar
 from linexp.recording.pooling import Channels, Pool, Pooling
-from linexp.score.ablation_model import Settings, cut_model, open_losses
+from linexp.score.ablation_model import Opened, Settings, cut_model, open_losses
 from linexp.score.ablation_scores import AblationScores
 from linexp.score.ablation_side import Side
+from linexp.score.ablation_stored import ablation_key
 from linexp.score.blocks import check_same_layer
 from linexp.score.scaling import Scaling, fit_adam, fit_constant, fit_norm, fit_optim
+from linexp.shards import Keep, Store, after, gather
 from linexp.split import Split
 
 ScalingName = Literal["optim", "norm", "optim-adam"]
@@ -88,6 +90,7 @@ class AblationScorer:
         preprocess: Callable[[Image], Tensor] | None = None,
         batch_size: int | None = None,
         show_progress: bool = True,
+        store: Store | None = None,
     ) -> AblationScores:
         """Score each simulated neuron on the test images, scaled on the validation images.
 
@@ -110,6 +113,9 @@ class AblationScorer:
             Class of each image. Default: the labels of ``images``.
         preprocess, batch_size, show_progress
             As in ``record``; ``batch_size`` is of images before several neurons are put in one batch.
+        store
+            Where finished blocks of 32 neurons are kept, so that work that was interrupted goes on there; the key is
+            the content of everything that counts. Default: nothing is stored.
 
         Returns
         -------
@@ -128,19 +134,21 @@ class AblationScorer:
         check_same_images(simulated.images, recorded.images, simulated.n_images, recorded.n_images)
         chosen = recorded.select(simulated.neurons)
         check_same_layer(simulated.layer, recorded.layer)
-        opened = open_losses(self._settings, recorded, chosen, split, model, images, labels, preprocess, batch_size)
-        rows = opened.val_rows, opened.test_rows
-        blocks: list[_Block] = []
-        with progress_bar("ablating", chosen.n_neurons, show=show_progress, unit="neurons") as advance:
-            for start in range(0, chosen.n_neurons, _NEURONS_PER_BLOCK):
-                columns = range(start, min(start + _NEURONS_PER_BLOCK, chosen.n_neurons))
-                sides = [
-                    Side(losses, columns, *(one.values[part][:, columns].double() for one in (simulated, chosen)))
-                    for losses, part in zip((opened.val, opened.test), rows, strict=True)
-                ]
-                blocks.append(self._score_block(*sides))
-                advance(len(columns))
-        found = _Block(*(torch.cat(parts) for parts in zip(*blocks, strict=True)))
+        cut = cut_model(self._settings, recorded, split, model, images, labels, preprocess, batch_size)
+        opened = open_losses(self._settings, recorded, chosen, cut)
+
+        def compute(parts: Sequence[range], keep: Keep) -> None:
+            n_neurons = sum(map(len, parts))
+            with progress_bar("ablating", n_neurons, show=show_progress, unit="neurons") as advance:
+                for columns in _blocks(parts):
+                    block = self._score_block(*_sides(opened, simulated, chosen, columns))
+                    after(keep, advance)(block._asdict())
+
+        if store is None:
+            found = gather(chosen.n_neurons, compute)
+        else:
+            key = ablation_key(asdict(self), simulated, recorded, model, cut, _NEURONS_PER_BLOCK)
+            found = store.fill(key, _Block._fields, compute, what="ablation scores", unit="neurons")
         return AblationScores(
             neurons=simulated.neurons,
             metric=self.metric,
@@ -148,7 +156,7 @@ class AblationScorer:
             temperature=opened.temperature,
             linear=opened.linear,
             accuracy=opened.accuracy,
-            **found._asdict(),
+            **_Block(**found)._asdict(),
         )
 
     def check(
@@ -197,6 +205,23 @@ class AblationScorer:
         unit = curves.total(mean.expand_as(val.actual))
         nothing = torch.zeros_like(val.simulated)
         return fit_adam(curves, val.simulated, unit), fit_adam(curves, nothing, unit).d
+
+
+def _blocks(parts: Sequence[range]) -> Iterator[range]:
+    """Cut shards, or all neurons, into blocks, which are always the same."""
+    for part in parts:
+        for start in range(part.start, part.stop, _NEURONS_PER_BLOCK):
+            yield range(start, min(start + _NEURONS_PER_BLOCK, part.stop))
+
+
+def _sides(
+    opened: Opened, simulated: ActivationMatrix, recorded: ActivationMatrix, columns: range
+) -> tuple[Side, Side]:
+    val, test = (
+        Side(losses, columns, *(one.values[rows][:, columns].double() for one in (simulated, recorded)))
+        for losses, rows in ((opened.val, opened.val_rows), (opened.test, opened.test_rows))
+    )
+    return val, test
 
 
 class _Block(NamedTuple):

@@ -90,19 +90,8 @@ def cut_model(
     return Cut(inputs, device, behind, tail, pooled.shape[1], classes, rows)
 
 
-def open_losses(
-    settings: Settings,
-    recorded: ActivationMatrix,
-    chosen: ActivationMatrix,
-    split: Split,
-    model: nn.Module | VisionModel,
-    images: Any,
-    labels: Sequence[int] | Tensor | None,
-    preprocess: Callable[[Image], Tensor] | None,
-    batch_size: int | None,
-) -> Opened:
-    """Check everything, cut the model at the layer, and choose between the linear head and the network."""
-    cut = cut_model(settings, recorded, split, model, images, labels, preprocess, batch_size)
+def open_losses(settings: Settings, recorded: ActivationMatrix, chosen: ActivationMatrix, cut: Cut) -> Opened:
+    """Choose between the linear head and the network."""
     tail, rows, device = cut.tail, cut.rows, cut.device
     batches = [_stored_batches(cut.behind, cut.inputs, part, device) for part in rows]
     logits = [_logits(tail, recorded, cut.n_neurons, part, one) for part, one in zip(rows, batches, strict=True)]
