@@ -512,4 +512,4 @@ def test_interrupted_work_goes_on(monkeypatch, tmp_path, linear):
     stored_scores(store, model)
     assert all(line.startswith("ablation scores: 0 of 6 neurons") for line in done)
     assert len(done) == 5
-    assert {one.kind for one in list_store(store)} == {"ablations"}
+    assert {one.kind for one in list_store(store)} == {"ablation"}

@@ -48,4 +48,4 @@ def ablation_key(
         "weights": weights_of(module),
     }
     about = {"model": model.name if is_named else type(module).__qualname__, "of": [recorded.layer]}
-    return Key("ablations", parts, simulated.n_neurons, neurons_per_block, about)
+    return Key("ablation", parts, simulated.n_neurons, neurons_per_block, about)

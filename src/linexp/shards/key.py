@@ -33,7 +33,7 @@ class Key:
     Parameters
     ----------
     kind
-        "activations", "embeddings" or "ablations".
+        "activations", "embeddings", "impact" or "ablation".
     parts
         Every ingredient, as plain values that JSON can hold: contents, never names alone.
     n_rows
