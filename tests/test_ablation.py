@@ -164,6 +164,16 @@ def test_curves_go_on_as_lines_and_know_their_slope():
     torch.testing.assert_close(slope[:, 0], torch.tensor([e**0.5 / 2, e / 2], dtype=torch.float64), rtol=1e-8, atol=0)
 
 
+@pytest.mark.parametrize("reach", [0.9, 1.5])
+def test_changes_alone_are_the_same_to_the_last_bit(reach):
+    g = torch.Generator().manual_seed(0)
+    coefficients = torch.randn(17, 30, 4, generator=g, dtype=torch.float64)
+    curves = Curves(coefficients, torch.randn(30, 4, generator=g).double(), torch.full((4,), 0.7).double())
+    values = curves.centre + 0.7 * reach * (2 * torch.rand(30, 4, generator=g).double() - 1)
+    assert bool(((values - curves.centre).abs() > 0.7).any()) == (reach > 1)
+    assert torch.equal(curves.changes(values), curves.at(values)[0])
+
+
 def planted(n_images=200, scale=0.3):
     """A head in which each neuron matters, and simulations of known quality whose scale is off."""
     g = torch.Generator().manual_seed(5)
