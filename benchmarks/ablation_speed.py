@@ -13,7 +13,8 @@ import torch
 from torch import Tensor, nn
 
 from linexp.behind import LinearTail
-from linexp.score.ablation import AblationScorer, _Side
+from linexp.score.ablation import AblationScorer
+from linexp.score.ablation_side import Side
 from linexp.score.losses import HeadLosses
 
 N_NEURONS, T = 2048, 1.1
@@ -77,7 +78,7 @@ def ours(
     for start in range(0, n, 32):
         columns = range(start, min(start + 32, n))
         sides = [
-            _Side(one, columns, simulated[part][:, columns].double(), activations[part][:, columns].double())
+            Side(one, columns, simulated[part][:, columns].double(), activations[part][:, columns].double())
             for one, part in zip(losses, parts, strict=True)
         ]
         found += scorer._score_block(*sides).values.tolist()

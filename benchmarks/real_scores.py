@@ -2,8 +2,9 @@
 
 EfficientNet-Lite0's last layer on a folder of ImageNet classes (sub-folders called by wnids), as in
 ``text_concepts.py``: explained by labels and superclasses, and by words (Lite2 sees them, Lite1 judges). Controls are
-the explanations in words given to other neurons, and a constant. Prints Markdown: mean ± standard error over neurons,
-and how the ablation score depends on the correlation (Figure 5 of the paper).
+the explanations in words given to other neurons, and a constant fitted as the simulations are scaled. Prints Markdown:
+mean ± standard error over neurons, "beyond" being the score with "optim" less that of the constant, and how the
+ablation score depends on the correlation (Figure 5 of the paper).
 """
 
 from __future__ import annotations
@@ -13,7 +14,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-import torch
 
 import linexp as le
 from linexp.concepts.wordnet import imagenet_classes
@@ -33,7 +33,8 @@ def main() -> None:
     drawn = np.random.default_rng(0).permutation(world.activations.n_neurons)[: options.neurons]
     recorded = world.activations.select(sorted(drawn.tolist()))
     outputs = find_outputs(options.folder, world)
-    print("| simulation | terms | correlation | ablation, norm | optim | optim-adam |\n|---|---:|---:|---:|---:|---:|")
+    print("| simulation | terms | correlation | ablation, norm | optim | beyond | optim-adam |")
+    print("|---|---:|---:|---:|---:|---:|---:|")
     pairs: list[tuple[np.ndarray, np.ndarray]] = []
     for name, terms, simulated in simulations(world, recorded):
         correlation = le.CorrelationScorer().score(simulated, recorded, world.split.test)
@@ -50,17 +51,14 @@ def main() -> None:
             for scaling in SCALINGS
         }
         optim, adam = (found[scaling] for scaling in SCALINGS)
-        norm = optim.norm.double().numpy()
-        norm = norm[~np.isnan(norm)]
-        shown = (
-            f"{correlation.mean:.4f} ± {correlation.sem:.4f}" if correlation.n_undefined < len(norm) else "–",
-            f"{norm.mean():.4f} ± {norm.std(ddof=1) / len(norm) ** 0.5:.4f}",
-            f"{optim.mean:.4f} ± {optim.sem:.4f}",
-            f"{adam.mean:.4f} ± {adam.sem:.4f}",
-        )
+        beyond = le.compare_scores(optim, optim.by_constant)
+        shown = [f"{one.mean:.4f} ± {one.sem:.4f}" for one in (correlation, optim.by_norm, optim, beyond, adam)]
         print(f"| {name} | {terms} | {' | '.join(shown)} |", flush=True)
         if name in ("labels", "words"):
             pairs.append((correlation.values.double().numpy(), optim.norm.double().numpy()))
+        if name == "words":  # of any simulation: the constant knows none
+            alone = [f"{one.by_constant.mean:.4f} ± {one.by_constant.sem:.4f}" for one in (optim, adam)]
+            print(f"| a constant | 0 | – | 0 | {alone[0]} | 0 | {alone[1]} |", flush=True)
     print_relation(*(np.concatenate(side) for side in zip(*pairs, strict=True)))
 
 
@@ -81,8 +79,6 @@ def simulations(world: World, recorded: le.ActivationMatrix) -> Iterator[tuple[s
             others = np.roll(np.random.default_rng(0).permutation(recorded.n_neurons), 1)
             shuffled = le.ActivationMatrix(whole.values[:, others], whole.neurons, whole.layer, whole.images)
             yield "words of other neurons", f"{by_words.mean_terms:.2f}", shuffled
-    nothing = torch.zeros_like(recorded.values)
-    yield "a constant", "0", le.ActivationMatrix(nothing, recorded.neurons, recorded.layer, recorded.images)
 
 
 def find_outputs(folder: Path, world: World) -> list[int]:

@@ -1,6 +1,7 @@
 """Ablation scores against the literal twin, on both paths; scaling; what can be wrong."""
 
 import csv
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,10 +11,13 @@ from torch import nn
 import linexp as le
 from linexp.behind import BehindLayer, LinearTail, StoredBatches
 from linexp.recording.pooling import Pooling
+from linexp.score import Origin
+from linexp.score.ablation_side import Side
 from linexp.score.curves import Curves, chebyshev_coefficients, chebyshev_nodes
 from linexp.score.losses import HeadLosses, NetworkLosses, cross_entropies
-from linexp.score.scaling import Scaling, fit_adam, fit_norm, fit_optim
+from linexp.score.scaling import Scaling, fit_adam, fit_constant, fit_norm, fit_optim
 from linexp.score.temperature import fit_temperature
+from linexp.shards.upkeep import list_store
 from tests.ablation_twin import alpha_literally, change_literally, norm_literally
 from tests.small_classifiers import SmallResNet, small_inputs, small_labels, small_resnet, small_vit
 
@@ -79,7 +83,31 @@ def test_scores_are_the_literal_ones(make, layer, settings, linear):
             s = simulated.values[rows, column].double().numpy()
             expected = alpha_literally(model, layer, images()[rows], targets, neuron, s, *pair, mean, **how)
             assert float(value) == pytest.approx(expected, abs=1e-5)
+        if not scores.values[column].isnan():
+            check_constant(model, layer, neuron, mean, scores, column, how)
     assert bool((scores.errors > 0).any())
+
+
+def check_constant(model, layer, neuron, mean, scores, column, how):
+    """The constant's score is that of the constant, which does little more harm on val than the best of a grid."""
+
+    def alpha(rows, level):
+        nothing, targets = np.zeros(len(rows)), [labels()[row] for row in rows]
+        return alpha_literally(model, layer, images()[rows], targets, neuron, nothing, 0, level, mean, **how)
+
+    level = float(scores.level[column])
+    assert float(scores.constant[column]) == pytest.approx(alpha(SPLIT.test, level), abs=1e-5)
+    if scores.metric.startswith("ablation(norm"):
+        assert level == pytest.approx(mean)
+    elif scores.metric.startswith("ablation(optim-adam"):
+        assert abs(level) <= 1.01  # 100 steps of 0.01 from 0
+    else:
+        recorded = le.record(model, layer, images(), pool="token" if how["token"] == 0 else "mean", show_progress=False)
+        actual = recorded.values[SPLIT.val, neuron].double()
+        grid = np.linspace(float(actual.min()), float(actual.max()), 15)
+        found = alpha(SPLIT.val, level)
+        assert found >= max(alpha(SPLIT.val, value) for value in grid) - 0.02
+        assert found >= -1e-9
 
 
 def both_losses(model, layer, t):
@@ -134,6 +162,16 @@ def test_curves_go_on_as_lines_and_know_their_slope():
     e = float(np.exp(1))
     torch.testing.assert_close(value[:, 0], torch.tensor([e**0.5, e + e], dtype=torch.float64), rtol=1e-9, atol=0)
     torch.testing.assert_close(slope[:, 0], torch.tensor([e**0.5 / 2, e / 2], dtype=torch.float64), rtol=1e-8, atol=0)
+
+
+@pytest.mark.parametrize("reach", [0.9, 1.5])
+def test_changes_alone_are_the_same_to_the_last_bit(reach):
+    g = torch.Generator().manual_seed(0)
+    coefficients = torch.randn(17, 30, 4, generator=g, dtype=torch.float64)
+    curves = Curves(coefficients, torch.randn(30, 4, generator=g).double(), torch.full((4,), 0.7).double())
+    values = curves.centre + 0.7 * reach * (2 * torch.rand(30, 4, generator=g).double() - 1)
+    assert bool(((values - curves.centre).abs() > 0.7).any()) == (reach > 1)
+    assert torch.equal(curves.changes(values), curves.at(values)[0])
 
 
 def planted(n_images=200, scale=0.3):
@@ -275,15 +313,18 @@ def test_table_and_text(tmp_path):
     _, _, scores = scored(small_resnet().double(), "layer2", neurons=(1, 2, 3))
     scores.to_csv(tmp_path / "scores.csv")
     rows = list(csv.DictReader((tmp_path / "scores.csv").read_text().splitlines()))
-    assert list(rows[0]) == ["neuron", "ablation", "ablation_error", "ablation_norm", "ablation_val", "c", "d"]
+    name = "ablation(optim)"
+    after = [f"{name}_{what}" for what in ("error", "norm", "constant", "val")]
+    assert list(rows[0]) == ["neuron", name, *after, "c", "d", "level"]
     assert [int(row["neuron"]) for row in rows] == [1, 2, 3]
     assert float(rows[1]["c"]) == float(scores.c[1])
-    assert str(scores).startswith("ablation ")
+    assert float(rows[2][f"{name}_constant"]) == float(scores.constant[2])
+    assert str(scores).startswith("ablation(optim) ")
     some = scores.only([3, 1])
     assert (some.neurons, some.c.tolist()) == ((3, 1), scores.c[[2, 0]].tolist())
     with pytest.raises(KeyError, match="Neuron 9 is not among the 3 scored ones"):
         scores.only([9])
-    assert scores.n_improved == sum(float(row["ablation"]) > float(row["ablation_norm"]) for row in rows)
+    assert scores.n_improved == sum(float(row[name] or 0) > float(row[f"{name}_norm"] or 0) for row in rows)
 
 
 def pictures(n=N_IMAGES, with_labels=True):
@@ -315,7 +356,7 @@ def bad(message, *, model=None, layer="layer2", error=ValueError, change=None, *
     model = model or small_resnet()
     recorded = le.record(model, "layer2", images().float(), show_progress=False)
     arguments = {
-        "simulated": simulation_of(recorded),
+        "simulated": simulation_of(le.ActivationMatrix(recorded.values, None, layer, recorded.images)),
         "recorded": le.ActivationMatrix(recorded.values, None, layer, recorded.images),
         "split": SPLIT,
         "model": model,
@@ -340,6 +381,8 @@ def test_bad_input():
     bad("it is no classifier", change=lambda a: setattr(a["model"], "fc", nn.Unflatten(1, (2, 3))))
     other = le.ActivationMatrix(torch.rand(N_IMAGES, 2), [4, 9], "layer2")
     bad("Neuron 9 is not among the 6 neurons of layer 'layer2'", simulated=other)
+    of_another = le.ActivationMatrix(torch.rand(N_IMAGES, 2), [1, 2], "layer1")
+    bad("The simulated neurons are of layer 'layer1', the recorded ones of layer 'layer2'. Sc", simulated=of_another)
     bad("Neuron 8 was recorded, but layer 'layer2' has 6 neurons", recorded=other_neurons(), simulated=other_neurons())
     bad("One matrix has 3 images and the other 30", error=le.DifferentImagesError, simulated=short())
     bad("come from different images", error=le.DifferentImagesError, images=images().float() + 1)
@@ -383,16 +426,100 @@ def test_the_model_comes_back_also_after_an_error():
     assert isinstance(model, SmallResNet)
 
 
-def test_what_says_nothing_scores_with_optim_by_its_constant_alone():
-    """The mean is not the constant that does least harm: docs/ablation.md asks to score this control."""
+def test_the_best_constant_is_the_best_of_a_fine_grid():
+    """The mean is not the constant that does least harm: a simulation that says nothing scores above 0 with optim."""
     losses, simulated, actual = planted()
-    curves, spread = curves_of(losses, actual), actual.std(0)
+    curves, spread, mean = curves_of(losses, actual), actual.std(0), actual.mean(0)
+    found = fit_constant(curves, mean, spread)
     nothing = torch.zeros_like(simulated)
     c, d = fit_optim(curves, nothing, fit_norm(nothing, actual), spread)
-    mean = actual.mean(0)
     assert c.tolist() == [0] * 6
-    by_mean, by_constant = (curves.total(value.expand_as(actual)) for value in (mean, d))
+    by_mean, by_constant, by_optim = (curves.total(value.expand_as(actual)) for value in (mean, found, d))
+    torch.testing.assert_close(by_constant, by_optim, rtol=1e-3, atol=0)
     assert bool((by_constant <= by_mean).all())
     assert bool((by_constant < 0.98 * by_mean).any())
     for shift in torch.linspace(-1.5, 1.5, 301).tolist():
         assert bool((by_constant <= 1.001 * curves.total((mean + shift * spread).expand_as(actual))).all())
+
+
+def test_the_constant_is_scored_as_a_simulation_that_says_nothing():
+    model = small_resnet().double()
+    for scaling in ("optim", "optim-adam", "norm"):
+        recorded, simulated, scores = scored(model, "layer2", (2, 3, 4), scaling=scaling)
+        zeros = le.ActivationMatrix(torch.zeros_like(simulated.values), simulated.neurons, "layer2", recorded.images)
+        nothing = le.AblationScorer(scaling).score(
+            zeros, recorded, SPLIT, model, images(), labels=labels(), show_progress=False
+        )
+        torch.testing.assert_close(scores.constant, nothing.values, rtol=0, atol=2e-3, equal_nan=True)
+        assert torch.equal(scores.constant == 0, torch.tensor([scaling == "norm"] * 3))
+
+
+def test_scores_beside_each_other():
+    _, _, scores = scored(small_resnet().double(), "layer2", (2, 3, 4), temperature=1.5)
+    assert (scores.metric, scores.by_norm.metric) == ("ablation(optim,T=1.5)", "ablation(norm,T=1.5)")
+    assert torch.equal(scores.by_norm.values, scores.norm)
+    found = le.compare_scores(scores, scores.by_constant)
+    assert found.mean == pytest.approx(float((scores.values - scores.constant).mean()))
+    named = replace(scores, origin=Origin("m", "s", "i", "test"))
+    assert named.by_constant.origin == Origin("a constant", "s", "i", "test")
+    assert le.AblationScorer("optim-adam", replace="shift").metric == "ablation(optim-adam,shift)"
+    assert replace(scores, metric="ablation(optim-adam,shift)").by_norm.metric == "ablation(norm,shift)"
+
+
+def stored_scores(store, model, *, noise=0.0, targets=None, **settings):
+    recorded = le.record(model, "layer2", images().float(), show_progress=False)
+    simulated = simulation_of(recorded)
+    simulated = le.ActivationMatrix(simulated.values + noise, simulated.neurons, "layer2", simulated.images)
+    return le.AblationScorer(**settings).score(
+        simulated,
+        recorded,
+        SPLIT,
+        model,
+        images().float(),
+        labels=targets or labels(),
+        show_progress=False,
+        store=store,
+    )
+
+
+@pytest.mark.parametrize("linear", [True, False])
+def test_interrupted_work_goes_on(monkeypatch, tmp_path, linear):
+    model = small_resnet()
+    if not linear:
+        model.fc = nn.Sequential(model.fc, nn.Softplus())
+    monkeypatch.setattr("linexp.score.ablation._NEURONS_PER_BLOCK", 2)
+    expected = stored_scores(None, model)
+    assert expected.linear is linear
+    done, scores_of = [], Side.scores
+
+    def scores(self, *arguments):
+        done.append(self.columns)
+        if len(done) == 6:  # a line first, then twice a block
+            raise KeyboardInterrupt
+        return scores_of(self, *arguments)
+
+    monkeypatch.setattr(Side, "scores", scores)
+    store = le.Store(tmp_path / "store", tell=done.append)
+    with pytest.raises(
+        KeyboardInterrupt, match=r"4 of 6 neurons are in the store .* \(ablation scores\); run the same"
+    ):
+        stored_scores(store, model)
+    done.clear()
+    again = stored_scores(store, model)
+    assert done[0] == f"ablation scores: 4 of 6 neurons from the store '{tmp_path / 'store'}'"
+    assert done[1:] == [range(4, 6)] * 2
+    for name in ("values", "errors", "norm", "constant", "val", "c", "d", "level"):
+        assert torch.equal(getattr(again, name).nan_to_num(9), getattr(expected, name).nan_to_num(9))
+    assert (again.temperature, again.accuracy) == (expected.temperature, expected.accuracy)
+    done.clear()
+    monkeypatch.setattr(Side, "scores", scores_of)
+    stored_scores(store, model, noise=1e-3)
+    stored_scores(store, model, scaling="norm")
+    stored_scores(store, model, temperature=expected.temperature)
+    stored_scores(store, model, targets=[*labels()[:-1], (labels()[-1] + 1) % 5])
+    with torch.no_grad():
+        next(model.fc.parameters())[0] += 0.01
+    stored_scores(store, model)
+    assert all(line.startswith("ablation scores: 0 of 6 neurons") for line in done)
+    assert len(done) == 5
+    assert {one.kind for one in list_store(store)} == {"ablation"}

@@ -5,10 +5,16 @@ from __future__ import annotations
 import csv
 import json
 import re
+import shutil
 from pathlib import Path
 
 import pytest
 
+import linexp as le
+from linexp.commands.cases import Case, ScoreOptions, save_apart
+from linexp.models import load_model
+from linexp.score import Origin, read_scores
+from linexp.store import load_explanations, load_run
 from tests.colour_world import COLOURS, make_world
 from tests.command_line import Run, command_line
 
@@ -16,6 +22,7 @@ from tests.command_line import Run, command_line
 CLASSIFIER = """
 import torch
 from torch import nn
+from tests.colour_encoder import WorldEncoder
 
 def build():
     model = nn.Sequential(nn.Conv2d(3, 4, 1), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 5))
@@ -26,7 +33,22 @@ def build():
             [[-1.0, -1, -1, 0], [0, -1, 2, 0], [-1, 2, 0, 0], [2, -1, 0, 0], [1.5, 1.5, -1, 0]]))
         model[3].bias.zero_()
     return model
+
+def headless():
+    return build()[:2]
+
+def many():
+    model = build()
+    model[3] = nn.Linear(4, 1000)
+    return model
+
+def see():
+    return WorldEncoder()
+
+def judge():
+    return WorldEncoder("judge", seed=5)
 """
+EXPLAIN = ("explain", "--images", "pictures", "--layer", "0")
 
 
 @pytest.fixture(scope="module")
@@ -41,26 +63,272 @@ def linexp(world: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFi
     yield from command_line(world, monkeypatch, capfd)
 
 
-def test_ablate(linexp: Run, tmp_path: Path):
-    out = tmp_path / "out"
-    start = ("explain", "--model", "mymodels:build", "--images", "pictures", "--layer", "0", "--out", out)
-    assert linexp(*start).code == 0
-    ended = linexp("ablate", out)
+@pytest.fixture
+def result(linexp: Run, tmp_path: Path) -> Path:
+    assert linexp(*EXPLAIN, "--model", "mymodels:build", "--out", tmp_path / "out").code == 0
+    return tmp_path / "out"
+
+
+@pytest.fixture
+def other(tmp_path: Path) -> Path:
+    (tmp_path / "theirs.json").write_text('[[0, "green"], [1, "red"], [2, "blue"]]')
+    return tmp_path / "theirs.json"
+
+
+@pytest.fixture
+def _judge(linexp: Run) -> None:
+    encoder = ("--encoder", "mymodels:judge", "--images", "pictures", "--groups", "groups.json", "--max-share", 0.5)
+    assert linexp("calibrate", *encoder, "--out", "judge.json").code == 0
+
+
+def change_settings(result: Path, **settings: object) -> None:
+    manifest = json.loads((result / "run.json").read_text())
+    manifest["settings"] |= settings
+    manifest["settings"] = {name: value for name, value in manifest["settings"].items() if value != "gone"}
+    (result / "run.json").write_text(json.dumps(manifest))
+
+
+def literal(result: Path, explanations: le.Explanations, scaling: str = "optim", **how) -> le.AblationScores:
+    """What the command does, in Python."""
+    run = load_run(result)
+    images = le.ImageFolder("pictures")
+    wanted = [list(images.files).index(Path(name).relative_to("pictures").as_posix()) for name in run.image_names]
+    simulated = le.simulate(explanations, run.concepts)
+    simulated = le.ActivationMatrix(simulated.values, simulated.neurons, "0", simulated.images)
+    chosen, model = le.ImageSubset(images, wanted), load_model("mymodels:build")
+    return le.AblationScorer(scaling, **how).score(
+        simulated, run.activations, run.split, model, chosen, show_progress=False
+    )
+
+
+def test_ablate(linexp: Run, result: Path, tmp_path: Path):
+    ended = linexp("ablate", result)
     assert ended.code == 0, ended.err
-    found = re.search(r"layer 0: test ablation (\S+) ± \S+ \(3 neurons, 1 undefined, 12 images\)", ended.out)
+    found = re.search(r"layer 0: test ablation\(optim\) (\S+) ± \S+ \(3 neurons, 1 undefined, 12 images\)", ended.out)
     assert float(found.group(1)) > 0.7
-    rows = list(csv.DictReader((out / "scores-ablation.csv").read_text().splitlines()))
-    assert [row["ablation"] != "" for row in rows] == [True, True, True, False]  # the last neuron is dead
+    expected = literal(result, load_explanations(result))
+    alone, added = expected.by_constant, le.compare_scores(expected, expected.by_constant)
+    assert (
+        f"  of which {alone.mean:.4f} ± {alone.sem:.4f} by a constant alone; "
+        f"the simulation adds {added.mean:+.4f} ± {added.sem:.4f}\n"
+    ) in ended.out
+    assert alone.mean > 0.1
+    assert f"  the model is right on {100 * expected.accuracy:.1f} % of the test images; temperature " in ended.out
+    assert expected.accuracy == pytest.approx(11 / 12)
+    rows = list(csv.DictReader((result / "scores-ablation-optim.csv").read_text().splitlines()))
+    # the last neuron is dead
+    assert [row["ablation(optim)"] != "" for row in rows] == [True, True, True, False]
+    assert [float(row["ablation(optim)_constant"]) for row in rows[:3]] == expected.constant[:3].tolist()
     (tmp_path / "outputs.txt").write_text("".join(f"{name}\t{n}\n" for n, name in enumerate(COLOURS)))
-    again = linexp("ablate", out, "--outputs", tmp_path / "outputs.txt", "--scaling", "norm")
+    again = linexp("ablate", result, "--outputs", tmp_path / "outputs.txt", "--scaling", "norm")
     assert again.code == 0, again.err
-    (tmp_path / "outputs.txt").write_text("red\t0\n")
-    refused = linexp("ablate", out, "--outputs", tmp_path / "outputs.txt")
-    assert refused.code != 0
+    assert "constant" not in again.out  # it is the mean, and scores 0
+
+
+def cells(printed: str) -> list[list[str]]:
+    return [[cell.strip() for cell in line.split("│")[1:-1]] for line in printed.splitlines() if line.startswith("│")]
+
+
+def test_methods_in_one_table(linexp: Run, result: Path, other: Path, tmp_path: Path):
+    ended = linexp("ablate", result, other, "--table", tmp_path / "table")
+    assert ended.code == 0, ended.err
+    explanations = load_explanations(result), le.Explanations.from_csv(other)
+    ours, theirs = (literal(result, item.only([0, 1, 2])) for item in explanations)
+    printed = cells(ended.out)
+    assert [row[:3] for row in printed[:3]] == [
+        [str(result), "0", "3"],
+        [str(other), "0", "3"],
+        ["a constant", "0", "3"],
+    ]
+    expected = [(ours, ours.by_norm), (theirs, theirs.by_norm), (ours.by_constant, None)]
+    for row, (first, second) in zip(printed, expected, strict=False):
+        assert row[7] == f"{first.mean:.4f} ± {first.sem:.4f}"
+        assert row[8] == ("0.0000 ± 0.0000" if second is None else f"{second.mean:.4f} ± {second.sem:.4f}")
+    pairs = {(row[1], row[2], row[3]): row[4] for row in printed[3:]}
+    differences = {
+        (str(result), str(other)): le.compare_scores(ours, theirs),
+        (str(result), "a constant"): le.compare_scores(ours, ours.by_constant),
+        (str(other), "a constant"): le.compare_scores(theirs, ours.by_constant),
+    }
+    for (first, second), found in differences.items():
+        shown = f"{found.mean:.4f} ± {found.sem:.4f}".replace("-", "−")
+        assert pairs[first, second, "ablation(optim)"] == shown
+    assert len(pairs) == 6
+    assert f"{result}: 3 of its 4 neurons, those that all methods explain\n" in ended.out
+    assert "a constant: " not in ended.out
+    assert "ablation(optim)_sem" in (tmp_path / "table.csv").read_text()
+
+
+@pytest.mark.usefixtures("_judge")
+def test_every_score_has_a_file_of_its_own(linexp: Run, result: Path, other: Path, tmp_path: Path):
+    judge = ("--simulator", "mymodels:judge", "--calibration", "judge.json")
+    for more in ((), ("--scaling", "norm"), ("--scaling", "optim-adam", "--temperature", 1.1), ("--replace", "shift")):
+        ended = linexp("ablate", result, other, *more)
+        assert ended.code == 0, ended.err
+    assert linexp("ablate", result, *judge).code == 0
+    before = {path: path.read_bytes() for path in result.glob("scores*")}
+    kinds = ("optim", "norm", "optim-adam-T-1.1", "optim-shift")
+    assert {path.name for path in before} == {
+        *(f"scores-ablation-{kind}.csv" for kind in kinds),
+        *(f"scores-{tmp_path.name}-theirs-ablation-{kind}.csv" for kind in kinds),
+        "scores-by-mymodels-judge-ablation-optim.csv",
+    }
+    images = load_run(result).activations.images or ""
+    (scores,) = read_scores(result / "scores-by-mymodels-judge-ablation-optim.csv")
+    assert scores.origin == Origin(str(result), "mymodels:judge", images, "test")
+    assert (scores.metric, scores.n_images) == ("ablation(optim)", 12)
+    (scores,) = read_scores(result / f"scores-{tmp_path.name}-theirs-ablation-optim-adam-T-1.1.csv")
+    assert scores.origin == Origin(str(other), "labels", images, "test")
+    assert scores.metric == "ablation(optim-adam,T=1.1)"
+    assert linexp("ablate", result, other).code == 0
+    assert linexp("score", result, other).code == 0
+    after = {path: path.read_bytes() for path in result.glob("scores*")}
+    assert {path: after[path] for path in before} == before  # the same once more; correlations are beside them
+    assert len(after) == len(before) + 2
+
+
+def test_methods_of_the_same_file_name_are_kept_apart(linexp: Run, result: Path, tmp_path: Path):
+    paths = [tmp_path / folder / "milan" / "layer.csv" for folder in ("a", "b")]
+    for path, word in zip(paths, ("red", "green"), strict=True):
+        path.parent.mkdir(parents=True)
+        path.write_text(f"neuron,text\n0,{word}\n1,blue\n")
+    for _ in range(2):
+        assert linexp("score", result, *paths).code == 0
+    found = [result / f"scores-milan-layer{suffix}.csv" for suffix in ("", "-2")]
+    assert [read_scores(path)[0].origin.method for path in found] == [str(path) for path in paths]
+    assert len(list(result.glob("scores-milan*"))) == 2
+
+
+def test_scores_of_unknown_origin_are_replaced(linexp: Run, result: Path):
+    run = load_run(result)
+    case = Case("out", "", result, run, load_explanations(result))
+    scores = le.Scores(run.activations.values[0], (0, 1, 2, 3), "correlation", 2, None, case.origin(ScoreOptions()))
+    for text in ("neuron,correlation,correlation_error\n0,0.5,\n", "neuron,text\n0,red\n", "nothing\n"):
+        (result / "scores.csv").write_text(text)
+        assert save_apart(case, scores, ScoreOptions()) == result / "scores.csv"
+        assert read_scores(result / "scores.csv")[0].origin == scores.origin
+
+
+def test_labels_that_are_not_the_outputs(linexp: Run, result: Path, tmp_path: Path):
+    outputs = tmp_path / "outputs.txt"
+    outputs.write_text("".join(f"{name}\t{(n + 2) % 5}\n" for n, name in enumerate(COLOURS)))
+    ended = linexp("ablate", result, "--outputs", outputs)
+    assert ended.code == 0, ended.err
+    assert f"The model is right on 0.0 % of the test images of '{result}', and naming one class for all is" in ended.err
+    assert "so their labels are perhaps not its outputs. Say with --outputs which output each class is." in ended.err
+    outputs.write_text("red\t0\n")
+    # said before the simulator, which there is not, is looked for
+    refused = linexp("ablate", result, "--outputs", outputs, "--simulator", "mymodels:none")
     assert "does not say which output the class 'black" in refused.err
-    assert "scaling is 'best'" in linexp("ablate", out, "--scaling", "best").err
-    manifest = json.loads((out / "run.json").read_text())
-    manifest["settings"]["class_names"] = "imagenet"  # explained so, the outputs are ImageNet's too
-    (out / "run.json").write_text(json.dumps(manifest))
-    assert "imagenet does not say which output the class 'black" in linexp("ablate", out).err
-    assert linexp("ablate", out, "--outputs", tmp_path / "outputs.txt").err == refused.err
+    change_settings(result, class_names="imagenet")  # explained so, the outputs are ImageNet's too
+    assert "imagenet does not say which output the class 'black" in linexp("ablate", result).err
+    assert linexp("ablate", result, "--outputs", outputs).err == refused.err
+    outputs.write_text("red\tone\n")
+    assert f"'one' in '{outputs}' is no number of an output." in linexp("ablate", result, "--outputs", outputs).err
+
+
+def test_a_model_of_other_classes(linexp: Run, tmp_path: Path):
+    assert linexp(*EXPLAIN, "--model", "mymodels:many", "--out", tmp_path / "many").code == 0
+    ended = linexp("ablate", tmp_path / "many", "--simulator", "mymodels:none")
+    assert (ended.code, ended.out) == (1, "")
+    assert ended.err == (
+        "Error: The images have 5 classes and the model has 1000 outputs. Pass labels=, the position of each image's "
+        "class in the model's output (on the command line: --outputs); images of classes that the model does not tell "
+        f"apart cannot be used for this. It is said of '{tmp_path / 'many'}'.\n"
+    )
+
+
+def test_a_head_that_is_not_found(linexp: Run, result: Path, tmp_path: Path):
+    assert linexp(*EXPLAIN, "--model", "mymodels:headless", "--out", tmp_path / "headless").code == 0
+    ended = linexp("ablate", result, tmp_path / "headless")
+    assert (ended.code, ended.out) == (1, "")
+    assert ended.err == (
+        "Error: The model returns [3, 4, 1, 1] for 3 images, so it is no classifier. Use a model that returns logits "
+        f"[images, classes]. It is said of '{tmp_path / 'headless'}'.\n"
+    )
+
+
+@pytest.mark.usefixtures("_judge")
+def test_images_without_labels(linexp: Run, world: Path, tmp_path: Path):
+    flat = tmp_path / "flat"
+    flat.mkdir()
+    for path in (world / "pictures").glob("*/*.png"):
+        shutil.copy(path, flat / f"{path.parent.name}-{path.name}")
+    text = ("--concepts", "text", "--encoder", "mymodels:judge", "--calibration", "judge.json", "--vocabulary")
+    explained = linexp(
+        *("explain", "--model", "mymodels:build", "--layer", "0", "--images", flat, "--out", tmp_path / "out"),
+        *(*text, "words.txt"),
+    )
+    assert explained.code == 0, explained.err
+    ended = linexp("ablate", tmp_path / "out")
+    assert (ended.code, ended.out) == (1, "")
+    assert ended.err == (
+        "Error: The images have no labels, and without them there is no loss to compare. Pass labels=, the class of "
+        "each image as a position in the model's output (on the command line: pictures in a sub-folder for each class)"
+        f". It is said of '{tmp_path / 'out'}'.\n"
+    )
+    ended = linexp("ablate", tmp_path / "out", "--outputs", "imagenet")
+    assert "Error: The pictures are in no sub-folders, so imagenet cannot say which output the class of" in ended.err
+
+
+def test_results_that_cannot_be_ablated(linexp: Run, result: Path):
+    change_settings(result, images="OpenMoji")
+    ended = linexp("ablate", result)
+    assert ended.err == (
+        f"Error: The result in '{result}' is of the demo's drawings, and their groups are no outputs of "
+        "'mymodels:build', so there is no loss to compare. Ablate a result of pictures of the model's own classes.\n"
+    )
+    change_settings(result, images="pictures", pool="gone")
+    assert f"The result in '{result}' does not say its 'pool', so it cannot be told" in linexp("ablate", result).err
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("layer,neuron,text\nhead,0,red\n", "are of layer 'head', the result is of layer '0'. Give explanations of t"),
+        ("neuron,text\n0,red\n900,red\n", "Neuron 900 is not among the 4 neurons of layer '0'"),
+        ("neuron,colour,mood\n0,red,warm\n", "none is called description or text or explanation or label or concept"),
+        ("number,text\n0,red\n", "none is called neuron or unit"),
+        ("unit,val correlation,weight0,concept0\n0,0.5,1,red\n", "bias is missing"),
+        ("neuron,text\n0,red\n1,yelow\n", "says of neuron 1, is none of the 5 concepts of the result in"),
+        ("neuron,text\n1,yelow\n", " Did you mean 'yellow'? Name a model that judges any text, with --simulator."),
+    ],
+)
+@pytest.mark.parametrize("command", ["score", "ablate"])
+def test_explanations_that_do_not_fit(linexp: Run, result: Path, tmp_path: Path, command: str, text: str, said: str):
+    (tmp_path / "e.csv").write_text(text)
+    ended = linexp(command, result, tmp_path / "e.csv")
+    assert (ended.code, ended.out) == (1, "")
+    assert said in ended.err, ended.err
+
+
+def test_explanations_whose_layer_is_called_otherwise_are_taken_by_force(linexp: Run, result: Path, tmp_path: Path):
+    (tmp_path / "e.csv").write_text("layer,neuron,text\nhead,0,red\n")
+    for command in ("score", "ablate"):
+        ended = linexp(command, result, tmp_path / "e.csv", "--force")
+        assert ended.code == 0, ended.err
+
+
+@pytest.mark.usefixtures("_judge")
+def test_a_text_the_simulator_cannot_encode_is_traced(
+    linexp: Run, result: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    from tests.colour_encoder import WorldEncoder
+
+    def refuse(self: WorldEncoder, texts: list[str]):
+        raise ValueError(f"The text '{texts[0]}' has 99 tokens, and 'judge' reads at most 77. Shorten it.")
+
+    monkeypatch.setattr(WorldEncoder, "encode_texts", refuse)
+    (tmp_path / "e.csv").write_text("neuron,text\n1,red things\n")
+    judge = ("--simulator", "mymodels:judge", "--calibration", "judge.json", "--explanations", tmp_path / "e.csv")
+    ended = linexp("ablate", result, *judge)
+    assert ended.err.splitlines()[-1] == (
+        "Error: The text 'red things' has 99 tokens, and 'judge' reads at most 77. Shorten it. "
+        f"It is said of neuron 1 in '{tmp_path / 'e.csv'}'."
+    )
+
+
+def test_bad_settings(linexp: Run, result: Path):
+    assert "scaling is 'best'" in linexp("ablate", result, "--scaling", "best").err
+    assert "temperature is 0.0" in linexp("ablate", result, "--temperature", 0).err
+    assert "No such option" in linexp("ablate", result, "--part", "train").err  # ablation scores are of test images

@@ -102,3 +102,6 @@ def test_scorer(make):
     )
     with pytest.raises(le.DifferentImagesError, match="Image 120 is to be scored on, but the images are 0 to 119"):
         make().score(simulated, recorded, [0, 120])
+    one, other = (le.ActivationMatrix(recorded.values, None, layer) for layer in ("layer3", "layer4"))
+    with pytest.raises(ValueError, match=r"are of layer 'layer3', the recorded ones of layer 'layer4'\. Score expl"):
+        make().score(one, other, SPLIT.test)

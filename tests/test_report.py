@@ -14,6 +14,7 @@ from linexp.figures import even_ranges, share_ranges
 from linexp.report import Column, column_of, read_columns
 from linexp.report.privacy import hide_folders, picture_names
 from linexp.report.writing import _json
+from linexp.score import Origin
 from tests.report_world import EVIL, N_IMAGES, N_NEURONS, make_findings, make_pictures, make_run, save_result
 
 
@@ -217,6 +218,13 @@ def test_any_table_of_scores_is_read(tmp_path):
     (tmp_path / "scores.csv").write_text("neuron,correlation\n3,0.5\n4,oops\n")
     with pytest.raises(ValueError, match=r"column 'correlation' of '.*scores.csv' holds 'oops', which is no number"):
         read_columns(tmp_path)
+
+
+def test_scores_that_say_their_origin_are_read(tmp_path):
+    scores = le.Scores(torch.tensor([0.5, 0.25]), (3, 4), "f1@0.05", 9, None, Origin("m", "hf:a/b", "12", "7"))
+    scores.to_csv(tmp_path / "scores-by-hf-a-b-f1-0.05.csv")
+    (column,) = read_columns(tmp_path)  # neither the number of images nor a fingerprint of digits is a score
+    assert (column.title, column.values) == ("f1@0.05, judged by hf:a/b", {3: 0.5, 4: 0.25})
 
 
 def test_means_and_errors_are_those_of_scores():

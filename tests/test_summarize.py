@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -90,6 +91,8 @@ def test_errors_of_means():
     for metric, ddof in (("correlation", 1), ("ablation(norm)", 0), ("f1@0.01", 1)):
         scores = le.Scores(values, (0, 1, 2, 3), metric, 10)
         assert published_sem(scores) == pytest.approx(np.std([0.1, 0.4, 0.9], ddof=ddof) / math.sqrt(3))
+        ours = replace(scores, origin=Origin("mine"))
+        assert published_sem(ours) == pytest.approx(np.std([0.1, 0.4, 0.9], ddof=1) / math.sqrt(3))
 
 
 def test_refused(tmp_path: Path):
@@ -105,6 +108,11 @@ def test_refused(tmp_path: Path):
         (tmp_path / "e.csv").write_text(f"unit,description,sim correlation\n{neuron},a,0.5\n")
         with pytest.raises(ValueError, match=r"A neuron in '.*' is .*, not a whole number from 0 on\. Correct it"):
             run_summarize([tmp_path / "e.csv"])
+    (tmp_path / "e.csv").write_text(
+        "neuron,iou,iou_error,method,simulator,images,part,n_images\n0,0.5,,a,b,c,test,many\n"
+    )
+    with pytest.raises(ValueError, match=r"Row 2 of '.*': n_images is 'many', not a number"):
+        run_summarize([tmp_path / "e.csv"])
     (tmp_path / "e.csv").write_text('unit,description,sim correlation\n0,"a,0.5\n')
     with pytest.raises(ValueError, match=r"is not CSV \(.*\)\. Write it anew"):
         run_summarize([tmp_path / "e.csv"])

@@ -75,7 +75,8 @@ def check_labels(labels: Any, images: Images | Tensor, n_images: int) -> Int[Ten
     if labels is None:
         raise ValueError(
             "The images have no labels, and without them there is no loss to compare. "
-            "Pass labels=, the class of each image as a position in the model's output."
+            "Pass labels=, the class of each image as a position in the model's output "
+            "(on the command line: pictures in a sub-folder for each class)."
         )
     classes = torch.as_tensor(labels)
     if classes.is_floating_point() or classes.ndim != 1 or len(classes) != n_images:
@@ -91,7 +92,8 @@ def check_classes(labels: Any, images: Images | Tensor, n_classes: int) -> None:
     if labels is None and not isinstance(images, Tensor) and len(images.label_names) not in (0, n_classes):
         raise ValueError(
             f"The images have {len(images.label_names)} classes and the model has {n_classes} outputs. "
-            "Pass labels=, the position of each image's class in the model's output (on the command line: --outputs)."
+            "Pass labels=, the position of each image's class in the model's output (on the command line: --outputs); "
+            "images of classes that the model does not tell apart cannot be used for this."
         )
 
 

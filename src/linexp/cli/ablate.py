@@ -4,14 +4,26 @@ from __future__ import annotations
 
 from typing import Annotated
 
+import typer
+
 from linexp.cli.app import app
-from linexp.cli.options import BatchSize, CalibrationName, Device, ResultFolder, Template, TrustRemoteCode, option
-from linexp.cli.score import Others, Pictures, Simulator
+from linexp.cli.options import (
+    BatchSize,
+    CalibrationName,
+    Device,
+    NoStore,
+    StoreFolder,
+    Template,
+    TrustRemoteCode,
+    choose_store,
+    option,
+)
+from linexp.cli.score import Others, Pictures, Results, Simulator, TableName
 
 
 @app.command()
 def ablate(
-    result: ResultFolder,
+    results: Results,
     *,
     scaling: Annotated[
         str, option("NAME", "How simulations are scaled to the neuron: optim, norm (least squares) or optim-adam.")
@@ -31,6 +43,8 @@ def ablate(
             "imagenet after --class-names imagenet, else in the order of the sub-folders",
         ),
     ] = None,
+    table: TableName = None,
+    force: Annotated[bool, typer.Option("--force", help="Take explanations whose layer is called otherwise.")] = False,
     explanations: Others = None,
     simulator: Simulator = None,
     calibration: CalibrationName = None,
@@ -39,10 +53,13 @@ def ablate(
     device: Device = None,
     batch_size: BatchSize = None,
     trust_remote_code: TrustRemoteCode = False,
+    store: StoreFolder = None,
+    no_store: NoStore = False,
 ) -> None:
     """Measure how much of what a neuron does for the model its simulation does: 1 all of it, 0 no more than its mean.
 
     Replaces each neuron by its simulation, scaled on the validation images, and compares the loss on the test images.
+    Needs pictures of the model's own classes. Says too how much a constant does, which knows nothing of the image.
     """
     from linexp.commands import ScoreOptions
     from linexp.commands.ablate import AblateOptions, run_ablate
@@ -56,5 +73,8 @@ def ablate(
         device=device,
         batch_size=batch_size,
         trust_remote_code=trust_remote_code,
+        store=choose_store(store, no_store=no_store),
+        table=table,
+        force=force,
     )
-    run_ablate(result, simulating, AblateOptions(scaling, temperature, replace, outputs))
+    run_ablate(results, simulating, AblateOptions(scaling, temperature, replace, outputs))

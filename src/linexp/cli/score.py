@@ -33,20 +33,24 @@ Others = Annotated[
     Path | None,
     option("FILE", "Other explanations, CSV or JSON: ours, the paper's, neuron and text.", "those in DIR"),
 ]
+Results = Annotated[
+    list[Path],
+    typer.Argument(
+        metavar="RESULT...",
+        help="Folders that linexp explain wrote (--out), and files of other explanations (CSV or JSON) of the "
+        "neurons of the first.",
+        show_default=False,
+    ),
+]
+TableName = Annotated[
+    Path | None, option("NAME", "Also write the tables, as NAME.csv, NAME.md and NAME.tex.", "not written")
+]
 Pictures = Annotated[Path | None, option("DIR", "Where the pictures of the result are now.", "where they were")]
 
 
 @app.command()
 def score(
-    results: Annotated[
-        list[Path],
-        typer.Argument(
-            metavar="RESULT...",
-            help="Folders that linexp explain wrote (--out), and files of other explanations (CSV or JSON) of the "
-            "neurons of the first.",
-            show_default=False,
-        ),
-    ],
+    results: Results,
     *,
     explanations: Others = None,
     simulator: Simulator = None,
@@ -57,9 +61,7 @@ def score(
     top_share: Annotated[
         float, option("X", "On this share of the images a neuron is called active (auprc, f1, iou, auroc).")
     ] = 0.05,
-    table: Annotated[
-        Path | None, option("NAME", "Also write the tables, as NAME.csv, NAME.md and NAME.tex.", "not written")
-    ] = None,
+    table: TableName = None,
     part: Annotated[str, option("NAME", "Which images of the split: test; val and train only with --force.")] = "test",
     force: Annotated[
         bool,

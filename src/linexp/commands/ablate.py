@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+import warnings
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
 
-from linexp._checks import listing
-from linexp.commands.score import ScoreOptions, run_simulate
-from linexp.commands.sources import IMAGENET, reopen_pictures
+from linexp._checks import StoreMismatchError, listing
+from linexp.commands.cases import Case, ScoreOptions, judge_cases, open_cases, save_apart
+from linexp.commands.score_table import Scored, on_shared_neurons, print_tables, same_neurons
+from linexp.commands.sources import IMAGENET, open_store, reopen_pictures, with_store
 from linexp.concepts.files import read_class_names
 from linexp.concepts.wordnet import imagenet_classes
+from linexp.explanation import Explanation, Explanations
 from linexp.images import Images
-from linexp.models import load_model
+from linexp.matrix import ActivationMatrix, ConceptMatrix
+from linexp.models import VisionModel, load_model
 from linexp.recording.memory import reuse_large_buffers
-from linexp.score import AblationScorer, AblationScores
-from linexp.store import load_run, save_scores
+from linexp.score import AblationScorer, AblationScores, compare_scores
+from linexp.simulation import simulate
+from linexp.store import Run
 
 
 @dataclass(frozen=True)
@@ -29,41 +35,105 @@ class AblateOptions:
     outputs: str | None = None
 
 
-def run_ablate(result: Path, simulating: ScoreOptions, options: AblateOptions) -> AblationScores:
-    """Simulate a result's neurons, put the simulations into the model, save and print the scores."""
-    run = load_run(result)
-    settings = run.settings
-    how = {name: settings[name] for name in ("pool", "channels", "token")}
-    scorer = AblationScorer(cast(Any, options.scaling), options.temperature, cast(Any, options.replace), **how)
-    images = reopen_pictures(run, simulating.images)
-    known = IMAGENET if settings.get("class_names") == IMAGENET else None
-    labels = _outputs(options.outputs or known, images)
-    model = load_model(
-        settings["model"],
-        weights=settings["weights"],
-        device=simulating.device,
-        trust_remote_code=simulating.trust_remote_code,
-    )
-    simulated = run_simulate(result, simulating, None)
+@dataclass(frozen=True, eq=False)
+class _Job:
+    """A case, with everything that scoring it needs beside the simulation."""
+
+    case: Case
+    scorer: AblationScorer
+    model: VisionModel
+    images: Images
+    labels: list[int] | None
+
+    def check(self) -> None:
+        run = self.case.run
+        try:
+            self.scorer.check(run.activations, run.split, self.model, self.images, labels=self.labels)
+        except ValueError as error:
+            raise type(error)(f"{error} It is said of '{self.case.shown}'.") from error
+
+
+def run_ablate(results: Sequence[Path], simulating: ScoreOptions, options: AblateOptions) -> list[AblationScores]:
+    """Simulate the neurons of results, put the simulations into the model, save and print the scores.
+
+    Each method's scores are saved as soon as they are there; with a store, interrupted work goes on at its first
+    block of neurons that is missing.
+    """
+    scorer = AblationScorer(cast(Any, options.scaling), options.temperature, cast(Any, options.replace))
+    cases = open_cases(results, simulating)
+    jobs = _prepare(cases, scorer, simulating, options)
+    for job in jobs:
+        job.check()
+    judged = judge_cases(cases, simulating, test_only=False)
     reuse_large_buffers()
-    size = simulating.batch_size
-    scores = scorer.score(simulated, run.activations, run.split, model, images, labels=labels, batch_size=size)
-    path = save_scores(result, scores, "scores-ablation")
-    norm = scores.norm[~scores.norm.isnan()]
-    print(f"layer {run.activations.layer}: test {scores}; temperature {scores.temperature:.3f}")
-    print(f"  with least-squares scaling {float(norm.mean()):.4f}; {scores.n_improved} neurons score higher than so")
-    print(f"  saved in {path}")
-    return scores
+    found: list[Scored] = []
+    for job, concepts in zip(jobs, judged, strict=True):
+        scores = _score(job, concepts, simulating)
+        _print(job, scores, save_apart(job.case, scores, simulating))
+        found.append(_scored(job.case, scores))
+    if len(cases) > 1 or simulating.table is not None:
+        print_tables(_with_constants(found), simulating.table)
+    return [cast(AblationScores, scored.scores[0]) for scored in found]
+
+
+def _prepare(
+    cases: Sequence[Case], scorer: AblationScorer, simulating: ScoreOptions, options: AblateOptions
+) -> list[_Job]:
+    """Open pictures, labels and models; each once, however many results need it."""
+    pictures = {id(case.run): _open_pictures(case, simulating.images) for case in cases}
+    labels = {id(case.run): _find_labels(case.run, pictures[id(case.run)], options.outputs) for case in cases}
+    models: dict[tuple[Any, Any], VisionModel] = {}
+    jobs: list[_Job] = []
+    for case in cases:
+        how = {name: _setting(case, name) for name in ("pool", "channels", "token")}
+        key = _setting(case, "model"), case.run.settings.get("weights")
+        if key not in models:
+            device, trust = simulating.device, simulating.trust_remote_code
+            models[key] = load_model(key[0], weights=key[1], device=device, trust_remote_code=trust)
+        which = id(case.run)
+        jobs.append(_Job(case, replace(scorer, **how), models[key], pictures[which], labels[which]))
+    return jobs
+
+
+def _setting(case: Case, name: str) -> Any:
+    if name not in case.run.settings:
+        raise StoreMismatchError(
+            f"The result in '{case.folder}' does not say its '{name}', so it cannot be told how its neurons were "
+            "recorded. Make it anew with linexp explain."
+        )
+    return case.run.settings[name]
+
+
+def _open_pictures(case: Case, folder: Path | None) -> Images:
+    from linexp.demo.run import IMAGES
+
+    if case.run.settings.get("images") == IMAGES and not Path(IMAGES).exists():
+        raise ValueError(
+            f"The result in '{case.folder}' is of the demo's drawings, and their groups are no outputs of "
+            f"'{case.run.settings.get('model')}', so there is no loss to compare. "
+            "Ablate a result of pictures of the model's own classes."
+        )
+    return reopen_pictures(case.run, folder)
+
+
+def _find_labels(run: Run, images: Images, outputs: str | None) -> list[int] | None:
+    known = IMAGENET if run.settings.get("class_names") == IMAGENET else None
+    return _outputs(outputs or known, images)
 
 
 def _outputs(outputs: str | None, images: Images) -> list[int] | None:
     """Return which output of the model each image's class is; ``None``: its position among the classes."""
     if outputs is None:
         return None
+    if images.labels is None:
+        raise ValueError(
+            f"The pictures are in no sub-folders, so {outputs} cannot say which output the class of one is. "
+            "Put the pictures of each class into a sub-folder, and make the result anew."
+        )
     place = _imagenet() if outputs == IMAGENET else _read(Path(outputs))
     names = images.label_names
     missing = [name for name in names if name not in place]
-    if missing or images.labels is None:
+    if missing:
         raise ValueError(
             f"{outputs} does not say which output the class '{listing(missing, 1)}' is. "
             "Give a line for each sub-folder: its name, a tab, the output's number from 0."
@@ -81,3 +151,77 @@ def _read(path: Path) -> Mapping[str, int]:
     if wrong:
         raise ValueError(f"'{wrong[0]}' in '{path}' is no number of an output. Number the outputs from 0.")
     return {name: int(text) for name, text in numbers.items()}
+
+
+def _score(job: _Job, concepts: ConceptMatrix, simulating: ScoreOptions) -> AblationScores:
+    run, simulated = job.case.run, simulate(job.case.explanations, concepts)
+    # Explanations whose layer is called otherwise got here by force only.
+    simulated = ActivationMatrix(simulated.values, simulated.neurons, run.activations.layer, simulated.images)
+    scores = with_store(
+        open_store(simulating.store),
+        lambda store: job.scorer.score(
+            simulated,
+            run.activations,
+            run.split,
+            job.model,
+            job.images,
+            labels=job.labels,
+            batch_size=simulating.batch_size,
+            store=store,
+        ),
+    )
+    labels = list(job.labels if job.labels is not None else job.images.labels or [])
+    _warn_of_guessing(job.case, scores, [labels[row] for row in run.split.test.tolist()])
+    return replace(scores, origin=job.case.origin(simulating))
+
+
+def _warn_of_guessing(case: Case, scores: AblationScores, labels: Sequence[int]) -> None:
+    most = max(Counter(labels).values()) / len(labels)
+    if scores.accuracy <= most:
+        warnings.warn(
+            f"The model is right on {100 * scores.accuracy:.1f} % of the test images of '{case.shown}', and naming one "
+            f"class for all is on {100 * most:.1f} %, so their labels are perhaps not its outputs. "
+            "Say with --outputs which output each class is.",
+            UserWarning,
+            stacklevel=2,
+        )
+
+
+def _print(job: _Job, scores: AblationScores, path: Path) -> None:
+    print(f"layer {job.case.run.activations.layer}: test {scores}")
+    if job.scorer.scaling != "norm":
+        constant, added = scores.by_constant, compare_scores(scores, scores.by_constant)
+        print(
+            f"  of which {constant.mean:.4f} ± {constant.sem:.4f} by a constant alone; "
+            f"the simulation adds {added.mean:+.4f} ± {added.sem:.4f}"
+        )
+        norm = scores.by_norm
+        print(
+            f"  with least-squares scaling {norm.mean:.4f} ± {norm.sem:.4f}; "
+            f"{scores.n_improved} of {len(norm.defined)} neurons score higher than so"
+        )
+    right = f"the model is right on {100 * scores.accuracy:.1f} % of the test images"
+    print(f"  {right}; temperature {scores.temperature:.3f}\n  saved in {path}")
+
+
+def _scored(case: Case, scores: AblationScores) -> Scored:
+    run = case.run
+    rows = run.activations.block(run.split.test)
+    recorded = ActivationMatrix(rows, run.activations.neurons, run.activations.layer, run.activations.images)
+    both = (scores,) if scores.metric == scores.by_norm.metric else (scores, scores.by_norm)
+    return Scored(case.explanations, recorded, both)
+
+
+def _with_constants(found: Sequence[Scored]) -> list[Scored]:
+    """Put behind the methods of the same neurons what a constant alone scores on those that all of them explain."""
+    return [scored for group in same_neurons(found) for scored in (*group, *_constant(on_shared_neurons(group)[0]))]
+
+
+def _constant(first: Scored) -> list[Scored]:
+    scores = cast(AblationScores, first.scores[0])
+    if len(first.scores) == 1:
+        return []  # with the closed-form scaling it is the mean, and scores 0
+    levels = zip(scores.neurons, scores.level.tolist(), strict=True)
+    nothing = tuple(Explanation(neuron, (), level, outcome="empty") for neuron, level in levels)
+    by_norm = replace(scores.by_constant, values=0 * scores.norm, metric=scores.by_norm.metric)
+    return [Scored(Explanations(nothing, first.explanations.layer), first.recorded, (scores.by_constant, by_norm))]

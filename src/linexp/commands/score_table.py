@@ -1,4 +1,4 @@
-"""What ``linexp score`` prints of several methods: one table of all, and the differences, neuron by neuron."""
+"""What is printed of several methods: one table of all, and the differences, neuron by neuron."""
 
 from __future__ import annotations
 
@@ -42,8 +42,8 @@ def print_tables(found: Sequence[Scored], path: Path | None) -> None:
 
     Methods of the same neurons on the same images are compared on the neurons that all of them explain.
     """
-    whole = _same_neurons(found)
-    groups = [_on_shared_neurons(group) for group in whole]
+    whole = same_neurons(found)
+    groups = [on_shared_neurons(group) for group in whole]
     tables = {"": _table(groups)}
     differences = [row for group in groups for row in _differences(group)]
     if differences:
@@ -64,7 +64,7 @@ def print_tables(found: Sequence[Scored], path: Path | None) -> None:
         print(f"  written to {', '.join(map(str, write_tables(path, tables)))}")
 
 
-def _same_neurons(found: Sequence[Scored]) -> list[list[Scored]]:
+def same_neurons(found: Sequence[Scored]) -> list[list[Scored]]:
     """Put together what is about the same neurons on the same images, in the order of first occurrence."""
     groups: list[list[Scored]] = []
     for scored in found:
@@ -84,7 +84,8 @@ def _are_same(first: ActivationMatrix, second: ActivationMatrix) -> bool:
     return bool(shared) and torch.equal(first.select(shared).values, second.select(shared).values)
 
 
-def _on_shared_neurons(group: Sequence[Scored]) -> list[Scored]:
+def on_shared_neurons(group: Sequence[Scored]) -> list[Scored]:
+    """Return what is known of the neurons that all of some methods explain; of all if there are none."""
     if len(group) == 1:
         return list(group)
     shared = set.intersection(*(set(scored.explanations.neurons) for scored in group))

@@ -11,6 +11,7 @@ from pathlib import Path
 from linexp.score import Scores
 
 _ERROR = "_error"
+_ORIGIN = ("method", "simulator", "images", "part", "n_images")
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,9 +84,15 @@ def _read_file(path: Path) -> list[Column]:
         rows = list(reader)
     if "neuron" not in header:
         return []
+    is_ours = set(_ORIGIN) <= set(header)  # then every line says who judged; else only the file's name does
     judge = path.stem.partition("-by-")[2]
+    if judge and is_ours and rows:
+        judge = rows[0]["simulator"] or judge
     neurons = [int(_number(path, "neuron", row["neuron"])) for row in rows]
-    wanted = [name for name in header if name != "neuron" and not name.endswith(_ERROR) and _is_numeric(rows, name)]
+    passed_over = {"neuron", *(_ORIGIN if is_ours else ())}
+    wanted = [
+        name for name in header if name not in passed_over and not name.endswith(_ERROR) and _is_numeric(rows, name)
+    ]
     return [
         Column(name, judge, _cells(path, rows, neurons, name), _cells(path, rows, neurons, f"{name}{_ERROR}"))
         for name in wanted

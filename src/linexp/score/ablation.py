@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass
 from typing import Any, Literal, NamedTuple
 
 import torch
@@ -16,17 +16,19 @@ from linexp.matrix import ActivationMatrix
 from linexp.models.base import VisionModel
 from linexp.progress import progress_bar
 from linexp.recording.pooling import Channels, Pool, Pooling
-from linexp.score.ablation_model import Settings, open_losses
+from linexp.score.ablation_model import Opened, Settings, cut_model, open_losses
 from linexp.score.ablation_scores import AblationScores
-from linexp.score.losses import Losses
-from linexp.score.scaling import Scaling, fit_adam, fit_norm, fit_optim
+from linexp.score.ablation_side import Side
+from linexp.score.ablation_stored import ablation_key
+from linexp.score.blocks import check_same_layer
+from linexp.score.scaling import Scaling, fit_adam, fit_constant, fit_norm, fit_optim
+from linexp.shards import Keep, Store, after, gather
 from linexp.split import Split
 
 ScalingName = Literal["optim", "norm", "optim-adam"]
 SCALINGS = ("optim", "norm", "optim-adam")
 # Always the same blocks, so that the bytes do not depend on how much fits in memory.
 _NEURONS_PER_BLOCK = 32
-_N_SHARDS = 20
 # How far beyond its own range a neuron's replacement is tabulated, in widths of that range.
 _MARGIN = 0.1
 _ADAM_REACH = 1.1
@@ -69,6 +71,13 @@ class AblationScorer:
             raise ValueError(f"temperature is {self.temperature}. It must be above 0; None fits it.")
         Pooling(self.pool, self.channels, self.token)
 
+    @property
+    def metric(self) -> str:
+        """What the scores are called: "ablation(optim)", and whatever else of the settings is not usual."""
+        unusual = [self.replace] if self.replace != "set" else []
+        unusual += [f"T={self.temperature}"] if self.temperature is not None else []
+        return f"ablation({','.join([self.scaling, *unusual])})"
+
     def score(
         self,
         simulated: ActivationMatrix,
@@ -81,6 +90,7 @@ class AblationScorer:
         preprocess: Callable[[Image], Tensor] | None = None,
         batch_size: int | None = None,
         show_progress: bool = True,
+        store: Store | None = None,
     ) -> AblationScores:
         """Score each simulated neuron on the test images, scaled on the validation images.
 
@@ -103,6 +113,9 @@ class AblationScorer:
             Class of each image. Default: the labels of ``images``.
         preprocess, batch_size, show_progress
             As in ``record``; ``batch_size`` is of images before several neurons are put in one batch.
+        store
+            Where finished blocks of 32 neurons are kept, so that work that was interrupted goes on there; the key is
+            the content of everything that counts. Default: nothing is stored.
 
         Returns
         -------
@@ -114,53 +127,70 @@ class AblationScorer:
         DifferentImagesError
             The matrices, the split and the images do not belong together.
         ValueError
-            There are no labels, or one lies outside the logits; a simulated neuron was not recorded; the model is no
-            classifier, has no such layer, or the layer does not reach the logits; or the recorded activations are not
-            what the layer does.
+            There are no labels, or one lies outside the logits; a simulated neuron was not recorded, or is one of
+            another layer; the model is no classifier, has no such layer, or the layer does not reach the logits; or
+            the recorded activations are not what the layer does.
         """
         check_same_images(simulated.images, recorded.images, simulated.n_images, recorded.n_images)
         chosen = recorded.select(simulated.neurons)
-        settings = Settings(self.temperature, self.replace, Pooling(self.pool, self.channels, self.token))
-        opened = open_losses(settings, recorded, chosen, split, model, images, labels, preprocess, batch_size)
-        rows = opened.val_rows, opened.test_rows
-        blocks: list[_Block] = []
-        with progress_bar("ablating", chosen.n_neurons, show=show_progress, unit="neurons") as advance:
-            for start in range(0, chosen.n_neurons, _NEURONS_PER_BLOCK):
-                columns = range(start, min(start + _NEURONS_PER_BLOCK, chosen.n_neurons))
-                sides = [
-                    _Side(losses, columns, *(one.values[part][:, columns].double() for one in (simulated, chosen)))
-                    for losses, part in zip((opened.val, opened.test), rows, strict=True)
-                ]
-                blocks.append(self._score_block(*sides))
-                advance(len(columns))
-        values, errors, norm, val, c, d = (torch.cat(parts) for parts in zip(*blocks, strict=True))
+        check_same_layer(simulated.layer, recorded.layer)
+        cut = cut_model(self._settings, recorded, split, model, images, labels, preprocess, batch_size)
+        opened = open_losses(self._settings, recorded, chosen, cut)
+
+        def compute(parts: Sequence[range], keep: Keep) -> None:
+            n_neurons = sum(map(len, parts))
+            with progress_bar("ablating", n_neurons, show=show_progress, unit="neurons") as advance:
+                for columns in _blocks(parts):
+                    block = self._score_block(*_sides(opened, simulated, chosen, columns))
+                    after(keep, advance)(block._asdict())
+
+        if store is None:
+            found = gather(chosen.n_neurons, compute)
+        else:
+            key = ablation_key(asdict(self), simulated, recorded, model, cut, _NEURONS_PER_BLOCK)
+            found = store.fill(key, _Block._fields, compute, what="ablation scores", unit="neurons")
         return AblationScores(
-            values=values,
             neurons=simulated.neurons,
-            metric="ablation",
+            metric=self.metric,
             n_images=len(opened.test_rows),
-            errors=errors,
-            norm=norm,
-            val=val,
-            c=c,
-            d=d,
             temperature=opened.temperature,
             linear=opened.linear,
+            accuracy=opened.accuracy,
+            **_Block(**found)._asdict(),
         )
 
-    def _score_block(self, val: _Side, test: _Side) -> _Block:
+    def check(
+        self,
+        recorded: ActivationMatrix,
+        split: Split,
+        model: nn.Module | VisionModel,
+        images: Any,
+        *,
+        labels: Sequence[int] | Tensor | None = None,
+        preprocess: Callable[[Image], Tensor] | None = None,
+    ) -> None:
+        """Raise what ``score`` would raise about these, from three images: before the long work of simulating."""
+        cut_model(self._settings, recorded, split, model, images, labels, preprocess, None)
+
+    @property
+    def _settings(self) -> Settings:
+        return Settings(self.temperature, self.replace, Pooling(self.pool, self.channels, self.token))
+
+    def _score_block(self, val: Side, test: Side) -> _Block:
         norm = fit_norm(val.simulated, val.actual)
         mean = val.actual.mean(0)
-        chosen = norm if self.scaling == "norm" else self._optimise(val, norm, mean)
-        on_val = val.scores(mean, norm, chosen)
+        chosen, level = (norm, mean) if self.scaling == "norm" else self._optimise(val, norm, mean)
+        on_val = val.scores(mean, norm, chosen, level)
         if self.scaling == "optim":  # the curves are close, the scores are exact: the better start is kept
-            worse = on_val[0] > on_val[1]
+            worse = on_val.norm > on_val.values
             chosen = Scaling(*(torch.where(worse, one, other) for one, other in zip(norm, chosen, strict=True)))
-        on_test = test.scores(mean, norm, chosen)
-        on_val_chosen = torch.maximum(on_val[0], on_val[1]) if self.scaling == "optim" else on_val[1]
-        return _Block(on_test[1], on_test[2], on_test[0], on_val_chosen, *chosen)
+            level = torch.where(on_val.constant < 0, mean, level)
+        on_test = test.scores(mean, norm, chosen, level)
+        on_val_chosen = torch.maximum(on_val.norm, on_val.values) if self.scaling == "optim" else on_val.values
+        return _Block(**on_test._asdict(), val=on_val_chosen, c=chosen.c, d=chosen.d, level=level)
 
-    def _optimise(self, val: _Side, norm: Scaling, mean: Tensor) -> Scaling:
+    def _optimise(self, val: Side, norm: Scaling, mean: Tensor) -> tuple[Scaling, Tensor]:
+        """Return the scaling, and the constant to which the same procedure leads without a simulation."""
         low, high = val.actual.amin(0), val.actual.amax(0)
         margin = _MARGIN * (high - low)
         reached = [norm.of(val.simulated)]
@@ -170,8 +200,28 @@ class AblationScorer:
             low, high = torch.minimum(low, replacement.amin(0)), torch.maximum(high, replacement.amax(0))
         curves = val.losses.curves(val.columns, low - margin, high + margin)
         if self.scaling == "optim":
-            return fit_optim(curves, val.simulated, norm, val.actual.std(0, correction=0))
-        return fit_adam(curves, val.simulated, curves.total(mean.expand_as(val.actual)))
+            spread = val.actual.std(0, correction=0)
+            return fit_optim(curves, val.simulated, norm, spread), fit_constant(curves, mean, spread)
+        unit = curves.total(mean.expand_as(val.actual))
+        nothing = torch.zeros_like(val.simulated)
+        return fit_adam(curves, val.simulated, unit), fit_adam(curves, nothing, unit).d
+
+
+def _blocks(parts: Sequence[range]) -> Iterator[range]:
+    """Cut shards, or all neurons, into blocks, which are always the same."""
+    for part in parts:
+        for start in range(part.start, part.stop, _NEURONS_PER_BLOCK):
+            yield range(start, min(start + _NEURONS_PER_BLOCK, part.stop))
+
+
+def _sides(
+    opened: Opened, simulated: ActivationMatrix, recorded: ActivationMatrix, columns: range
+) -> tuple[Side, Side]:
+    val, test = (
+        Side(losses, columns, *(one.values[rows][:, columns].double() for one in (simulated, recorded)))
+        for losses, rows in ((opened.val, opened.val_rows), (opened.test, opened.test_rows))
+    )
+    return val, test
 
 
 class _Block(NamedTuple):
@@ -180,40 +230,8 @@ class _Block(NamedTuple):
     values: Float[Tensor, " neurons"]
     errors: Float[Tensor, " neurons"]
     norm: Float[Tensor, " neurons"]
+    constant: Float[Tensor, " neurons"]
     val: Float[Tensor, " neurons"]
     c: Float[Tensor, " neurons"]
     d: Float[Tensor, " neurons"]
-
-
-@dataclass(frozen=True, eq=False)
-class _Side:
-    """Some neurons on the validation or the test images."""
-
-    losses: Losses
-    columns: range
-    simulated: Float[Tensor, "images neurons"]
-    actual: Float[Tensor, "images neurons"]
-
-    def scores(self, mean: Tensor, norm: Scaling, chosen: Scaling) -> tuple[Tensor, Tensor, Tensor]:
-        """Return the scores with both scalings, and the standard errors of the latter."""
-        values = [mean.expand_as(self.actual), norm.of(self.simulated)]
-        if chosen is not norm:
-            values.append(chosen.of(self.simulated))
-        changes = self.losses.changes(self.columns, torch.stack(values)).abs()
-        by_mean, by_norm, by_chosen = changes[0], changes[1], changes[-1]
-        constant = (self.actual == self.actual[0]).all(0)
-        undefined = constant | (by_mean.mean(0) <= self.losses.resolution)
-        found = 1 - by_norm.sum(0) / by_mean.sum(0), 1 - by_chosen.sum(0) / by_mean.sum(0), _errors(by_chosen, by_mean)
-        first, second, errors = (torch.where(undefined, torch.nan, one) for one in found)
-        return first, second, errors
-
-
-def _errors(above: Float[Tensor, "images neurons"], below: Float[Tensor, "images neurons"]) -> Tensor:
-    """Return the standard errors of 1 − Σabove / Σbelow, by leaving out each of some parts of the images."""
-    n_shards = min(_N_SHARDS, len(above))
-    left = torch.stack([_without(above, part, n_shards) / _without(below, part, n_shards) for part in range(n_shards)])
-    return ((n_shards - 1) / n_shards * (left - left.mean(0)).square().sum(0)).sqrt()
-
-
-def _without(side: Tensor, part: int, n_shards: int) -> Tensor:
-    return side.sum(0) - side[part::n_shards].sum(0)
+    level: Float[Tensor, " neurons"]

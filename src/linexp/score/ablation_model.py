@@ -45,27 +45,40 @@ class Opened(NamedTuple):
     test_rows: Int[Tensor, " images"]
     temperature: float
     linear: bool
+    accuracy: float
 
 
-def open_losses(
+class Cut(NamedTuple):
+    """A model that was cut at a layer, on images and labels that fit it; ``rows`` are of val and test."""
+
+    inputs: Inputs
+    device: torch.device
+    behind: BehindLayer
+    tail: LinearTail | None
+    n_neurons: int
+    classes: Int[Tensor, " images"]
+    rows: tuple[Int[Tensor, " images"], Int[Tensor, " images"]]
+
+
+def cut_model(
     settings: Settings,
     recorded: ActivationMatrix,
-    chosen: ActivationMatrix,
     split: Split,
     model: nn.Module | VisionModel,
     images: Any,
     labels: Sequence[int] | Tensor | None,
     preprocess: Callable[[Image], Tensor] | None,
     batch_size: int | None,
-) -> Opened:
-    """Check everything, cut the model at the layer, and choose between the linear head and the network."""
+) -> Cut:
+    """Check everything on three images and cut the model at the layer."""
     module, device = open_module(model)
     default = BATCH_SIZE_CUDA if device.type == "cuda" else BATCH_SIZE_CPU
     inputs = Inputs(images, model, preprocess, batch_size or default)
     inputs.check_same(recorded)
     split.check(recorded.n_images)
     classes = check_labels(labels, inputs.images, recorded.n_images)
-    rows = [torch.as_tensor(part).to(torch.int64).flatten() for part in (split.val, split.test)]
+    val, test = (torch.as_tensor(part).to(torch.int64).flatten() for part in (split.val, split.test))
+    rows = val, test
     examples = torch.cat(list(inputs.batches(rows[0][:_N_EXAMPLES]))).to(device)
     behind = BehindLayer(module, recorded.layer, examples)
     check_classes(labels, inputs.images, behind.n_classes)
@@ -74,10 +87,17 @@ def open_losses(
     pooled = settings.pooling.reduce(stored.layer_output, recorded.layer, len(examples)).cpu()
     _check_recorded(recorded, pooled, rows[0][: len(examples)])
     tail = find_linear_tail(behind, stored, settings.pooling)
-    batches = [_stored_batches(behind, inputs, part, device) for part in rows]
-    logits = [_logits(tail, recorded, pooled.shape[1], part, one) for part, one in zip(rows, batches, strict=True)]
-    targets = [classes[part] for part in rows]
+    return Cut(inputs, device, behind, tail, pooled.shape[1], classes, rows)
+
+
+def open_losses(settings: Settings, recorded: ActivationMatrix, chosen: ActivationMatrix, cut: Cut) -> Opened:
+    """Choose between the linear head and the network."""
+    tail, rows, device = cut.tail, cut.rows, cut.device
+    batches = [_stored_batches(cut.behind, cut.inputs, part, device) for part in rows]
+    logits = [_logits(tail, recorded, cut.n_neurons, part, one) for part, one in zip(rows, batches, strict=True)]
+    targets = [cut.classes[part] for part in rows]
     temperature = settings.temperature or fit_temperature(logits[0], targets[0])
+    accuracy = float((logits[1].argmax(1) == targets[1]).double().mean())
     losses: list[Losses] = []
     for part, one, logit, target in zip(rows, batches, logits, targets, strict=True):
         if tail is not None:
@@ -88,7 +108,7 @@ def open_losses(
         stack = _STACK_CUDA if device.type == "cuda" else _STACK_CPU
         how = settings.pooling, settings.replace, temperature, stack
         losses.append(NetworkLosses(one, target, original, chosen.neurons, *how))
-    return Opened(losses[0], losses[1], rows[0], rows[1], temperature, tail is not None)
+    return Opened(losses[0], losses[1], rows[0], rows[1], temperature, tail is not None, accuracy)
 
 
 def _stored_batches(behind: BehindLayer, inputs: Inputs, rows: Tensor, device: torch.device) -> StoredBatches:

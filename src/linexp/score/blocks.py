@@ -33,9 +33,10 @@ def score_in_blocks(
     DifferentImagesError
         The two matrices are of different images, or a row is not among them.
     ValueError
-        A simulated neuron was not recorded, or there are fewer than two rows.
+        A simulated neuron was not recorded, or is one of another layer, or there are fewer than two rows.
     """
     check_same_images(simulated.images, recorded.images, simulated.n_images, recorded.n_images)
+    check_same_layer(simulated.layer, recorded.layer)
     chosen = _check_rows(rows, recorded.n_images)
     recorded = recorded.select(simulated.neurons)
     size = max(1, min(_NEURONS_PER_BLOCK, _NUMBERS_PER_BLOCK // len(chosen)))
@@ -51,6 +52,15 @@ def score_in_blocks(
 def is_constant(values: Float[Tensor, "rows neurons"]) -> Tensor:
     """Say of each neuron whether it has the same value in all rows."""
     return (values == values[0]).all(0)
+
+
+def check_same_layer(simulated: str, recorded: str) -> None:
+    """Raise ``ValueError`` if both layers are named and they differ: neurons of all layers are numbered alike."""
+    if simulated and recorded and simulated != recorded:
+        raise ValueError(
+            f"The simulated neurons are of layer '{simulated}', the recorded ones of layer '{recorded}'. "
+            "Score explanations of the recorded layer; if only the names differ, give both matrices the same one."
+        )
 
 
 def _measure_what_varies(simulated: Tensor, recorded: Tensor, measure: Measure) -> tuple[Tensor, Tensor]:

@@ -57,7 +57,7 @@ class CorrelationScorer:
         DifferentImagesError
             The two matrices are of different images, or a row is not among them.
         ValueError
-            A simulated neuron was not recorded, or there are fewer than two rows.
+            A simulated neuron was not recorded, or is one of another layer, or there are fewer than two rows.
         """
         return score_in_blocks(simulated, recorded, rows, "correlation", _score_neurons)
 

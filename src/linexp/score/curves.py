@@ -50,9 +50,16 @@ class Curves:
         change, slope = _clenshaw(self.coefficients, inside)
         return change + slope * (t - inside), slope / self.half
 
+    def changes(self, values: Float[Tensor, "images neurons"]) -> Float[Tensor, "images neurons"]:
+        """Return the changes of the losses alone, to the last bit as ``at`` does: less than half of the work."""
+        t = (values - self.centre) / self.half
+        if bool((t.abs() > 1).any()):  # the straight lines need slopes
+            return self.at(values)[0]
+        return _clenshaw_value(self.coefficients, t)
+
     def total(self, values: Float[Tensor, "images neurons"]) -> Float[Tensor, " neurons"]:
         """Return the sum over images of the absolute changes."""
-        return self.at(values)[0].abs().sum(0)
+        return self.changes(values).abs().sum(0)
 
 
 def _clenshaw(coefficients: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
@@ -65,3 +72,12 @@ def _clenshaw(coefficients: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
         ahead, beyond, slope_ahead, slope_beyond = value, ahead, slope, slope_ahead
     value = torch.addcmul(coefficients[0] - beyond, t, ahead)
     return value, torch.addcmul(ahead - slope_beyond, t, slope_ahead)
+
+
+def _clenshaw_value(coefficients: Tensor, t: Tensor) -> Tensor:
+    """Evaluate the polynomials: the same operations as in ``_clenshaw``."""
+    twice = 2 * t
+    ahead = beyond = torch.zeros_like(t)
+    for coefficient in coefficients[1:].flip(0):
+        ahead, beyond = torch.addcmul(coefficient - beyond, twice, ahead), ahead
+    return torch.addcmul(coefficients[0] - beyond, t, ahead)

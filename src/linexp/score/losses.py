@@ -92,7 +92,7 @@ class HeadLosses:
         deltas = values.double() - actual
         coefficients, middle, half, good = self._fit(neurons, deltas.amin((0, 1)), deltas.amax((0, 1)), _EXACT)
         curves = Curves(coefficients, actual + middle, half)
-        found = torch.stack([curves.at(actual + delta)[0] for delta in deltas])
+        found = torch.stack([curves.changes(actual + delta) for delta in deltas])
         for column in torch.nonzero(~good).flatten().tolist():
             found[:, :, column] = self._directly(neurons[column], deltas[:, :, column])
         return found

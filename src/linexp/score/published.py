@@ -62,7 +62,9 @@ def read_scores(path: str | Path) -> tuple[Scores, ...]:
     errors = _numbers(path, header, lines[1:], f"{ours}_error")
     names = dict(zip(header, lines[1], strict=False)) if len(lines) > 1 else {}
     origin = Origin(*(names.get(name, "") for name in ("method", "simulator", "images", "part")))
-    return (Scores(numbers[ours], neurons, ours, int(names.get("n_images") or 0), errors, origin),)
+    n_images = _numbers(path, header, lines[1:2], "n_images") if "n_images" in header else torch.zeros(0)
+    total = int(n_images[0].nan_to_num(0)) if len(n_images) else 0
+    return (Scores(numbers[ours], neurons, ours, total, errors, origin),)
 
 
 def _neurons(path: Path, numbers: torch.Tensor) -> tuple[int, ...]:
@@ -86,10 +88,10 @@ def _numbers(path: Path, header: list[str], lines: list[list[str]], column: str)
 
 
 def published_sem(scores: Scores) -> float:
-    """Return the standard error of the mean as the paper's tables have it: with divisor n for ablation scores.
+    """Return the standard error of the mean as the paper's tables have it: with divisor n for its ablation scores.
 
-    Everywhere else in linexp, and in the paper for correlations, the divisor is n - 1.
+    Everywhere else in linexp, our own ablation scores included, and in the paper for correlations, it is n - 1.
     """
     n_defined = len(scores.defined)
-    is_ablation = scores.metric.startswith("ablation")
-    return scores.sem * math.sqrt(1 - 1 / n_defined) if is_ablation and n_defined > 1 else scores.sem
+    is_theirs = scores.metric.startswith("ablation") and scores.origin is None
+    return scores.sem * math.sqrt(1 - 1 / n_defined) if is_theirs and n_defined > 1 else scores.sem

@@ -11,6 +11,9 @@ from torch import Tensor
 from linexp.score.curves import Curves
 
 _N_NEWTON, _N_POLISH = 20, 3
+# One number is found sooner than two.
+_N_NEWTON_CONSTANT, _N_POLISH_CONSTANT = 8, 5
+_ALL_DIRECTIONS, _LEVEL = ((1, 0), (0, 1), (1, 1), (1, -1)), ((0, 1),)
 _FIRST_STEP = 0.1
 """Of the polish, in standard deviations of the neuron."""
 _ADAM_RATE, _ADAM_STEPS = 1e-2, 100
@@ -78,6 +81,24 @@ def fit_optim(
     return Scaling(c, point[1] - c * middle)
 
 
+def fit_constant(
+    curves: Curves, mean: Float[Tensor, " neurons"], spread: Float[Tensor, " neurons"]
+) -> Float[Tensor, " neurons"]:
+    """Return the constant that minimises Σ|change of the loss|: what ``fit_optim`` does without a simulation.
+
+    Parameters
+    ----------
+    curves, spread
+        As in ``fit_optim``.
+    mean
+        Where to start: each neuron's mean.
+    """
+    objective = _Objective(curves, torch.zeros(1, len(mean), dtype=torch.float64))
+    first = torch.stack([torch.zeros_like(mean), mean])
+    point, value = _newton(objective, first, objective.value(first), _N_NEWTON_CONSTANT)
+    return _polish(objective, point, value, spread, _LEVEL, _N_POLISH_CONSTANT)[1]
+
+
 class _Objective:
     """Σ|change| as a function of (size of the simulation's variation, mean) per neuron [2, neurons]."""
 
@@ -85,11 +106,14 @@ class _Objective:
         self.curves, self.unit = curves, unit
 
     def value(self, point: Tensor) -> Tensor:
-        return self.curves.total(point[0] * self.unit + point[1])
+        return self.curves.total(self._replacements(point))
+
+    def _replacements(self, point: Tensor) -> Tensor:
+        return (point[0] * self.unit + point[1]).expand(self.curves.coefficients.shape[1], -1)
 
     def with_step(self, point: Tensor, damping: Tensor) -> tuple[Tensor, Tensor]:
         """Return the value and the damped Gauss-Newton step."""
-        change, slope = self.curves.at(point[0] * self.unit + point[1])
+        change, slope = self.curves.at(self._replacements(point))
         size = change.abs()
         weight = 1 / size.clamp_min(1e-3 * size.mean(0) + 1e-30)
         first, second = slope * self.unit, slope
@@ -100,10 +124,10 @@ class _Objective:
         return size.sum(0), -torch.stack([e * g - b * h, a * h - b * g]) / determinant
 
 
-def _newton(objective: _Objective, point: Tensor, value: Tensor) -> tuple[Tensor, Tensor]:
+def _newton(objective: _Objective, point: Tensor, value: Tensor, n_steps: int = _N_NEWTON) -> tuple[Tensor, Tensor]:
     damping = torch.full_like(value, 1e-3)
     _, step = objective.with_step(point, damping)
-    for _ in range(_N_NEWTON):
+    for _ in range(n_steps):
         tried = point + step.nan_to_num(0, 0, 0)
         found, next_step = objective.with_step(tried, damping)
         better = found < value
@@ -113,10 +137,17 @@ def _newton(objective: _Objective, point: Tensor, value: Tensor) -> tuple[Tensor
     return point, value
 
 
-def _polish(objective: _Objective, point: Tensor, value: Tensor, spread: Tensor) -> Tensor:
-    directions = torch.tensor([[1, 0], [0, 1], [1, 1], [1, -1]], dtype=torch.float64)[..., None]
+def _polish(
+    objective: _Objective,
+    point: Tensor,
+    value: Tensor,
+    spread: Tensor,
+    along: tuple[tuple[int, int], ...] = _ALL_DIRECTIONS,
+    n_rounds: int = _N_POLISH,
+) -> Tensor:
+    directions = torch.tensor(along, dtype=torch.float64)[..., None]
     length = _FIRST_STEP * spread
-    for _ in range(_N_POLISH):
+    for _ in range(n_rounds):
         before = value
         for direction in directions:
             for sign in (1, -1):

@@ -22,7 +22,7 @@ from linexp.atomic import write_atomically
 from linexp.shards.key import Key, entry_name
 
 MANIFEST, LOCK = "manifest.json", "lock"
-ENTRY = re.compile(r"(activations|embeddings|impact)-[0-9a-f]{64}")
+ENTRY = re.compile(r"(activations|embeddings|impact|ablation)-[0-9a-f]{64}")
 _SHARD = re.compile(r"(\d{5,})-([0-9a-f]{64})\.safetensors")
 
 

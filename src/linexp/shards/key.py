@@ -33,11 +33,11 @@ class Key:
     Parameters
     ----------
     kind
-        "activations", "embeddings" or "impact".
+        "activations", "embeddings", "impact" or "ablation".
     parts
         Every ingredient, as plain values that JSON can hold: contents, never names alone.
     n_rows
-        Number of images (or texts).
+        Number of images (or texts, or neurons).
     shard_rows
         Rows of one shard; the last may have fewer.
     about

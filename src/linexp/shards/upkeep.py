@@ -28,7 +28,7 @@ class Stored:
     folder
         Where it is.
     kind
-        "activations", "embeddings" or "impact".
+        "activations", "embeddings", "impact" or "ablation".
     of
         The model's name and the layers, or what was embedded; empty where the manifest is damaged.
     n_rows, n_complete

@@ -1,0 +1,235 @@
+"""What commands that judge explanations share: results, the explanations of their neurons, and who judges them."""
+
+from __future__ import annotations
+
+import re
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from linexp._checks import closest
+from linexp.commands.sources import find_calibration, open_store, reopen_pictures, with_store
+from linexp.concepts import Encoder, TextConcepts, load_encoder, same_model
+from linexp.explanation import Explanations
+from linexp.images import Images, ImageSubset
+from linexp.matrix import ConceptMatrix, EmbeddedConceptMatrix
+from linexp.score import TOP_SHARE, Origin, Scores, read_scores
+from linexp.shards import Store
+from linexp.store import Run, load_explanations, load_run, save_scores
+
+
+@dataclass(frozen=True)
+class ScoreOptions:
+    """The options of ``linexp score`` and ``linexp simulate``."""
+
+    explanations: Path | None = None
+    simulator: str | None = None
+    calibration: str | None = None
+    template: tuple[str, ...] = ()
+    images: Path | None = None
+    device: str | None = None
+    batch_size: int | None = None
+    trust_remote_code: bool = False
+    store: Path | None = None
+    metrics: tuple[str, ...] = ("correlation",)
+    top_share: float = TOP_SHARE
+    part: str = "test"
+    force: bool = False
+    table: Path | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Case:
+    """Explanations that are judged, and the result whose neurons they are of."""
+
+    shown: str
+    name: str
+    folder: Path
+    run: Run
+    explanations: Explanations
+
+    def rows(self, part: str) -> torch.Tensor:
+        """Return the images of a part of the split."""
+        split = self.run.split
+        return {"test": split.test, "val": split.val, "train": split.train}[part]
+
+    def origin(self, options: ScoreOptions) -> Origin:
+        """Say where scores of these explanations are from."""
+        own = str(self.run.settings.get("encoder") or "labels")
+        return Origin(self.shown, options.simulator or own, self.run.activations.images or "", options.part)
+
+
+def open_cases(results: Sequence[Path], options: ScoreOptions) -> list[Case]:
+    """Open results, and files of explanations: these are of the neurons of the first result."""
+    runs = {folder: load_run(folder) for folder in results if not _is_file(folder)}
+    if not runs:
+        raise ValueError(
+            f"'{results[0]}' is a file of explanations, and no result says what its neurons did. "
+            "Give a folder that linexp explain wrote, too."
+        )
+    return [_open(path, runs.get(path) or next(iter(runs.values())), next(iter(runs)), options) for path in results]
+
+
+def _is_file(path: Path) -> bool:
+    return path.suffix.lower() in (".csv", ".json") and not path.is_dir()
+
+
+def _open(path: Path, run: Run, first: Path, options: ScoreOptions) -> Case:
+    file = path if _is_file(path) else options.explanations
+    if file is None:
+        return Case(str(path), "", path, run, load_explanations(path))
+    chosen, layer = Explanations.from_csv(file), run.activations.layer
+    if chosen.layer not in ("", layer) and not options.force:
+        raise ValueError(
+            f"The explanations in '{file}' are of layer '{chosen.layer}', the result is of layer '{layer}'. "
+            "Give explanations of the same neurons; if only the layers' names differ, use --force."
+        )
+    unknown = sorted(set(chosen.neurons) - set(run.activations.neurons))
+    if unknown:
+        run.activations.select(unknown)  # refuses, before any image is looked at
+    # Files are often called alike, in folders that are not.
+    name = "-".join(part for part in (file.absolute().parent.name, file.stem) if part)
+    return Case(str(file), name, first if _is_file(path) else path, run, chosen)
+
+
+def judge_cases(cases: Sequence[Case], options: ScoreOptions, *, test_only: bool) -> list[ConceptMatrix]:
+    """Return, for each case, how much of the concepts is in its images.
+
+    Without a simulator what explained also judges, on all images; with one it can be done for the scored images alone.
+    """
+    if options.simulator is None:
+        for folder, run in {case.folder: case.run for case in cases}.items():
+            _warn_of_own_judge(folder, run)
+        for case in cases:
+            _check_known(case)
+        return [case.run.concepts for case in cases]
+    pictures = {id(case.run): reopen_pictures(case.run, options.images) for case in cases}
+    encoder = load_encoder(
+        options.simulator,
+        device=options.device,
+        batch_size=options.batch_size,
+        trust_remote_code=options.trust_remote_code,
+    )
+    store = open_store(options.store)
+    source = _Simulator(encoder, options, store, [name for case in cases for name in case.explanations.concepts])
+    for run in {id(case.run): case.run for case in cases}.values():
+        _warn_of_same_model(run, encoder.name)
+    try:
+        return [
+            source.describe(ImageSubset(images, case.rows(options.part).tolist()) if test_only else images)
+            for case in cases
+            for images in (pictures[id(case.run)],)
+        ]
+    except ValueError as error:
+        raise ValueError(f"{error}{_who_says(cases, str(error))}") from error
+
+
+def _check_known(case: Case) -> None:
+    known = set(case.run.concepts.names)
+    for item in case.explanations:
+        unknown = next((name for name in item.concepts if name not in known), None)
+        if unknown is not None:
+            raise ValueError(
+                f"'{unknown}', which '{case.shown}' says of neuron {item.neuron}, is none of the {len(known)} concepts "
+                f"of the result in '{case.folder}'.{closest(unknown, known)} Name a model that judges any text, with "
+                "--simulator."
+            )
+
+
+def _who_says(cases: Sequence[Case], complaint: str) -> str:
+    """Name the first explanation with a text that a complaint quotes."""
+    for case in cases:
+        for item in case.explanations:
+            if any(f"'{name}'" in complaint for name in item.concepts):
+                return f" It is said of neuron {item.neuron} in '{case.shown}'."
+    return ""
+
+
+class _Simulator:
+    """Embeds every concept that occurs in any explanation, and every collection of images, once."""
+
+    def __init__(self, encoder: Encoder, options: ScoreOptions, store: Store | None, names: Sequence[str]) -> None:
+        if not names:
+            raise ValueError("No explanation names a concept, so there is nothing to simulate. Explain anew.")
+        texts = tuple(dict.fromkeys(names))
+        self.source = TextConcepts(
+            texts, encoder, find_calibration(options.calibration, encoder), options.template or ("{}",)
+        )
+        self.store = store
+        self.described: dict[str, ConceptMatrix] = {}
+
+    def describe(self, images: Images) -> ConceptMatrix:
+        if images.fingerprint not in self.described:
+            self.described[images.fingerprint] = with_store(
+                self.store, lambda store: self.source.describe(images, store=store)
+            )
+        return self.described[images.fingerprint]
+
+
+def _warn_of_own_judge(folder: Path, run: Run) -> None:
+    if isinstance(run.concepts, EmbeddedConceptMatrix):
+        warnings.warn(
+            f"'{folder}' is judged by '{run.settings.get('encoder')}', which also explained, so the scores "
+            "are too high. Name another model with --simulator.",
+            UserWarning,
+            stacklevel=2,
+        )
+
+
+def _warn_of_same_model(run: Run, simulator: str) -> None:
+    explainer, explained = str(run.settings.get("encoder") or ""), run.settings.get("model")
+    if explainer and same_model(explainer, simulator):
+        who = "explained"
+    elif same_model(f"conse:{explained}", simulator):
+        who = "is explained"
+    else:
+        return
+    warnings.warn(
+        f"The simulator '{simulator}' is the model that {who}, so the scores are too high. Choose another.",
+        UserWarning,
+        stacklevel=2,
+    )
+
+
+def file_name(kind: str, method: str, options: ScoreOptions, metric: str = "correlation") -> str:
+    """Tell the files of different scores apart, so that none takes the place of another.
+
+    What is usual is not said: the result's own explanations and concepts, the test images, correlation.
+    """
+    parts = [kind, method]
+    if options.simulator is not None:
+        parts += ["by", options.simulator, *options.template]
+    if options.part != "test":
+        parts += ["on", options.part]
+    if metric != "correlation":
+        parts.append(metric)
+    slugs = (re.sub(r"[^\w.]+", "-", part).strip("-") for part in parts)
+    return "-".join(slug for slug in slugs if slug)
+
+
+def save_apart(case: Case, scores: Scores, options: ScoreOptions) -> Path:
+    """Write scores into the result's folder, in the place of none but earlier ones of the same; returns the path."""
+    name = file_name("scores", case.name, options, scores.metric)
+    number = 1
+    while (path := case.folder / f"{name}{f'-{number}' if number > 1 else ''}.csv").exists():
+        if _is_of_same(path, case, scores):
+            break
+        number += 1
+    return save_scores(case.folder, scores, path.stem)
+
+
+def _is_of_same(path: Path, case: Case, scores: Scores) -> bool:
+    """Say whether a file has earlier scores of the same; so it is if it does not say of what its scores are."""
+    try:
+        before = next(iter(read_scores(path)), None)
+    except ValueError:
+        return True
+    if before is None or before.origin is None or scores.origin is None or not before.origin.method:
+        return True
+    one, other = before.origin, scores.origin
+    methods = (Path(origin.method).absolute() for origin in (one, other))
+    same_method = not case.name or len(set(methods)) == 1  # a result's own explanations have names of their own
+    return same_method and (before.metric, one.simulator, one.part) == (scores.metric, other.simulator, other.part)
