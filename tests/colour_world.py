@@ -36,6 +36,12 @@ class Net(nn.Module):
 def build():
     return Net()
 
+def faint():
+    model = Net()
+    with torch.no_grad():
+        model.stem.weight[3, 0] = 0.009  # the last neuron sees red, but never gets active
+    return model
+
 def fixed():
     return nn.Sequential(nn.Flatten(), nn.Linear(3 * 8 * 8, 5))
 

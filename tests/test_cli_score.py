@@ -52,6 +52,19 @@ def cells(printed: str) -> list[list[str]]:
     return [[cell.strip() for cell in line.split("│")[1:-1]] for line in printed.splitlines() if line.startswith("│")]
 
 
+def test_means_without_dead_neurons(linexp: Run, tmp_path: Path):
+    """The last neuron's activation stays below 0.01, though it varies and has a score (Appendix C.2)."""
+    assert linexp(*EXPLAIN, "--model", "mymodels:faint", "--out", tmp_path / "faint").code == 0
+    ended = linexp("score", tmp_path / "faint", "--table", tmp_path / "table.csv")
+    every, alive = cells(ended.out)
+    assert "without dead neurons (activation below 0.01): correlation" in ended.out
+    assert (every[2], every[5], alive[0], alive[2], alive[5]) == ("4", "1", f"{every[0]}, without dead", "3", "0")
+    rows = csv.DictReader((tmp_path / "faint" / "scores.csv").read_text().splitlines())
+    scores = [float(row["correlation"]) for row in rows]
+    assert float(every[-1].split()[0]) == pytest.approx(sum(scores) / 4, abs=1e-4)
+    assert float(alive[-1].split()[0]) == pytest.approx(sum(scores[:3]) / 3, abs=1e-4)
+
+
 def test_methods_and_metrics_in_one_table(linexp: Run, result: Path, other: Path, tmp_path: Path):
     metrics = ("--metrics", "correlation, f1,auprc", "--top-share", 0.25, "--table", tmp_path / "table.md")
     ended = linexp("score", result, other, *metrics)

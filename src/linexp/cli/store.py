@@ -11,7 +11,9 @@ from linexp.cli.app import app
 from linexp.cli.options import StoreFolder, option
 
 store_app = typer.Typer(
-    help="Look after what was kept: recorded activations, embeddings, impact.", no_args_is_help=True, add_completion=False
+    help="Look after what was kept: activations, embeddings, ablation scores, impact.",
+    no_args_is_help=True,
+    add_completion=False,
 )
 app.add_typer(store_app, name="store")
 

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import warnings
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
 
-from linexp._checks import StoreMismatchError, listing
+from linexp._checks import StoreMismatchError
 from linexp.commands.cases import Case, ScoreOptions, judge_cases, open_cases, save_apart
+from linexp.commands.outputs import find_outputs
 from linexp.commands.score_table import Scored, on_shared_neurons, print_tables, same_neurons
 from linexp.commands.sources import IMAGENET, open_store, reopen_pictures, with_store
-from linexp.concepts.files import read_class_names
-from linexp.concepts.wordnet import imagenet_classes
 from linexp.explanation import Explanation, Explanations
 from linexp.images import Images
 from linexp.matrix import ActivationMatrix, ConceptMatrix
@@ -118,39 +117,7 @@ def _open_pictures(case: Case, folder: Path | None) -> Images:
 
 def _find_labels(run: Run, images: Images, outputs: str | None) -> list[int] | None:
     known = IMAGENET if run.settings.get("class_names") == IMAGENET else None
-    return _outputs(outputs or known, images)
-
-
-def _outputs(outputs: str | None, images: Images) -> list[int] | None:
-    """Return which output of the model each image's class is; ``None``: its position among the classes."""
-    if outputs is None:
-        return None
-    if images.labels is None:
-        raise ValueError(
-            f"The pictures are in no sub-folders, so {outputs} cannot say which output the class of one is. "
-            "Put the pictures of each class into a sub-folder, and make the result anew."
-        )
-    place = _imagenet() if outputs == IMAGENET else _read(Path(outputs))
-    names = images.label_names
-    missing = [name for name in names if name not in place]
-    if missing:
-        raise ValueError(
-            f"{outputs} does not say which output the class '{listing(missing, 1)}' is. "
-            "Give a line for each sub-folder: its name, a tab, the output's number from 0."
-        )
-    return [place[names[label]] for label in images.labels]
-
-
-def _imagenet() -> Mapping[str, int]:
-    return {one.wnid: number for number, one in enumerate(imagenet_classes())}
-
-
-def _read(path: Path) -> Mapping[str, int]:
-    numbers = read_class_names(path)
-    wrong = [text for text in numbers.values() if not text.isdecimal()]
-    if wrong:
-        raise ValueError(f"'{wrong[0]}' in '{path}' is no number of an output. Number the outputs from 0.")
-    return {name: int(text) for name, text in numbers.items()}
+    return find_outputs(outputs or known, images)
 
 
 def _score(job: _Job, concepts: ConceptMatrix, simulating: ScoreOptions) -> AblationScores:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +13,7 @@ import torch
 from linexp.explanation import Explanations
 from linexp.matrix import ActivationMatrix
 from linexp.report.tables import Cell, Measured, Table, print_table, write_tables
-from linexp.score import FAILING, Origin, Scores, compare_scores, is_constant
+from linexp.score import FAILING, Origin, Scores, compare_scores
 
 # In the files, but too wide for the terminal.
 _DETAILS = ("simulator", "images", "part", "n_images")
@@ -97,23 +98,37 @@ def on_shared_neurons(group: Sequence[Scored]) -> list[Scored]:
 def _table(groups: Sequence[Sequence[Scored]]) -> Table:
     columns = ("method", "layer", "neurons", "terms", "val corr.", "dead", "no score", *_DETAILS)
     metrics = tuple(scores.metric for scores in groups[0][0].scores)
-    rows = tuple(_row(scored) for group in groups for scored in group)
+    rows = tuple(row for group in groups for scored in group for row in _rows(scored))
     return Table((*columns, *metrics), rows, "Mean scores ± standard errors over neurons")
 
 
-def _row(scored: Scored) -> tuple[Cell, ...]:
-    """Return a line of the table; dead neurons are those whose recorded activation is the same on every image."""
+def _rows(scored: Scored) -> list[tuple[Cell, ...]]:
+    alive = without_dead(scored)
+    rows = [_row(scored, scored.origin.method)]
+    return rows if alive is None else [*rows, _row(alive, f"{scored.origin.method}, without dead")]
+
+
+def without_dead(scored: Scored) -> Scored | None:
+    """Return what is known of the neurons that are not dead; ``None`` if no dead one has a score (Tables 14 and 15)."""
+    neurons = scored.explanations.neurons
+    is_dead = scored.recorded.select(neurons).is_dead
+    alive = [neuron for neuron, dead in zip(neurons, is_dead.tolist(), strict=True) if not dead]
+    count = any(bool((is_dead & ~scores.only(neurons).values.isnan()).any()) for scores in scored.scores)
+    return scored.only(alive) if count and alive else None
+
+
+def _row(scored: Scored, name: str) -> tuple[Cell, ...]:
     explanations, origin, first = scored.explanations, scored.origin, scored.scores[0]
     recorded = scored.recorded.select(explanations.neurons)
-    n_dead = int(is_constant(recorded.values).sum())
+    unscored = [neuron for neuron, score in zip(first.neurons, first.values.tolist(), strict=True) if math.isnan(score)]
     return (
-        origin.method,
+        name,
         recorded.layer,
         len(explanations),
         round(explanations.mean_terms, 4),
         explanations.mean_val_correlation,
-        n_dead,
-        first.n_undefined - n_dead,
+        int(recorded.is_dead.sum()),
+        sum(not dead for dead in recorded.select(unscored).is_dead.tolist()) if unscored else 0,
         *(origin.simulator, origin.images[:12], origin.part, first.n_images),
         *(Measured(scores.mean, scores.sem) for scores in scored.scores),
     )

@@ -7,11 +7,14 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 from linexp._checks import listing
 from linexp.matrix._parts import Rows, as_matrix, check_names, fill, take
+
+# A neuron that never gets so active is dead (Appendix C.2 of the paper).
+DEAD_BELOW = 0.01
 
 
 @dataclass(frozen=True, eq=False, init=False)
@@ -63,6 +66,11 @@ class ActivationMatrix:
     def n_neurons(self) -> int:
         """Number of columns."""
         return self.values.shape[1]
+
+    @property
+    def is_dead(self) -> Bool[Tensor, " neurons"]:
+        """Whether each neuron is dead: its largest activation is below 0.01 (Appendix C.2 of the paper)."""
+        return self.values.amax(0) < DEAD_BELOW
 
     def block(self, rows: Rows) -> Float[Tensor, "rows neurons"]:
         """Return the activations of some images, in the order asked for."""

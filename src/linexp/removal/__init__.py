@@ -4,14 +4,13 @@ From top to bottom: the result (base); the two ways to measure, by the linear he
 (head, network); one layer (task); the layers asked for (measure); Top Impact (top); means over neurons (summary).
 """
 
-from linexp.removal.base import DEAD_BELOW, Impact
+from linexp.removal.base import Impact
 from linexp.removal.measure import impact, impact_layers
 from linexp.removal.summary import TOTALS, Figures, Means, mean_figures, measure_figures
 from linexp.removal.top import BETAS, TopImpact, top_curve, top_impact
 
 __all__ = [
     "BETAS",
-    "DEAD_BELOW",
     "TOTALS",
     "Figures",
     "Impact",

@@ -11,9 +11,6 @@ from torch import Tensor
 
 from linexp.matrix import ActivationMatrix
 
-# A neuron that never gets so active is dead (Appendix C.2 of the paper).
-DEAD_BELOW = 0.01
-
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Impact:
@@ -101,7 +98,7 @@ class Impact:
     @property
     def is_dead(self) -> Bool[Tensor, " neurons"]:
         """Whether each neuron's largest activation over the images is below 0.01 (Appendix C.2)."""
-        return self.activations.values.amax(0) < DEAD_BELOW
+        return self.activations.is_dead
 
     @property
     def values(self) -> Float[Tensor, "images neurons"]:
