@@ -8,8 +8,9 @@ changing a neuron by δ changes the logits by δ·W[:, neuron].
 """
 
 from linexp.behind.batches import StoredBatches
-from linexp.behind.layer import BehindLayer, Stored
+from linexp.behind.layer import BehindLayer
 from linexp.behind.replace import Replace, neuron_axis, remove_neurons, replace_neurons
+from linexp.behind.stored import Stored
 from linexp.behind.tail import LinearTail, find_linear_tail
 
 __all__ = [

@@ -9,7 +9,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from linexp.behind.layer import BehindLayer, Stored
+from linexp.behind.layer import BehindLayer
+from linexp.behind.stored import Stored
 from linexp.behind.trees import Tree
 
 # Two gigabytes: the last feature maps of 5,000 images through a ResNet-50.

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -12,45 +11,14 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from linexp.behind.calls import CallOrder, Forward, standing_in
+from linexp.behind.checks import check_logits, check_output, check_reached, check_undisturbed, is_close, shaken
+from linexp.behind.stored import Stored, position
 from linexp.behind.trees import Tree, grows, keep, pick, take_apart, tile
 from linexp.recording.hooks import evaluating, find_layers
 from linexp.recording.pooling import first_tensor
 
 # Two numbers that no part of a model is likely to hide both.
 _FILLERS = (math.nan, 7.0)
-_TOLERANCE = 1e-4
-
-
-@dataclass(frozen=True, eq=False)
-class Stored:
-    """What one batch left behind: everything that is needed to run the rest of the model on it.
-
-    Parameters
-    ----------
-    inputs
-        The batch, or its shape alone if the rest of the model does not look at it.
-    before
-        What the modules before the layer returned, in the order of their calls.
-    output
-        What the layer returned.
-    logits
-        What the model returned [images, classes].
-    """
-
-    inputs: Any
-    before: list[Tree]
-    output: Tree
-    logits: Float[Tensor, "images classes"]
-
-    @property
-    def layer_output(self) -> Float[Tensor, "images ..."]:
-        """The activations: the first tensor that the layer returned."""
-        return self.output.parts[_position(self.output)]
-
-    @property
-    def n_images(self) -> int:
-        """Number of images in the batch."""
-        return len(self.logits)
 
 
 class BehindLayer:
@@ -92,13 +60,13 @@ class BehindLayer:
         with evaluating(model):
             order = self._watch(large)
             whole = self.store(large)
-            self.n_classes = _check_logits(whole.logits, 3)
+            self.n_classes = check_logits(whole.logits, 3)
             self._output_grows = self._compare(self.store(small).output, whole.output)
-            self._check_output(whole)
-            changed = _shaken(whole.layer_output)
+            check_output(whole, layer)
+            changed = shaken(whole.layer_output)
             expected = self._rest(whole, changed)
-            self._check_reached(whole, expected)
-            self._check_undisturbed(whole)
+            check_reached(whole, expected, layer)
+            check_undisturbed(whole, self._rest(whole, whole.layer_output), layer)
             if cut:
                 self._cut(order.before, small, large, changed, expected)
 
@@ -138,7 +106,7 @@ class BehindLayer:
             logits = first_tensor(self.model(batch))
         if not outputs:
             raise ValueError(f"Layer '{self.name}' does not run in the model's forward pass. Choose another.")
-        _check_logits(logits, len(batch))
+        check_logits(logits, len(batch))
         assert logits is not None
         return Stored(keep(batch, needed=self._inputs_needed), trees, outputs[0], logits.detach().clone())
 
@@ -191,7 +159,7 @@ class BehindLayer:
                 tile(part, n_tiles, filler, per_image=flag)
                 for part, flag in zip(stored.output.parts, self._output_grows, strict=True)
             ]
-            parts[_position(stored.output)] = changed.clone()
+            parts[position(stored.output)] = changed.clone()
             return stored.output.together(parts)
 
         forwards: dict[nn.Module, Forward] = {
@@ -254,12 +222,12 @@ class BehindLayer:
         stored = self.store(batch)
         twice = torch.cat([changed, stored.layer_output])
         both = torch.cat([expected, stored.logits])
-        return all(_close(self._rest(stored, twice, filler), both) for filler in _FILLERS)
+        return all(is_close(self._rest(stored, twice, filler), both) for filler in _FILLERS)
 
     def _picks(self, batch: Tensor, changed: Tensor, expected: Tensor) -> bool:
         """Whether what is kept of some images is found again, in another order."""
         rows = torch.tensor([2, 0, 2])
-        return _close(self._rest(self.pick(self.store(batch), rows), changed[rows]), expected[rows])
+        return is_close(self._rest(self.pick(self.store(batch), rows), changed[rows]), expected[rows])
 
     def _forget_unread(self, batch: Tensor, changed: Tensor, expected: Tensor) -> None:
         def try_without() -> bool:
@@ -275,62 +243,7 @@ class BehindLayer:
                 needed[part] = False
                 needed[part] = not try_without()
 
-    def _check_output(self, stored: Stored) -> None:
-        found = first_tensor(stored.output.together(stored.output.parts))
-        known = stored.output.parts and stored.layer_output is found
-        if found is None or not known or not found.is_floating_point() or found.ndim < 2 or len(found) != 3:
-            what = "no tensor of numbers" if found is None else f"{list(found.shape)} for 3 images, {found.dtype}"
-            raise ValueError(
-                f"Layer '{self.name}' returns {what}; its neurons cannot be changed. "
-                "Choose a layer that returns activations [images, …]."
-            )
-
-    def _check_reached(self, stored: Stored, changed_logits: Tensor) -> None:
-        if torch.equal(stored.logits, changed_logits):
-            raise ValueError(
-                f"Layer '{self.name}' does not reach the logits: changing what it returns changes none of them. "
-                "Choose a layer before the logits."
-            )
-
-    def _check_undisturbed(self, stored: Stored) -> None:
-        if not _close(self._rest(stored, stored.layer_output), stored.logits):
-            raise ValueError(
-                f"Layer '{self.name}' changes its input in place, and the model reads that input again, so its "
-                "neurons cannot be changed in one place. Choose the layer before it, or a version that is not in-place."
-            )
-
 
 def _tiled(tree: Tree, flags: list[bool], n_tiles: int, filler: float) -> Any:
     parts = [tile(part, n_tiles, filler, per_image=flag) for part, flag in zip(tree.parts, flags, strict=True)]
     return tree.together(parts)
-
-
-def _position(output: Tree) -> int:
-    """Return which part of the layer's output is the activations."""
-    return next((place for place, part in enumerate(output.parts) if isinstance(part, Tensor)), 0)
-
-
-def _shaken(output: Tensor) -> Tensor:
-    noise = torch.randn(output.shape, generator=torch.Generator().manual_seed(0), dtype=torch.float32)
-    return output + noise.to(output) * output.std()
-
-
-def _close(one: Tensor, other: Tensor) -> bool:
-    return one.shape == other.shape and bool((one - other).abs().max() <= _TOLERANCE * (1 + other.abs().max()))
-
-
-def _check_logits(logits: Tensor | None, n_images: int) -> int:
-    """Return the number of classes."""
-    shape = None if logits is None else list(logits.shape)
-    if logits is None or logits.ndim != 2 or logits.shape[0] != n_images or not logits.is_floating_point():
-        raise ValueError(
-            f"The model returns {shape or 'no tensor'} for {n_images} images, so it is no classifier. "
-            "Use a model that returns logits [images, classes]."
-        )
-    if logits.shape[1] < 2:
-        raise ValueError(f"The model returns {shape}: a single class. Use a classifier of two classes or more.")
-    if bool((logits >= 0).all()) and bool(((logits.sum(1) - 1).abs() < 1e-3).all()):
-        raise ValueError(
-            "The model returns probabilities (not negative, and they sum to 1), not logits. Leave its last softmax out."
-        )
-    return logits.shape[1]

@@ -9,7 +9,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from linexp.behind.layer import BehindLayer, Stored
+from linexp.behind.layer import BehindLayer
+from linexp.behind.stored import Stored
 from linexp.recording.pooling import Pooling
 
 _TOLERANCE = 1e-4

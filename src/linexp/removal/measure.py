@@ -259,7 +259,9 @@ def _fit(module: nn.Module, inputs: Inputs, rows: Tensor, classes: Tensor, seed:
             f"The model gives none of {len(val):,} images its label, so it has no answers to lose. "
             "Check that the labels are positions in the model's output (labels=, --outputs)."
         )
-    return fit_temperature(logits, classes[val])
+    # Five digits: the rest is the network's rounding, which differs with the number of threads, and it is in the key of
+    # what is stored.
+    return float(f"{fit_temperature(logits, classes[val]):.5g}")
 
 
 def _logits(module: nn.Module, batch: Tensor) -> Tensor:

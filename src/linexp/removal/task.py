@@ -104,8 +104,8 @@ class What:
 
 def measure_layer(layer: Layer, what: What, how: How) -> Impact:
     """Measure one layer in the faster of two ways."""
-    linear = layer.tail is not None and how.precision == "float32"
-    found = _by_head(layer, layer.tail, what, how) if linear and layer.tail else _by_network(layer, what, how)
+    tail = layer.tail if how.precision == "float32" else None
+    found = _by_network(layer, what, how) if tail is None else _by_head(layer, tail, what, how)
     return Impact(
         activations=ActivationMatrix(found["activations"], layer.neurons, layer.name, what.source.fingerprint),
         losses=found["losses"],
@@ -113,8 +113,8 @@ def measure_layer(layer: Layer, what: What, how: How) -> Impact:
         loss_added=found["loss_added"],
         answers_lost=found["answers_lost"],
         temperature=how.temperature,
-        resolution=HEAD_RESOLUTION if linear else RESOLUTIONS[how.precision],
-        linear=linear,
+        resolution=RESOLUTIONS[how.precision] if tail is None else HEAD_RESOLUTION,
+        linear=tail is not None,
         n_layer_neurons=layer.n_neurons,
     )
 
