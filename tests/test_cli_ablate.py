@@ -290,8 +290,11 @@ def test_results_that_cannot_be_ablated(linexp: Run, result: Path):
         ("neuron,colour,mood\n0,red,warm\n", "none is called description or text or explanation or label or concept"),
         ("number,text\n0,red\n", "none is called neuron or unit"),
         ("unit,val correlation,weight0,concept0\n0,0.5,1,red\n", "bias is missing"),
-        ("neuron,text\n0,red\n1,yelow\n", "says of neuron 1, is none of the 5 concepts of the result in"),
-        ("neuron,text\n1,yelow\n", " Did you mean 'yellow'? Name a model that judges any text, with --simulator."),
+        ("neuron,text\n0,red\n1,yelow\n", "The concept 'yelow' is not among the 5 of the result in '"),
+        (
+            "neuron,text\n1,yelow\n",
+            "' says it of neuron 1. Did you mean 'yellow'? Name a model that judges any text, w",
+        ),
     ],
 )
 @pytest.mark.parametrize("command", ["score", "ablate"])

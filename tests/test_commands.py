@@ -176,7 +176,7 @@ def test_explanations_of_another_layer_are_refused_unless_forced(options: Explai
 @pytest.mark.parametrize(
     ("line", "said"),
     [
-        ("0,rde", r"The concept 'rde' is not among the 5 of this matrix\. Did you mean 'red'"),
+        ("0,rde", r"The concept 'rde' is not among the 5 of the result in .* of neuron 0\. Did you mean 'red'"),
         ("9,red", r"Neuron 9 is not among the 4 neurons of layer 'stem'"),
     ],
 )

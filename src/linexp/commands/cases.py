@@ -133,9 +133,9 @@ def _check_known(case: Case) -> None:
         unknown = next((name for name in item.concepts if name not in known), None)
         if unknown is not None:
             raise ValueError(
-                f"'{unknown}', which '{case.shown}' says of neuron {item.neuron}, is none of the {len(known)} concepts "
-                f"of the result in '{case.folder}'.{closest(unknown, known)} Name a model that judges any text, with "
-                "--simulator."
+                f"The concept '{unknown}' is not among the {len(known)} of the result in '{case.folder}', but "
+                f"'{case.shown}' says it of neuron {item.neuron}.{closest(unknown, known)} Name a model that judges "
+                "any text, with --simulator."
             )
 
 
