@@ -1,9 +1,10 @@
 """What the commands of the command line do; a command a file, and what they share."""
 
 from linexp.commands.calibrate import CalibrateOptions, run_calibrate
+from linexp.commands.cases import ScoreOptions
 from linexp.commands.explain import ExplainOptions, explain_and_save, run_explain, summary
 from linexp.commands.report import ReportOptions, run_report
-from linexp.commands.score import ScoreOptions, run_score, run_simulate
+from linexp.commands.score import run_score, run_simulate
 from linexp.commands.show import run_layers, run_show
 from linexp.commands.store import run_store_list, run_store_prune, run_store_verify
 from linexp.commands.summarize import run_summarize
