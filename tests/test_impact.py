@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 import linexp as le
-from linexp.removal import mean_figures, measure_figures, top_curve
+from linexp.removal import head, mean_figures, measure_figures, task, top_curve
 from linexp.removal.network import NetworkRemoval
 from tests import removal_twin
 from tests.small_classifiers import small_inputs, small_labels, small_resnet, small_vit
@@ -52,6 +52,14 @@ def last() -> nn.Module:
     return Last().eval()
 
 
+def wide() -> nn.Module:
+    """More neurons than are worked on at a time, and weights that change many answers."""
+    torch.manual_seed(5)
+    model = nn.Sequential(nn.Flatten(), nn.Linear(192, 70), nn.ReLU(), nn.Linear(70, 5)).eval()
+    model[3].weight.data *= 5
+    return model
+
+
 # model, layer, axis of its neurons, how many, settings, whether a linear head follows
 CASES = [
     (small_resnet, "stem", 1, 6, {}, False),
@@ -63,6 +71,8 @@ CASES = [
     (small_vit, "blocks.0", 2, 8, {}, False),
     (small_vit, "blocks.1.mlp.1", 2, 16, {"pool": "token"}, False),
     (small_vit, "blocks.2", 2, 8, {"pool": "token"}, False),
+    (wide, "2", 1, 70, {}, True),
+    (wide, "1", 1, 70, {}, False),
     (branches, "first", 1, 6, {}, False),
     (branches, "relu", 1, 6, {}, False),
     (last, "act", 3, 5, {"channels": "last"}, False),
@@ -85,6 +95,35 @@ def test_every_image_and_neuron(make, layer: str, axis: int, n_neurons: int, set
     recorded = le.record(model, layer, images, show_progress=False, **settings)
     assert float((found.activations.values - recorded.values).abs().max()) < 1e-5
     assert found.activations.images == recorded.images
+
+
+def test_blocks_of_images_and_neurons_change_nothing(monkeypatch: pytest.MonkeyPatch):
+    settings = {"labels": small_labels(40), "temperature": 1.0, "show_progress": False}
+    whole = le.impact(wide(), "2", small_inputs(40), **settings)
+    assert bool((whole.answers_lost == 1).any())
+    assert bool((whole.answers_lost == -1).any())
+    monkeypatch.setattr(head, "_IMAGES_PER_BLOCK", 7)
+    monkeypatch.setattr(head, "_NEURONS_PER_BLOCK", 9)
+    again = le.impact(wide(), "2", small_inputs(40), **settings)
+    assert torch.equal(again.answers_lost, whole.answers_lost)
+    torch.testing.assert_close(again.loss_added, whole.loss_added, rtol=0, atol=1e-8)
+    monkeypatch.setattr(task, "_STACK_CPU", 5)
+    small = le.impact(wide(), "1", small_inputs(40), **settings)
+    monkeypatch.undo()
+    large = le.impact(wide(), "1", small_inputs(40), **settings)
+    assert torch.equal(small.answers_lost, large.answers_lost)
+    torch.testing.assert_close(small.loss_added, large.loss_added, rtol=0, atol=1e-5)
+
+
+def test_where_no_neuron_matters_there_is_no_curve(tmp_path):
+    nothing = made_up(torch.rand(10, 2), torch.zeros(10, 2))
+    with pytest.raises(ValueError, match="No neuron has any impact on any image, so there is no curve to draw"):
+        le.draw_top_impact([nothing], tmp_path / "curve.png")
+
+
+def test_parts_of_other_shapes_are_refused():
+    with pytest.raises(ValueError, match=r"There are 10 images and 2 neurons, but the parts have shapes"):
+        made_up(torch.rand(10, 2), torch.zeros(10, 3))
 
 
 def measured(**settings) -> le.Impact:
