@@ -19,7 +19,10 @@ from linexp.recording import record_layers
 from tests.colour_world import make_world
 from tests.command_line import Run, command_line
 
-COMMANDS = ("explain", "score", "simulate", "calibrate", "show", "report", "summarize", "ablate", "layers", "demo")
+COMMANDS = (
+    *("explain", "score", "simulate", "calibrate", "show", "report", "summarize", "ablate", "impact", "layers"),
+    "demo",
+)
 START = ("explain", "--model", "mymodels:build", "--images", "pictures", "--seed", "1")
 
 
@@ -221,10 +224,28 @@ def test_defaults_are_those_of_the_python_interface():
 
 def test_the_demo_has_the_defaults_of_the_command(linexp: Run, monkeypatch: pytest.MonkeyPatch):
     called: list[Any] = []
-    monkeypatch.setattr("linexp.demo.run.run_demo", lambda *arguments: called.append(arguments))
+    monkeypatch.setattr("linexp.demo.run.run_demo", lambda *arguments, full: called.append((*arguments, full)))
     assert linexp("demo").code == 0
-    assert linexp("demo", "--out", "elsewhere", "--neurons", 3).code == 0
-    assert called == [(Path("linexp-demo"), None), (Path("elsewhere"), 3)]
+    assert linexp("demo", "--out", "elsewhere", "--neurons", 3, "--full").code == 0
+    assert called == [(Path("linexp-demo"), None, False), (Path("elsewhere"), 3, True)]
+
+
+def test_impact_has_the_defaults_of_the_function(linexp: Run):
+    options = inspect.signature(cli.impact).parameters
+    defaults = inspect.signature(le.impact_layers).parameters
+    shared = set(options) & set(defaults) - {"model", "images", "store"}
+    assert shared >= {
+        "n_images",
+        "seed",
+        "temperature",
+        "pool",
+        "channels",
+        "token",
+        "precision",
+        "device",
+        "batch_size",
+    }
+    assert all(options[name].default == defaults[name].default for name in shared)
 
 
 def test_a_terminal_that_knows_few_letters_ends_nothing(linexp: Run, tmp_path: Path):

@@ -107,7 +107,7 @@ def test_blocks_of_images_and_neurons_change_nothing(monkeypatch: pytest.MonkeyP
     again = le.impact(wide(), "2", small_inputs(40), **settings)
     assert torch.equal(again.answers_lost, whole.answers_lost)
     torch.testing.assert_close(again.loss_added, whole.loss_added, rtol=0, atol=1e-8)
-    monkeypatch.setattr(task, "_STACK_CPU", 5)
+    monkeypatch.setattr(task, "_STACK_BYTES", 5 * 70 * 4)
     small = le.impact(wide(), "1", small_inputs(40), **settings)
     monkeypatch.undo()
     large = le.impact(wide(), "1", small_inputs(40), **settings)

@@ -25,8 +25,10 @@ from linexp.removal.head import HEAD_RESOLUTION, remove_before_head
 from linexp.removal.network import RESOLUTIONS, NetworkRemoval, Precision, judge
 from linexp.shards import Keep, Key, Store, gather, model_of, surroundings, weights_of
 
-# Pairs of an image and a neuron that run at a time. On a CPU as many as its cache bears.
+# Pairs of an image and a neuron that run at a time, and how many bytes their layer outputs may have together: what comes
+# behind the layer needs several times that.
 _STACK_CPU, _STACK_CUDA = 64, 1024
+_STACK_BYTES = 2**28
 # Pairs in a shard of the store, about: a kill shall not cost more than a minute or two.
 _PAIRS = 20_000
 _MATRICES = ("activations", "losses", "correct", "loss_added", "answers_lost")
@@ -173,7 +175,9 @@ def _by_network(layer: Layer, what: What, how: How) -> dict[str, Tensor]:
 
 def _open_removal(layer: Layer, what: What, how: How, prepare: Callable[[Tensor], Tensor]) -> NetworkRemoval:
     cut = BehindLayer(what.module, layer.name, prepare(what.examples))
-    return NetworkRemoval(cut, layer.neurons, how.pooling, how.temperature, _stack(how.device), how.precision)
+    one = cut.store(prepare(what.examples)).layer_output[0]
+    stack = min(_stack(how.device), max(1, _STACK_BYTES // (one.numel() * one.element_size())))
+    return NetworkRemoval(cut, layer.neurons, how.pooling, how.temperature, stack, how.precision)
 
 
 def _measure_batch(
