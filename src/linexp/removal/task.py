@@ -25,8 +25,8 @@ from linexp.removal.head import HEAD_RESOLUTION, remove_before_head
 from linexp.removal.network import RESOLUTIONS, NetworkRemoval, Precision, judge
 from linexp.shards import Keep, Key, Store, gather, model_of, surroundings, weights_of
 
-# Pairs of an image and a neuron that run at a time, and how many bytes their layer outputs may have together: what comes
-# behind the layer needs several times that.
+# Pairs of an image and a neuron that run at a time, and how many bytes their layer outputs may have together: what
+# comes behind the layer needs several times that.
 _STACK_CPU, _STACK_CUDA = 64, 1024
 _STACK_BYTES = 2**28
 # Pairs in a shard of the store, about: a kill shall not cost more than a minute or two.
