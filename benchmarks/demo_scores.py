@@ -18,7 +18,7 @@ from linexp.concepts.vocabulary import read_vocabulary
 from linexp.demo import run as demo
 from linexp.demo.words import emoji_concepts, emoji_words
 from linexp.images import ImageSubset
-from real_scores import print_relation
+from real_scores import SCALINGS, print_relation
 
 LAYER, LOGITS = "_avg_pooling", "_fc"
 
@@ -33,18 +33,23 @@ def main() -> None:
     both = le.record_layers(model, [LAYER, LOGITS], images)
     recorded, own = both[LAYER], both[LOGITS].values.argmax(1).tolist()
     split = le.Split.random(len(images))
-    print("| simulation | terms | correlation | ablation, norm | optim | beyond |\n|---|---:|---:|---:|---:|---:|")
+    print("| simulation | terms | correlation | ablation, norm | optim | beyond | optim-adam |")
+    print("|---|---:|---:|---:|---:|---:|---:|")
     pairs: list[tuple[np.ndarray, np.ndarray]] = []
-    optim = None
+    alone: list[str] = []
     for name, terms, simulated in simulations(words, images, recorded, split):
         correlation = le.CorrelationScorer().score(simulated, recorded, split.test)
-        optim = le.AblationScorer().score(simulated, recorded, split, model, images, labels=own, show_progress=False)
+        optim, adam = (
+            le.AblationScorer(scaling).score(simulated, recorded, split, model, images, labels=own, show_progress=False)
+            for scaling in SCALINGS
+        )
         beyond = le.compare_scores(optim, optim.by_constant)
-        shown = [f"{one.mean:.4f} ± {one.sem:.4f}" for one in (correlation, optim.by_norm, optim, beyond)]
+        shown = [f"{one.mean:.4f} ± {one.sem:.4f}" for one in (correlation, optim.by_norm, optim, beyond, adam)]
+        alone = [f"{one.by_constant.mean:.4f} ± {one.by_constant.sem:.4f}" for one in (optim, adam)]
         print(f"| {name} | {terms:.2f} | {' | '.join(shown)} |", flush=True)
         if name in ("labels", "words"):
             pairs.append((correlation.values.double().numpy(), optim.norm.double().numpy()))
-    print(f"| a constant | 0 | – | 0 | {optim.by_constant.mean:.4f} ± {optim.by_constant.sem:.4f} | 0 |")
+    print(f"| a constant | 0 | – | 0 | {alone[0]} | 0 | {alone[1]} |")
     print_relation(*(np.concatenate(side) for side in zip(*pairs, strict=True)))
 
 
