@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from transformers import ResNetConfig, ResNetForImageClassification, ViTConfig, ViTForImageClassification
 
-from linexp.behind import BehindLayer, find_linear_tail, replace_neurons
+from linexp.behind import BehindLayer, find_linear_tail, remove_neurons, replace_neurons
 from linexp.recording.pooling import Pooling
 from tests.ablation_twin import overwriter, put
 from tests.recording_twin import with_statistics
@@ -38,8 +38,21 @@ def check(model: nn.Module, layer: str, *, linear: bool, side: int = 32, **how: 
                 expected = twin(images[image : image + 1])
             expected = expected if isinstance(expected, Tensor) else expected.logits
             torch.testing.assert_close(found[tile * 3 + image], expected[0], rtol=1e-6, atol=1e-8)
+    rows, neurons = torch.tensor([2, 0, 2]), torch.tensor([1, 3, 0])
+    picked = behind.pick(stored, rows)
+    removed = behind.logits(picked, remove_neurons(picked.layer_output, neurons, pooling.channels))
+    for place, (image, neuron) in enumerate(zip(rows.tolist(), neurons.tolist(), strict=True)):
+        spy.change = lambda output, neuron=neuron: zero(output, neuron, pooling.channels)
+        with torch.no_grad():
+            expected = twin(images[image : image + 1])
+        expected = expected if isinstance(expected, Tensor) else expected.logits
+        torch.testing.assert_close(removed[place], expected[0], rtol=1e-6, atol=1e-8)
     assert (find_linear_tail(behind, stored, pooling) is not None) is linear
     return behind
+
+
+def zero(output: Tensor, neuron: int, channels: str) -> None:
+    output.select(1 if output.ndim == 2 or (output.ndim == 4 and channels == "first") else -1, neuron).zero_()
 
 
 TORCHVISION = [
