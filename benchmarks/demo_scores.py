@@ -2,7 +2,8 @@
 
 The 1,280 neurons before EfficientNet-Lite0's classifier on OpenMoji drawings, as in ``linexp demo``: explained by their
 labels, and by words that Lite2 sees and Lite1 judges. Drawings have no ImageNet labels, so the loss is that of the
-network's own answers. Prints Markdown: mean ± standard error over neurons.
+network's own answers, at temperature 1, for there is none at which those are true. Prints Markdown: mean ± standard
+error over neurons, and medians.
 """
 
 from __future__ import annotations
@@ -33,23 +34,27 @@ def main() -> None:
     both = le.record_layers(model, [LAYER, LOGITS], images)
     recorded, own = both[LAYER], both[LOGITS].values.argmax(1).tolist()
     split = le.Split.random(len(images))
-    print("| simulation | terms | correlation | ablation, norm | optim | beyond | optim-adam |")
-    print("|---|---:|---:|---:|---:|---:|---:|")
+    print("| simulation | terms | correlation | ablation, norm | optim | beyond | optim-adam | medians: norm | optim |")
+    print("|---|---:|---:|---:|---:|---:|---:|---:|---:|")
     pairs: list[tuple[np.ndarray, np.ndarray]] = []
-    alone: list[str] = []
+    alone, medians = [], ""
     for name, terms, simulated in simulations(words, images, recorded, split):
         correlation = le.CorrelationScorer().score(simulated, recorded, split.test)
         optim, adam = (
-            le.AblationScorer(scaling).score(simulated, recorded, split, model, images, labels=own, show_progress=False)
+            le.AblationScorer(scaling, temperature=1.0).score(
+                simulated, recorded, split, model, images, labels=own, show_progress=False
+            )
             for scaling in SCALINGS
         )
         beyond = le.compare_scores(optim, optim.by_constant)
         shown = [f"{one.mean:.4f} ± {one.sem:.4f}" for one in (correlation, optim.by_norm, optim, beyond, adam)]
+        shown += [f"{one.defined.median():.4f}" for one in (optim.by_norm, optim)]
+        medians = f"0 | {optim.by_constant.defined.median():.4f}"
         alone = [f"{one.by_constant.mean:.4f} ± {one.by_constant.sem:.4f}" for one in (optim, adam)]
         print(f"| {name} | {terms:.2f} | {' | '.join(shown)} |", flush=True)
         if name in ("labels", "words"):
             pairs.append((correlation.values.double().numpy(), optim.norm.double().numpy()))
-    print(f"| a constant | 0 | – | 0 | {alone[0]} | 0 | {alone[1]} |")
+    print(f"| a constant | 0 | – | 0 | {alone[0]} | 0 | {alone[1]} | {medians} |")
     print_relation(*(np.concatenate(side) for side in zip(*pairs, strict=True)))
 
 
