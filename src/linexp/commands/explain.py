@@ -16,7 +16,7 @@ from linexp.concepts.groups import group_names
 from linexp.concepts.huggingface import PAPER_ENCODERS
 from linexp.explain import LinearExplainer
 from linexp.explanation import Explanations
-from linexp.images import Images
+from linexp.images import Images, contents_of
 from linexp.matrix import ActivationMatrix, ConceptMatrix
 from linexp.models import VisionModel, load_model
 from linexp.recording import record_layers
@@ -76,14 +76,15 @@ def run_explain(options: ExplainOptions, explainer: LinearExplainer) -> None:
     )
     find_layers(model.module, options.layers)
     outs = _choose_folders(options)
-    images = only_readable(folder, workers=options.workers, leave_out=options.skip_broken)
+    images = only_readable(folder, workers=options.workers, leave_out=options.skip_broken, store=options.store)
+    contents = tuple(content.hex() for content in contents_of(images))
     reuse_large_buffers()
     concepts, split = _prepare(images, source, options, explainer, store)
     recorded = _record(model, images, options, store)
     names = tuple(images.name(row) for row in range(len(images)))
     settings = _settings(options, explainer, source)
     for layer, activations in recorded.items():
-        explain_and_save(outs[layer], Run(activations, concepts, split, names, settings), explainer)
+        explain_and_save(outs[layer], Run(activations, concepts, split, names, settings, contents), explainer)
         print(f"Next: linexp score {shlex.quote(str(outs[layer]))}{_judge(options)}")
 
 

@@ -67,7 +67,7 @@ def run_impact(options: ImpactOptions) -> dict[str, Impact]:
         trust_remote_code=options.trust_remote_code,
     )
     find_layers(model.module, options.layers)
-    images = only_readable(folder, leave_out=options.skip_broken)
+    images = only_readable(folder, leave_out=options.skip_broken, store=options.store)
     if images is not folder and isinstance(labels, list):
         labels = find_outputs(options.outputs, images)
     reuse_large_buffers()
