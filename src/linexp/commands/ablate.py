@@ -82,14 +82,15 @@ def _prepare(
     """Open pictures, labels and models; each once, however many results need it."""
     pictures = {id(case.run): _open_pictures(case, simulating) for case in cases}
     labels = {id(case.run): _find_labels(case.run, pictures[id(case.run)], options.outputs) for case in cases}
-    models: dict[tuple[Any, Any], VisionModel] = {}
+    models: dict[tuple[Any, ...], VisionModel] = {}
     jobs: list[_Job] = []
     for case in cases:
         how = {name: _setting(case, name) for name in ("pool", "channels", "token")}
-        key = _setting(case, "model"), case.run.settings.get("weights")
+        how["output"] = case.run.settings.get("output")  # results of 0.1.0 have the first, as None means
+        key = _setting(case, "model"), *(case.run.settings.get(name) for name in ("weights", "preprocess"))
         if key not in models:
             device, trust = simulating.device, simulating.trust_remote_code
-            models[key] = load_model(key[0], weights=key[1], device=device, trust_remote_code=trust)
+            models[key] = load_model(key[0], weights=key[1], device=device, trust_remote_code=trust, preprocess=key[2])
         which = id(case.run)
         jobs.append(_Job(case, replace(scorer, **how), models[key], pictures[which], labels[which]))
     return jobs
