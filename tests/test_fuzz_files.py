@@ -19,7 +19,8 @@ from linexp._checks import printable
 from linexp.concepts.files import read_class_names, read_groups
 from linexp.concepts.groups import resolve_groups
 from linexp.concepts.vocabulary import read_broden
-from linexp.images.reading import check_file, read_rgb
+from linexp.images.file_contents import inspect_file
+from linexp.images.reading import read_rgb
 from linexp.matrix import load_activations, save_activations
 from linexp.models import read_weights
 from linexp.store import load_run, save_run
@@ -217,7 +218,7 @@ def test_pictures(tmp_path: Path, kind: str, data: Any) -> None:
     found = reads_or_says(read_rgb, path, OSError)
     assert found is None or found.mode == "RGB"
     try:
-        check_file(path)
+        inspect_file(path)
     except OSError:
         assert found is None or kind == "JPEG"
     else:

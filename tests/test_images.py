@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import sys
+import time
 from pathlib import Path
 
 import datasets
@@ -22,6 +24,7 @@ from linexp.images import (
     Images,
     ImageSubset,
     as_images,
+    find_broken,
 )
 
 
@@ -229,6 +232,27 @@ def change_size(folder: Path) -> None:
     os.utime(folder / "cat" / "b.png", ns=(status.st_atime_ns, status.st_mtime_ns))
 
 
+def change_pixels(folder: Path) -> None:
+    """Change content alone: size and time of change stay."""
+    path = folder / "cat" / "b.png"
+    status, content = path.stat(), bytearray(path.read_bytes())
+    content[-5] ^= 1
+    path.write_bytes(content)
+    os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
+    assert (path.stat().st_size, path.stat().st_mtime_ns) == (status.st_size, status.st_mtime_ns)
+
+
+def change_number(folder: Path) -> None:
+    (folder / "cat" / "b.png").unlink()
+
+
+@pytest.mark.parametrize("change", [change_size, change_pixels, change_number])
+def test_fingerprint_notices_a_change(classes: Path, change: object) -> None:
+    first = ImageFolder(classes).fingerprint
+    change(classes)
+    assert ImageFolder(classes).fingerprint != first
+
+
 def change_time(folder: Path) -> None:
     os.utime(folder / "cat" / "b.png", ns=(1, 1))
 
@@ -237,28 +261,66 @@ def change_name(folder: Path) -> None:
     (folder / "cat" / "b.png").rename(folder / "cat" / "c.png")
 
 
-def change_number(folder: Path) -> None:
-    (folder / "cat" / "b.png").unlink()
+def copy(folder: Path) -> None:
+    shutil.copytree(folder, folder.with_name("copy"), copy_function=shutil.copyfile)
+    shutil.rmtree(folder)
+    folder.with_name("copy").rename(folder)
 
 
-@pytest.mark.parametrize("change", [change_size, change_time, change_name, change_number])
-def test_fingerprint_notices_a_change(classes: Path, change: object) -> None:
+@pytest.mark.parametrize("change", [change_time, change_name, copy])
+def test_fingerprint_is_content_and_order_alone(classes: Path, change: object) -> None:
+    first = ImageFolder(classes).fingerprint
+    change(classes)
+    assert ImageFolder(classes).fingerprint == first
+
+
+def let_time_pass(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make files old enough for their looks to count."""
+    now = max(path.stat().st_ctime_ns for path in folder.rglob("*")) + 10**10
+    monkeypatch.setattr(time, "time_ns", lambda: now)
+
+
+def test_what_was_read_is_read_again_once_it_was_replaced(classes: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    let_time_pass(classes, monkeypatch)
     images = ImageFolder(classes)
     first = images.fingerprint
-    change(classes)
-    assert ImageFolder(classes).fingerprint != first
-    assert images.fingerprint == first  # computed once
+    assert [images.recall(row) is not None for row in range(3)] == [True] * 3
+    time.sleep(0.05)  # a tick of the file system's clock
+    change_pixels(classes)
+    assert images.files[1] == "cat/b.png"
+    assert [images.recall(row) is not None for row in range(3)] == [True, False, True]
+    assert images.fingerprint == ImageFolder(classes).fingerprint != first
 
 
-def test_fingerprint_of_files_follows_order_and_place_but_no_label(tmp_path: Path, monkeypatch) -> None:
+def test_the_looks_of_a_file_just_written_prove_nothing(classes: Path) -> None:
+    images = ImageFolder(classes)
+    first = images.fingerprint
+    assert images.recall(1) is None
+    change_pixels(classes)
+    assert images.fingerprint != first
+
+
+def test_checking_reads_what_the_fingerprint_needs(classes: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    let_time_pass(classes, monkeypatch)
+    images, alone = ImageFolder(classes), ImageFolder(classes)
+    for workers in (0, 2):
+        subset = ImageSubset(images, [2, 0])
+        assert find_broken(subset, workers=workers) == {}
+        assert [images.recall(row) is not None for row in range(3)] == [True, False, True]
+        assert subset.fingerprint == ImageFiles([classes / alone.files[row] for row in (2, 0)]).fingerprint
+        images.known.clear()
+
+
+def test_fingerprint_of_files_follows_order_but_no_place_and_no_label(tmp_path: Path, monkeypatch) -> None:
     paths = [save(tmp_path / "a.png", 1), save(tmp_path / "b.png", 2)]
     first = ImageFiles(paths).fingerprint
-    assert ImageFiles(paths, [0, 1], ["x", "y"]).fingerprint == first
+    assert ImageFiles(paths, [0, 1], ["x", "y"]).fingerprint == ImageFolder(tmp_path).fingerprint == first
     assert ImageFiles(paths[::-1]).fingerprint != first
     monkeypatch.chdir(tmp_path)
     assert ImageFiles(["a.png", "./b.png"]).fingerprint == first
     (tmp_path / "b.png").unlink()
-    assert ImageFiles(paths).fingerprint != first  # a missing file fails when it is read, not here
+    with pytest.raises(OSError, match=r"Cannot read the image '.*b\.png' \(No such file or directory\)\. Remove it"):
+        _ = ImageFiles(paths).fingerprint
 
 
 def test_fingerprint_of_an_array_follows_the_pixels_in_every_layout() -> None:

@@ -74,3 +74,14 @@ def test_picture_is_grey_and_of_the_side_asked_for() -> None:
 
     list_layers(VisionModel("own", small_cnn(), keep), side=17)
     assert seen == [((17, 17), "RGB", ((128, 128),) * 3)]
+
+
+def test_a_bare_module_is_listed_too() -> None:
+    assert [(one.name, one.shape) for one in list_layers(small_cnn(), side=17)] == [
+        (one.name, one.shape) for one in list_layers(VisionModel("own", small_cnn(), to_unit_tensor), side=17)
+    ]
+    grey = nn.Sequential(nn.Conv2d(1, 2, 1))
+    found = list_layers(grey, side=4, preprocess=lambda picture: to_unit_tensor(picture)[:1])
+    assert found[0].shape == (2, 4, 4)
+    with pytest.raises(TypeError, match=r"The model is a list\. Give a torch\.nn\.Module, or what load_model returns"):
+        list_layers([])  # pyright: ignore[reportArgumentType]

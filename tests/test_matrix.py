@@ -1,6 +1,7 @@
 """The two matrices: what they accept, what they refuse, and that names stay with columns."""
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 
@@ -83,3 +84,46 @@ def test_duplicates_merge_into_their_maximum_with_a_warning():
         merged = le.ConceptMatrix(values, ["missile", "dog", "missile", "cat"])
     assert merged.names == ("missile", "dog", "cat")
     np.testing.assert_allclose(merged.values.numpy(), [[0.7, 0.2, 0.4], [0.9, 0.3, 0.5]], rtol=1e-6)
+
+
+# --- tables ---
+
+
+def test_a_table_is_a_matrix_with_names():
+    table = pd.DataFrame({"red": [0, 1], "blue": [0.5, 0.25]})
+    named = le.ConceptMatrix(table)
+    assert named.names == ("red", "blue")
+    assert named.values.tolist() == [[0, 0.5], [1, 0.25]]
+    assert le.ConceptMatrix(table, ["a", "b"]).names == ("a", "b")
+    assert le.ConceptMatrix(table > 0).values.tolist() == [[0, 1], [1, 1]]
+    gaps = pd.DataFrame({"red": pd.array([1, 0], dtype="Int64"), "blue": [True, False]})
+    assert le.ConceptMatrix(gaps).values.tolist() == [[1, 1], [0, 0]]
+    assert le.ActivationMatrix(pd.DataFrame({4: [1.0, 2.0], 9: [3.0, 4.0]})).neurons == (4, 9)
+    assert le.ActivationMatrix(pd.DataFrame(np.eye(2))).neurons == (0, 1)
+
+
+def test_tables_of_something_else_are_refused():
+    with pytest.raises(
+        TypeError, match=r"are a DataFrame that does not hold numbers alone .*\[images, concepts\] of num"
+    ):
+        le.ConceptMatrix(pd.DataFrame({"red": ["yes", "no"]}))
+    with pytest.raises(ValueError, match="Neuron 0 is nan on image 1"):
+        le.ActivationMatrix(pd.DataFrame({0: pd.array([1, None], dtype="Int64")}))
+    with pytest.raises(TypeError, match=r"are a ndarray of <U3\. Give a matrix \[images, concepts\] of numbers"):
+        le.ConceptMatrix(np.array([["yes", "no"]]), ["a", "b"])
+    with pytest.raises(
+        ValueError, match=r"The table has a column 'red', and neurons are called by whole numbers\. Give n"
+    ):
+        le.ActivationMatrix(pd.DataFrame({"red": [1.0, 2.0]}))
+    with pytest.raises(ValueError, match="The name of concept 0 is 0"):
+        le.ConceptMatrix(pd.DataFrame(np.eye(2)))
+    with pytest.raises(ValueError, match=r"There are no names for 2 concepts\. Give one for each column"):
+        le.ConceptMatrix(np.eye(2))
+
+
+@pytest.mark.parametrize("order", [">f8", ">f4", "<f4"])
+def test_arrays_that_cannot_be_written_or_are_stored_otherwise(order: str):
+    values = np.arange(6).reshape(2, 3).astype(order)
+    values.flags.writeable = False  # torch would warn, and warnings are errors here
+    assert le.ActivationMatrix(values).values.tolist() == [[0, 1, 2], [3, 4, 5]]
+    assert le.ActivationMatrix(values[::-1]).values.tolist() == [[3, 4, 5], [0, 1, 2]]

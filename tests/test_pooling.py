@@ -190,7 +190,7 @@ def test_outputs_that_are_no_activations_are_refused(output: Any, settings: Any,
     ("settings", "message"),
     [
         ({"pool": "average"}, "pool is 'average'.*Choose one of: mean, max, token, none"),
-        ({"channels": "middle"}, "channels is 'middle'.*Choose one of: first, last"),
+        ({"channels": "middle"}, "channels is 'middle'.*Choose one of: auto, first, last"),
         ({"token": -1}, "token is -1. It must be at least 0"),
     ],
 )

@@ -466,7 +466,7 @@ def test_layers_with_slashes_stay_in_their_folder(tmp_path: Path) -> None:
 
 
 def test_a_result_that_names_pictures_elsewhere_reads_none_of_them(tmp_path: Path) -> None:
-    from linexp.commands.sources import reopen_pictures
+    from linexp.commands.pictures import reopen_pictures
     from linexp.store import Run
 
     (tmp_path / "in").mkdir()

@@ -1,8 +1,8 @@
 """A result folder: what was recorded, with what settings, and what came out, in open formats.
 
-``run.json`` (settings and names), ``images.csv`` (which image is in which row and which part of the split),
-``matrices.safetensors`` (activations, and concepts or the embeddings they are made from), ``explanations.csv`` and,
-once scored, ``scores.csv``.
+``run.json`` (settings and names), ``images.csv`` (which image is in which row and which part of the split, and the
+SHA-256 of its file), ``matrices.safetensors`` (activations, and concepts or the embeddings they are made from),
+``explanations.csv`` and, once scored, ``scores.csv``.
 ``run.json`` holds the SHA-256 of the two files that go with it, so what was changed or swapped is noticed.
 """
 
@@ -49,6 +49,9 @@ class Run:
         What messages and pages call each image: its path, usually.
     settings
         How it was made: model, layer, pooling, explainer and so on; plain values that JSON can hold.
+    contents
+        SHA-256 of each picture's file, in hexadecimal digits, by which a picture that was replaced can be named. Empty:
+        not known.
 
     Raises
     ------
@@ -61,6 +64,7 @@ class Run:
     split: Split
     image_names: tuple[str, ...]
     settings: dict[str, Any]
+    contents: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         first, second = self.activations, self.concepts
@@ -69,6 +73,10 @@ class Run:
         if len(self.image_names) != first.n_images:
             raise DifferentImagesError(
                 f"There are {len(self.image_names)} names for {first.n_images} images. Give one for each image."
+            )
+        if len(self.contents) not in (0, first.n_images):
+            raise DifferentImagesError(
+                f"There are {len(self.contents)} digests for {first.n_images} images. Give one for each image, or none."
             )
 
 
@@ -118,11 +126,11 @@ def load_run(folder: Path) -> Run:
     try:
         _check_files(folder, manifest["sha256"])
         tensors = load_file(folder / _MATRICES)
-        names, split = _read_images(folder / _IMAGES)
+        names, contents, split = _read_images(folder / _IMAGES)
         activations = ActivationMatrix(
             tensors["activations"], manifest["neurons"], manifest["layer"], manifest["images"]
         )
-        return Run(activations, _concepts(tensors, manifest), split, names, manifest["settings"])
+        return Run(activations, _concepts(tensors, manifest), split, names, manifest["settings"], contents)
     except StoreMismatchError:
         raise
     except KeyError as error:
@@ -194,16 +202,20 @@ def _images_csv(run: Run) -> str:
     for name, rows in (("train", run.split.train), ("val", run.split.val), ("test", run.split.test)):
         part.update(dict.fromkeys(rows.tolist(), name))
     lines = [(row, part[row], name) for row, name in enumerate(run.image_names)]
-    return csv_text([("row", "part", "image"), *lines])
+    if not run.contents:
+        return csv_text([("row", "part", "image"), *lines])
+    known = [(*line, content) for line, content in zip(lines, run.contents, strict=True)]
+    return csv_text([("row", "part", "image", "sha256"), *known])
 
 
-def _read_images(path: Path) -> tuple[tuple[str, ...], Split]:
+def _read_images(path: Path) -> tuple[tuple[str, ...], tuple[str, ...], Split]:
     with path.open(newline="", encoding="utf-8", errors=_KEEP) as file:
         rows = list(csv.DictReader(file))
     parts: dict[str, list[int]] = {"train": [], "val": [], "test": [], "": []}
     for number, row in enumerate(rows):
         parts[row["part"]].append(number)
-    return tuple(row["image"] for row in rows), Split(parts["train"], parts["val"], parts["test"])
+    contents = tuple(row["sha256"] for row in rows if "sha256" in row)
+    return tuple(row["image"] for row in rows), contents, Split(parts["train"], parts["val"], parts["test"])
 
 
 def _digest(path: Path) -> str:

@@ -49,7 +49,7 @@ class CallOrder:
         """The modules called before the layer, in order; one that was called twice is there twice."""
         self._root = _Frame(model)
         self._open = [self._root]
-        self.forwards = {module: self._watch(module, module.forward) for module in model.modules()}
+        self.forwards = {module: self._watch(module, module.forward) for module in nn.Module.modules(model)}
 
     def _watch(self, module: nn.Module, forward: Forward) -> Forward:
         def watched(*args: Any, **kwargs: Any) -> Any:

@@ -7,7 +7,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from linexp.behind.stored import Stored
-from linexp.recording.pooling import first_tensor
+from linexp.recording.outputs import Output, choose_tensor
 
 _TOLERANCE = 1e-4
 
@@ -35,9 +35,9 @@ def check_logits(logits: Tensor | None, n_images: int) -> int:
     return logits.shape[1]
 
 
-def check_output(stored: Stored, layer: str) -> None:
+def check_output(stored: Stored, layer: str, which: Output) -> None:
     """Raise ``ValueError`` unless the layer returned activations of the three images."""
-    found = first_tensor(stored.output.together(stored.output.parts))
+    found = choose_tensor(stored.output.together(stored.output.parts), which, layer)[1]
     known = stored.output.parts and stored.layer_output is found
     if found is None or not known or not found.is_floating_point() or found.ndim < 2 or len(found) != 3:
         what = "no tensor of numbers" if found is None else f"{list(found.shape)} for 3 images, {found.dtype}"

@@ -15,7 +15,7 @@ from linexp.behind.checks import check_logits, check_output, check_reached, chec
 from linexp.behind.stored import Stored, position
 from linexp.behind.trees import Tree, grows, keep, pick, take_apart, tile
 from linexp.recording.hooks import evaluating, find_layers
-from linexp.recording.pooling import first_tensor
+from linexp.recording.outputs import Output, first_tensor
 
 # Two numbers that no part of a model is likely to hide both.
 _FILLERS = (math.nan, 7.0)
@@ -34,6 +34,8 @@ class BehindLayer:
         A few inputs [images, …], on which the cut is tried.
     cut
         If false, only check the layer: the whole model runs each time.
+    output
+        Which of several tensors that the layer returns is changed; see ``record_layers``.
 
     Attributes
     ----------
@@ -49,8 +51,10 @@ class BehindLayer:
         the model does not return logits.
     """
 
-    def __init__(self, model: nn.Module, layer: str, examples: Tensor, *, cut: bool = True) -> None:
-        self.model, self.name = model, layer
+    def __init__(
+        self, model: nn.Module, layer: str, examples: Tensor, *, cut: bool = True, output: Output = None
+    ) -> None:
+        self.model, self.name, self._which = model, layer, output
         self.layer = find_layers(model, [layer])[layer]
         self._before: list[nn.Module] = []
         self._grows: list[list[bool]] = []
@@ -62,7 +66,7 @@ class BehindLayer:
             whole = self.store(large)
             self.n_classes = check_logits(whole.logits, 3)
             self._output_grows = self._compare(self.store(small).output, whole.output)
-            check_output(whole, layer)
+            check_output(whole, layer, output)
             changed = shaken(whole.layer_output)
             expected = self._rest(whole, changed)
             check_reached(whole, expected, layer)
@@ -108,7 +112,8 @@ class BehindLayer:
             raise ValueError(f"Layer '{self.name}' does not run in the model's forward pass. Choose another.")
         check_logits(logits, len(batch))
         assert logits is not None
-        return Stored(keep(batch, needed=self._inputs_needed), trees, outputs[0], logits.detach().clone())
+        place = position(outputs[0], self._which, self.name)
+        return Stored(keep(batch, needed=self._inputs_needed), trees, outputs[0], logits.detach().clone(), place)
 
     def pick(self, stored: Stored, rows: Int[Tensor, " picked"]) -> Stored:
         """Return what is stored of some images of a batch; one may be picked more than once."""
@@ -123,6 +128,7 @@ class BehindLayer:
             [picked(tree, flags) for tree, flags in zip(stored.before, self._grows, strict=True)],
             picked(stored.output, self._output_grows),
             stored.logits[rows],
+            stored.place,
         )
 
     def logits(self, stored: Stored, changed: Float[Tensor, "stacked ..."]) -> Float[Tensor, "stacked classes"]:
@@ -159,7 +165,7 @@ class BehindLayer:
                 tile(part, n_tiles, filler, per_image=flag)
                 for part, flag in zip(stored.output.parts, self._output_grows, strict=True)
             ]
-            parts[position(stored.output)] = changed.clone()
+            parts[stored.place] = changed.clone()
             return stored.output.together(parts)
 
         forwards: dict[nn.Module, Forward] = {

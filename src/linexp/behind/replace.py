@@ -66,7 +66,7 @@ def remove_neurons(
 
 def neuron_axis(n_axes: int, channels: Channels) -> int:
     """Return which axis of a layer's output is the neurons: the last, but for maps with their channels first."""
-    return 1 if n_axes == 2 or (n_axes > 3 and channels == "first") else n_axes - 1
+    return 1 if n_axes == 2 or (n_axes > 3 and channels != "last") else n_axes - 1
 
 
 def _positions(output: Tensor, neuron: int, pooling: Pooling) -> Tensor:

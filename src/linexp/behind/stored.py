@@ -9,6 +9,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from linexp.behind.trees import Tree
+from linexp.recording.outputs import Output, choose_tensor
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,17 +26,20 @@ class Stored:
         What the layer returned.
     logits
         What the model returned [images, classes].
+    place
+        Which part of ``output`` is the activations.
     """
 
     inputs: Any
     before: list[Tree]
     output: Tree
     logits: Float[Tensor, "images classes"]
+    place: int = 0
 
     @property
     def layer_output(self) -> Float[Tensor, "images ..."]:
-        """The activations: the first tensor that the layer returned."""
-        return self.output.parts[position(self.output)]
+        """The activations: the tensor that is meant of those the layer returned."""
+        return self.output.parts[self.place]
 
     @property
     def n_images(self) -> int:
@@ -43,6 +47,7 @@ class Stored:
         return len(self.logits)
 
 
-def position(output: Tree) -> int:
+def position(output: Tree, which: Output, layer: str) -> int:
     """Return which part of the layer's output is the activations."""
-    return next((place for place, part in enumerate(output.parts) if isinstance(part, Tensor)), 0)
+    meant = choose_tensor(output.together(output.parts), which, layer)[1]
+    return next((place for place, part in enumerate(output.parts) if part is meant), 0)

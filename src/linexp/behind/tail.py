@@ -50,7 +50,7 @@ def find_linear_tail(behind: BehindLayer, stored: Stored, pooling: Pooling) -> L
     trials = list(_trials(stored.layer_output, pooling))
     pooled = [pooling.reduce(trial, behind.name, stored.n_images).cpu().double() for trial in trials]
     logits = [behind.logits(stored, trial).cpu().double() for trial in trials]
-    for module in behind.model.modules():
+    for module in nn.Module.modules(behind.model):
         if isinstance(module, nn.Linear) and tuple(module.weight.shape) == (behind.n_classes, pooled[0].shape[1]):
             weight = module.weight.detach().cpu().double()
             bias = torch.zeros(len(weight)) if module.bias is None else module.bias.detach().cpu()  # pyright: ignore[reportUnnecessaryComparison]

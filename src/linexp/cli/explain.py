@@ -12,11 +12,14 @@ from linexp.cli.options import (
     ENCODERS,
     BatchSize,
     CalibrationName,
+    ChannelsPlace,
     ClassNames,
     Device,
     Groups,
     ModelName,
     NoStore,
+    OutputName,
+    PreprocessName,
     Seed,
     StoreFolder,
     Template,
@@ -55,11 +58,13 @@ def explain(
     calibration: CalibrationName = None,
     template: Template = None,
     weights: WeightsFile = None,
+    preprocess: PreprocessName = None,
     pool: Annotated[
         str, option("HOW", "From a feature map to one number per neuron: mean, max, token or none.")
     ] = "mean",
-    channels: Annotated[str, option("WHERE", "Where feature maps have their channels: first or last.")] = "first",
+    channels: ChannelsPlace = "auto",
     token: Annotated[int, option("N", "Which token --pool token takes; 0 is the class token.")] = 0,
+    output: OutputName = None,
     search: Annotated[
         str,
         option(
@@ -111,6 +116,7 @@ def explain(
     options = ExplainOptions(
         model=model,
         weights=weights,
+        preprocess=preprocess,
         layers=tuple(layer),
         images=images,
         class_names=class_names,
@@ -124,6 +130,7 @@ def explain(
         pool=pool,
         channels=channels,
         token=token,
+        output=output,
         seed=seed,
         device=device,
         batch_size=batch_size,

@@ -10,9 +10,12 @@ import typer
 from linexp.cli.app import app
 from linexp.cli.options import (
     BatchSize,
+    ChannelsPlace,
     Device,
     ModelName,
     NoStore,
+    OutputName,
+    PreprocessName,
     StoreFolder,
     TrustRemoteCode,
     WeightsFile,
@@ -48,6 +51,7 @@ def impact(
         ),
     ] = None,
     weights: WeightsFile = None,
+    preprocess: PreprocessName = None,
     n_images: Annotated[int | None, option("N", "Measure on so many pictures, drawn by --seed.", "all")] = None,
     n_neurons: Annotated[
         int | None, option("N", "Measure so many neurons of each layer, drawn by --seed.", "all")
@@ -59,8 +63,9 @@ def impact(
     pool: Annotated[
         str, option("HOW", "From a feature map to the number that orders pictures: mean, max, token or none.")
     ] = "mean",
-    channels: Annotated[str, option("WHERE", "Where feature maps have their channels: first or last.")] = "first",
+    channels: ChannelsPlace = "auto",
     token: Annotated[int, option("N", "Which token --pool token takes; 0 is the class token.")] = 0,
+    output: OutputName = None,
     precision: Annotated[str, option("NAME", "What the network computes in: float32, bfloat16 or float16.")] = (
         "float32"
     ),
@@ -88,6 +93,7 @@ def impact(
         betas=betas,
         outputs=outputs,
         weights=weights,
+        preprocess=preprocess,
         n_images=n_images,
         n_neurons=n_neurons,
         seed=seed,
@@ -95,6 +101,7 @@ def impact(
         pool=pool,
         channels=channels,
         token=token,
+        output=output,
         precision=precision,
         as_published=as_published,
         device=device,

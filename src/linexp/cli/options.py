@@ -21,12 +21,31 @@ ModelName = Annotated[
         "--model",
         metavar="NAME",
         help="efficientnet_lite0, hf:NAME, torchvision:NAME, timm:NAME, or package.module:function for your own "
-        "(a function without arguments that returns the model).",
+        "(a function without arguments that returns the pair module, transform).",
     ),
 ]
 WeightsFile = Annotated[
     Path | None,
     typer.Option("--weights", metavar="FILE", help="Weights on this machine: .safetensors or a state dict."),
+]
+PreprocessName = Annotated[
+    str | None,
+    option(
+        "NAME",
+        "How pictures become inputs: unit (scaled to [0, 1] and nothing else), or package.module:function, which makes "
+        "a tensor of a picture.",
+        "what comes with the model",
+    ),
+]
+ChannelsPlace = Annotated[
+    str,
+    option(
+        "WHERE",
+        "Where feature maps have their channels: first or last; auto: first, but what looks like last is refused.",
+    ),
+]
+OutputName = Annotated[
+    str | None, option("NAME", "Which tensor to take where a layer returns several: its name or place.", "the first")
 ]
 TrustRemoteCode = Annotated[
     bool, typer.Option("--trust-remote-code", help="Run Python code that comes with an hf: model. Read it first.")

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from linexp.cli.app import app
-from linexp.cli.options import option
+from linexp.cli.options import NoStore, StoreFolder, choose_store, option
 
 
 @app.command()
@@ -31,8 +31,10 @@ def report(
     ] = False,
     pictures: Annotated[int, option("N", "Pictures of each of the eight ranges of a neuron's activation.")] = 3,
     seed: Annotated[int, option("N", "Seed that draws the pictures and the points of scatter plots.")] = 0,
+    store: StoreFolder = None,
+    no_store: NoStore = False,
 ) -> None:
     """Write a page to look at: scores, and a card for each neuron. It opens from disk, without server or network."""
     from linexp.commands import ReportOptions, run_report
 
-    run_report(results, ReportOptions(out, images, single_file, pictures, seed))
+    run_report(results, ReportOptions(out, images, single_file, pictures, seed, choose_store(store, no_store=no_store)))

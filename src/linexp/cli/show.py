@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from linexp.cli.app import app
-from linexp.cli.options import ModelName, ResultFolder, TrustRemoteCode, WeightsFile, option
+from linexp.cli.options import ModelName, PreprocessName, ResultFolder, TrustRemoteCode, WeightsFile, option
 
 
 @app.command()
@@ -27,6 +27,7 @@ def layers(
     *,
     model: ModelName,
     weights: WeightsFile = None,
+    preprocess: PreprocessName = None,
     depth: Annotated[int | None, option("N", "How many levels to show.", "all")] = None,
     side: Annotated[int, option("N", "Side of the grey picture the model is tried on, in pixels.")] = 224,
     trust_remote_code: TrustRemoteCode = False,
@@ -34,7 +35,7 @@ def layers(
     """Show the tree of a model's layers with the shapes they return, to choose one from."""
     from linexp.commands import run_layers
 
-    run_layers(model, weights, depth, side, trust_remote_code=trust_remote_code)
+    run_layers(model, weights, depth, side, trust_remote_code=trust_remote_code, preprocess=preprocess)
 
 
 @app.command()

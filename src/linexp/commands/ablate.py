@@ -12,8 +12,9 @@ from typing import Any, cast
 from linexp._checks import StoreMismatchError
 from linexp.commands.cases import Case, ScoreOptions, judge_cases, open_cases, save_apart
 from linexp.commands.outputs import find_outputs
+from linexp.commands.pictures import reopen_pictures
 from linexp.commands.score_table import Scored, on_shared_neurons, print_tables, same_neurons
-from linexp.commands.sources import IMAGENET, open_store, reopen_pictures, with_store
+from linexp.commands.sources import IMAGENET, open_store, with_store
 from linexp.explanation import Explanation, Explanations
 from linexp.images import Images
 from linexp.matrix import ActivationMatrix, ConceptMatrix
@@ -79,16 +80,17 @@ def _prepare(
     cases: Sequence[Case], scorer: AblationScorer, simulating: ScoreOptions, options: AblateOptions
 ) -> list[_Job]:
     """Open pictures, labels and models; each once, however many results need it."""
-    pictures = {id(case.run): _open_pictures(case, simulating.images) for case in cases}
+    pictures = {id(case.run): _open_pictures(case, simulating) for case in cases}
     labels = {id(case.run): _find_labels(case.run, pictures[id(case.run)], options.outputs) for case in cases}
-    models: dict[tuple[Any, Any], VisionModel] = {}
+    models: dict[tuple[Any, ...], VisionModel] = {}
     jobs: list[_Job] = []
     for case in cases:
         how = {name: _setting(case, name) for name in ("pool", "channels", "token")}
-        key = _setting(case, "model"), case.run.settings.get("weights")
+        how["output"] = case.run.settings.get("output")  # results of 0.1.0 have the first, as None means
+        key = _setting(case, "model"), *(case.run.settings.get(name) for name in ("weights", "preprocess"))
         if key not in models:
             device, trust = simulating.device, simulating.trust_remote_code
-            models[key] = load_model(key[0], weights=key[1], device=device, trust_remote_code=trust)
+            models[key] = load_model(key[0], weights=key[1], device=device, trust_remote_code=trust, preprocess=key[2])
         which = id(case.run)
         jobs.append(_Job(case, replace(scorer, **how), models[key], pictures[which], labels[which]))
     return jobs
@@ -103,7 +105,7 @@ def _setting(case: Case, name: str) -> Any:
     return case.run.settings[name]
 
 
-def _open_pictures(case: Case, folder: Path | None) -> Images:
+def _open_pictures(case: Case, simulating: ScoreOptions) -> Images:
     from linexp.demo.run import IMAGES
 
     if case.run.settings.get("images") == IMAGES and not Path(IMAGES).exists():
@@ -112,7 +114,7 @@ def _open_pictures(case: Case, folder: Path | None) -> Images:
             f"'{case.run.settings.get('model')}', so there is no loss to compare. "
             "Ablate a result of pictures of the model's own classes."
         )
-    return reopen_pictures(case.run, folder)
+    return reopen_pictures(case.run, simulating.images, simulating.store)
 
 
 def _find_labels(run: Run, images: Images, outputs: str | None) -> list[int] | None:

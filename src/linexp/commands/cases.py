@@ -11,7 +11,8 @@ from pathlib import Path
 import torch
 
 from linexp._checks import closest
-from linexp.commands.sources import find_calibration, open_store, reopen_pictures, with_store
+from linexp.commands.pictures import reopen_pictures
+from linexp.commands.sources import find_calibration, open_store, with_store
 from linexp.concepts import Encoder, TextConcepts, load_encoder, same_model
 from linexp.explanation import Explanations
 from linexp.images import Images, ImageSubset
@@ -106,7 +107,7 @@ def judge_cases(cases: Sequence[Case], options: ScoreOptions, *, test_only: bool
         for case in cases:
             _check_known(case)
         return [case.run.concepts for case in cases]
-    pictures = {id(case.run): reopen_pictures(case.run, options.images) for case in cases}
+    pictures = {id(case.run): reopen_pictures(case.run, options.images, options.store) for case in cases}
     encoder = load_encoder(
         options.simulator,
         device=options.device,

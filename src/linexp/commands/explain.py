@@ -16,14 +16,16 @@ from linexp.concepts.groups import group_names
 from linexp.concepts.huggingface import PAPER_ENCODERS
 from linexp.explain import LinearExplainer
 from linexp.explanation import Explanations
-from linexp.images import Images
+from linexp.images import Images, contents_of
 from linexp.matrix import ActivationMatrix, ConceptMatrix
-from linexp.models import VisionModel, load_model
+from linexp.models import VisionModel, describe_preprocess, load_model
 from linexp.recording import record_layers
 from linexp.recording.hooks import find_layers
+from linexp.recording.look import look_at_layers
 from linexp.recording.memory import reuse_large_buffers
+from linexp.recording.outputs import remarked
 from linexp.recording.pooling import Pooling
-from linexp.shards import Store
+from linexp.shards import Store, UnknownContentError, content_of
 from linexp.split import Split
 from linexp.store import Run, save_explanations, save_run
 
@@ -40,6 +42,7 @@ class ExplainOptions:
     images: Path
     out: Path
     weights: Path | None = None
+    preprocess: str | None = None
     class_names: str | None = None
     concepts: str = "labels"
     groups: str | None = None
@@ -48,8 +51,9 @@ class ExplainOptions:
     calibration: str | None = None
     template: tuple[str, ...] = ()
     pool: str = "mean"
-    channels: str = "first"
+    channels: str = "auto"
     token: int = 0
+    output: str | None = None
     seed: int = 0
     device: str | None = None
     batch_size: int | None = None
@@ -73,37 +77,56 @@ def run_explain(options: ExplainOptions, explainer: LinearExplainer) -> None:
         weights=options.weights,
         device=options.device,
         trust_remote_code=options.trust_remote_code,
+        preprocess=options.preprocess,
     )
     find_layers(model.module, options.layers)
     outs = _choose_folders(options)
-    images = only_readable(folder, workers=options.workers, leave_out=options.skip_broken)
+    images = only_readable(folder, workers=options.workers, leave_out=options.skip_broken, store=options.store)
+    taken = look_at_layers(model, options.layers, images, _pooling(options))
+    contents = tuple(content.hex() for content in contents_of(images))
     reuse_large_buffers()
     concepts, split = _prepare(images, source, options, explainer, store)
     recorded = _record(model, images, options, store)
     names = tuple(images.name(row) for row in range(len(images)))
-    settings = _settings(options, explainer, source)
+    settings = _settings(options, explainer, source) | {"preprocessing": _tell_preprocessing(model)}
     for layer, activations in recorded.items():
-        explain_and_save(outs[layer], Run(activations, concepts, split, names, settings), explainer)
+        own = {**settings, "output": taken[layer]}
+        explain_and_save(outs[layer], Run(activations, concepts, split, names, own, contents), explainer)
         print(f"Next: linexp score {shlex.quote(str(outs[layer]))}{_judge(options)}")
 
 
 def _record(
     model: VisionModel, images: Images, options: ExplainOptions, store: Store | None
 ) -> dict[str, ActivationMatrix]:
-    return with_store(
-        store,
-        lambda store: record_layers(
-            model,
-            options.layers,
-            images,
-            pool=cast(Any, options.pool),
-            channels=cast(Any, options.channels),
-            token=options.token,
-            batch_size=options.batch_size,
-            workers=options.workers,
-            store=store,
-        ),
-    )
+    with remarked():  # look_at_layers has said it
+        return with_store(
+            store,
+            lambda store: record_layers(
+                model,
+                options.layers,
+                images,
+                pool=cast(Any, options.pool),
+                channels=cast(Any, options.channels),
+                token=options.token,
+                output=options.output,
+                batch_size=options.batch_size,
+                workers=options.workers,
+                store=store,
+            ),
+        )
+
+
+def _pooling(options: ExplainOptions) -> Pooling:
+    return Pooling(cast(Any, options.pool), cast(Any, options.channels), options.token, options.output)
+
+
+def _tell_preprocessing(model: VisionModel) -> dict[str, str | None]:
+    """Return in words how pictures become inputs, and the digest that stands for it in the store's keys."""
+    try:
+        digest = content_of(model.preprocess, "preprocess")
+    except UnknownContentError:
+        digest = None
+    return {"what": describe_preprocess(model.preprocess), "sha256": digest}
 
 
 def explain_and_save(out: Path, run: Run, explainer: LinearExplainer) -> tuple[Explanations, float]:
@@ -142,7 +165,7 @@ def _check_options(options: ExplainOptions) -> None:
     given = [f"--{name}" for name, value in text_only.items() if value]
     if options.concepts == "labels" and given:
         raise ValueError(f"{given[0]} is of no use with concepts from labels. Add --concepts text, or leave it out.")
-    Pooling(cast(Any, options.pool), cast(Any, options.channels), options.token)
+    _pooling(options)
     check_at_least("seed", options.seed, 0)
     check_at_least("batch_size", 1 if options.batch_size is None else options.batch_size, 1)
     check_at_least("workers", 0 if options.workers is None else options.workers, 0)

@@ -31,13 +31,15 @@ class ImpactOptions:
     betas: str | None = None
     outputs: str | None = None
     weights: Path | None = None
+    preprocess: str | None = None
     n_images: int | None = None
     n_neurons: int | None = None
     seed: int = 0
     temperature: float | None = None
     pool: str = "mean"
-    channels: str = "first"
+    channels: str = "auto"
     token: int = 0
+    output: str | None = None
     precision: str = "float32"
     as_published: bool = False
     device: str | None = None
@@ -65,9 +67,10 @@ def run_impact(options: ImpactOptions) -> dict[str, Impact]:
         weights=options.weights,
         device=options.device,
         trust_remote_code=options.trust_remote_code,
+        preprocess=options.preprocess,
     )
     find_layers(model.module, options.layers)
-    images = only_readable(folder, leave_out=options.skip_broken)
+    images = only_readable(folder, leave_out=options.skip_broken, store=options.store)
     if images is not folder and isinstance(labels, list):
         labels = find_outputs(options.outputs, images)
     reuse_large_buffers()
@@ -85,6 +88,7 @@ def run_impact(options: ImpactOptions) -> dict[str, Impact]:
             pool=cast(Any, options.pool),
             channels=cast(Any, options.channels),
             token=options.token,
+            output=options.output,
             precision=cast(Any, options.precision),
             batch_size=options.batch_size,
             store=store,

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from linexp._checks import DifferentImagesError
-from linexp.commands.sources import reopen_pictures
+from linexp.commands.pictures import reopen_pictures
 from linexp.images import Images
 from linexp.report import Finding, read_finding, write_report
 from linexp.store import Run
@@ -23,12 +23,13 @@ class ReportOptions:
     single_file: bool = False
     pictures: int = 3
     seed: int = 0
+    store: Path | None = None
 
 
 def run_report(results: Sequence[Path], options: ReportOptions) -> Path:
     """Write the report of some results, or of all results inside some folders, and print its address."""
     folders = [found for folder in results for found in _results_in(folder)]
-    findings = [_with_pictures(read_finding(folder), options.images) for folder in folders]
+    findings = [_with_pictures(read_finding(folder), options) for folder in folders]
     page = write_report(
         findings, options.out, single_file=options.single_file, n_pictures=options.pictures, seed=options.seed
     )
@@ -44,24 +45,24 @@ def _results_in(folder: Path) -> list[Path]:
     return [folder] if (folder / "run.json").exists() or not inside else inside
 
 
-def _with_pictures(finding: Finding, folder: Path | None) -> Finding:
+def _with_pictures(finding: Finding, options: ReportOptions) -> Finding:
     """Open the pictures that were recorded; where they are gone and none were named, say so and go on without."""
     try:
-        images = _open_pictures(finding.run, folder)
+        images = _open_pictures(finding.run, options)
         return replace(finding, images=images)
     except (FileNotFoundError, DifferentImagesError) as error:
-        if folder is not None:
+        if options.images is not None:
             raise
         warnings.warn(f"{error} The report of '{finding.method}' has no pictures.", UserWarning, stacklevel=2)
         return finding
 
 
-def _open_pictures(run: Run, folder: Path | None) -> Images:
+def _open_pictures(run: Run, options: ReportOptions) -> Images:
     from linexp.demo import run as demo
     from linexp.demo.words import emoji_words
 
-    if folder is None and run.settings.get("images") == demo.IMAGES and not Path(demo.IMAGES).exists():
+    if options.images is None and run.settings.get("images") == demo.IMAGES and not Path(demo.IMAGES).exists():
         return demo.draw_images(emoji_words())
     if "images" not in run.settings:
         raise FileNotFoundError("The result does not say where its pictures are. Say it with --images.")
-    return reopen_pictures(run, folder)
+    return reopen_pictures(run, options.images, options.store)

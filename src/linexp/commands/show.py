@@ -80,7 +80,15 @@ def _plus_minus(errors: Tensor | None) -> str:
     return "" if errors is None or bool(errors.isnan().any()) else f" ± {float(errors[0]):.2f}"
 
 
-def run_layers(model: str, weights: Path | None, depth: int | None, side: int, *, trust_remote_code: bool) -> None:
+def run_layers(
+    model: str,
+    weights: Path | None,
+    depth: int | None,
+    side: int,
+    *,
+    trust_remote_code: bool,
+    preprocess: str | None = None,
+) -> None:
     """Print the tree of a model's layers with their output shapes."""
     from rich.console import Console
     from rich.markup import escape
@@ -88,7 +96,7 @@ def run_layers(model: str, weights: Path | None, depth: int | None, side: int, *
 
     check_at_least("depth", 1 if depth is None else depth, 1)
     check_at_least("side", side, 1)
-    loaded = load_model(model, weights=weights, trust_remote_code=trust_remote_code)
+    loaded = load_model(model, weights=weights, trust_remote_code=trust_remote_code, preprocess=preprocess)
     root = Tree(escape(loaded.name))
     branches = {"": root}
     for layer in _try_layers(loaded, side):

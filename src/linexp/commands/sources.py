@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
-from linexp._checks import DifferentImagesError, StoreMismatchError, check_writable_folder, listing
+from linexp._checks import check_writable_folder, listing
+from linexp.commands.digests import keep_digests
 from linexp.concepts import Calibration, Encoder, superclasses
 from linexp.concepts.files import open_folder, read_class_names, read_groups
 from linexp.concepts.wordnet import imagenet_classes
-from linexp.images import ImageFolder, Images, ImageSubset, find_broken, skip_broken
+from linexp.images import ImageFolder, Images, find_broken, skip_broken
 from linexp.progress import progress_bar
 from linexp.shards import Store, UnknownContentError
-from linexp.store import Run
 
 T = TypeVar("T")
 IMAGENET, WORDNET = "imagenet", "wordnet"
@@ -29,8 +29,13 @@ def open_pictures(folder: Path, class_names: str | None) -> ImageFolder:
     return open_folder(folder, names, f"'{class_names}'")
 
 
-def only_readable(images: Images, *, workers: int | None = None, leave_out: bool = False) -> Images:
+def only_readable(
+    images: ImageFolder, *, workers: int | None = None, leave_out: bool = False, store: Path | None = None
+) -> Images:
     """Look at every picture before the long work: name the broken ones, or leave them out if asked to.
+
+    Every file is read, and what was in it is kept in the folder of the store: later commands need not read those that
+    are still the same.
 
     Raises
     ------
@@ -39,6 +44,7 @@ def only_readable(images: Images, *, workers: int | None = None, leave_out: bool
     """
     with progress_bar("checking", len(images)) as advance:
         broken = find_broken(images, workers=workers, progress=advance)
+    keep_digests(images, store)
     if broken and not leave_out:
         names = [f"'{images.name(row)}' ({reason})" for row, reason in broken.items()]
         raise OSError(
@@ -96,39 +102,3 @@ def with_store(store: Store | None, work: Callable[[Store | None], T]) -> T:
     except UnknownContentError as error:  # it comes before the work begins
         warnings.warn(f"Nothing of this is stored: {error}", UserWarning, stacklevel=2)
         return work(None)
-
-
-def reopen_pictures(run: Run, folder: Path | None) -> Images:
-    """Open the pictures a result was recorded on, in its order.
-
-    Raises
-    ------
-    FileNotFoundError
-        They are not where they were.
-    DifferentImagesError
-        They are others by now.
-    StoreMismatchError
-        The result does not say where they were.
-    """
-    if not isinstance(run.settings.get("images"), str):
-        raise StoreMismatchError("The result does not say where its pictures were. Make it anew with linexp explain.")
-    before = Path(run.settings["images"])
-    path = before if folder is None else folder
-    if not path.is_dir():
-        raise FileNotFoundError(f"There are no pictures in '{path}'. Say with --images where those of the result are.")
-    found = ImageFolder(path)
-    wanted = _relative(run.image_names, before)
-    place = {name: row for row, name in enumerate(found.files)}
-    missing = [name for name in wanted if name not in place]
-    images = found if missing else ImageSubset(found, [place[name] for name in wanted])
-    if missing or images.fingerprint != run.activations.images:
-        first = f" ('{missing[0]}' is not there)" if missing else ""
-        raise DifferentImagesError(
-            f"The pictures in '{path}' are not those of the result{first}. Say with --images where those are, "
-            "or make the result anew with linexp explain."
-        )
-    return images
-
-
-def _relative(names: Sequence[str], folder: Path) -> list[str]:
-    return [Path(name).relative_to(folder).as_posix() for name in names]

@@ -20,7 +20,7 @@ from linexp.images import as_images
 from linexp.models import load_model
 from linexp.models.base import VisionModel
 from linexp.recording import record
-from linexp.recording.pooling import first_tensor
+from linexp.recording.outputs import first_tensor
 from linexp.shards import Store
 
 _DEFAULT_N_CLASSES = 10  # the T of the reference's experiments

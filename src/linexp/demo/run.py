@@ -18,7 +18,7 @@ from linexp.demo.table import DemoResult, print_results
 from linexp.demo.words import EmojiWords, emoji_concepts, emoji_words
 from linexp.explain import LinearExplainer
 from linexp.explanation import Explanations
-from linexp.images import ImageFiles, Images, ImageSubset
+from linexp.images import ImageFiles, Images, ImageSubset, contents_of
 from linexp.matrix import ActivationMatrix, ConceptMatrix
 from linexp.models import load_model
 from linexp.progress import progress_bar
@@ -145,7 +145,8 @@ def _save(
     folder = out / f"{case.name.replace(' ', '-')}-{case.source}"
     settings = {"model": MODEL, "layer": case.activations.layer, "images": IMAGES, "concepts": case.source}
     settings |= {"encoder": EXPLAINER if case.source == "text" else None, "explainer": asdict(case.explainer)}
-    run = Run(case.activations, case.concepts, split, picture_names, settings)
+    contents = tuple(content.hex() for content in contents_of(images))
+    run = Run(case.activations, case.concepts, split, picture_names, settings, contents)
     save_run(folder, run)
     save_explanations(folder, explanations)
     scores = CorrelationScorer().score(simulate(explanations, case.concepts), case.activations, split.test)

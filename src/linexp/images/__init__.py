@@ -5,7 +5,7 @@ from __future__ import annotations
 from linexp.images.array import ImageArray
 from linexp.images.base import Images, ImageSubset
 from linexp.images.broken import find_broken, skip_broken
-from linexp.images.content import content_fingerprint
+from linexp.images.content import content_fingerprint, contents_of
 from linexp.images.decode import decoded_batches
 from linexp.images.files import ImageFiles, ImageFolder
 from linexp.images.huggingface import HuggingFaceImages
@@ -21,6 +21,7 @@ __all__ = [
     "Images",
     "as_images",
     "content_fingerprint",
+    "contents_of",
     "decoded_batches",
     "find_broken",
     "skip_broken",

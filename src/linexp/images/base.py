@@ -115,7 +115,11 @@ class ImageSubset:
 
     @property
     def fingerprint(self) -> str:
-        """Identifier made from that of the whole and the rows."""
+        """Identifier made from that of the whole and the rows; of pictures in files, from their bytes alone."""
+        if callable(getattr(self.images, "recall", None)):
+            from linexp.images.content import content_fingerprint  # it is made from this file
+
+            return content_fingerprint(self)
         return self._digest
 
     @cached_property

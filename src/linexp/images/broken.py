@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
+from typing import TypeAlias
 
 from linexp.images.base import Images, ImageSubset, check_image
+from linexp.images.file_contents import FilePictures, Seen
 from linexp.images.reading import reason_of
 from linexp.images.workers import work_through
 
 _BATCH = 32
 _SHOWN = 3
+_Outcome: TypeAlias = str | tuple[str, Seen] | None
 
 
 def find_broken(
@@ -33,13 +36,16 @@ def find_broken(
     """
     broken: dict[int, str] = {}
     n_done = 0
-    batches = work_through(len(images), partial(_reason, images), list[str | None], batch_size=_BATCH, workers=workers)
+    batches = work_through(len(images), partial(_look, images), list[_Outcome], batch_size=_BATCH, workers=workers)
     try:
-        for reasons in batches:
-            broken |= {n_done + offset: reason for offset, reason in enumerate(reasons) if reason is not None}
-            n_done += len(reasons)
+        for outcomes in batches:
+            for row, outcome in enumerate(outcomes, n_done):
+                if isinstance(outcome, str):
+                    broken[row] = outcome
+            _learn(images, outcomes)
+            n_done += len(outcomes)
             if progress is not None:
-                progress(len(reasons))
+                progress(len(outcomes))
     finally:
         batches.close()
     return broken
@@ -77,9 +83,20 @@ def skip_broken(images: Images, broken: Mapping[int, str]) -> Images:
     return ImageSubset(images, sound)
 
 
-def _reason(images: Images, row: int) -> str | None:
+def _look(images: Images, row: int) -> _Outcome:
+    """Return why an image cannot be read; or, where the collection is of files, what is in its file."""
+    whole, place = (images.images, images.rows[row]) if isinstance(images, ImageSubset) else (images, row)
     try:
+        if isinstance(whole, FilePictures):
+            return whole.key_of(place), whole.inspect(place)
         check_image(images, row)
     except Exception as error:  # noqa: BLE001 - whatever it is, the image cannot be used
         return reason_of(error)
     return None
+
+
+def _learn(images: Images, outcomes: Iterable[_Outcome]) -> None:
+    """Keep what other processes found in files: they need not be read for it again."""
+    whole = images.images if isinstance(images, ImageSubset) else images
+    if isinstance(whole, FilePictures):
+        whole.learn(dict(outcome for outcome in outcomes if isinstance(outcome, tuple)))

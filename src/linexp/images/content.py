@@ -1,4 +1,4 @@
-"""What is in the images, whatever they are called: the part of a store's key that names and times cannot be."""
+"""What is in the images, whatever they are called."""
 
 from __future__ import annotations
 
@@ -6,10 +6,8 @@ import hashlib
 import os
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from pathlib import Path
 
 from linexp.images.base import Images, ImageSubset, content_of_image
-from linexp.images.reading import reason_of, unreadable
 from linexp.progress import progress_bar
 
 # Hashing runs beside other threads; more of them than this wait for the disk.
@@ -22,9 +20,8 @@ _WORTH_SHOWING = 5_000
 def content_fingerprint(images: Images, *, show_progress: bool = True) -> str:
     """Return the SHA-256 of what is in all images, in their order.
 
-    Unlike ``images.fingerprint`` it reads every file: names and times of change do not count, every byte does. A
-    collection of yours may have a method ``content(index) -> bytes`` that identifies one image; without it the decoded
-    pixels are hashed.
+    Names and times of change do not count, every byte does. A collection of yours may have a method
+    ``content(index) -> bytes`` that identifies one image; without it the decoded pixels are hashed.
 
     Raises
     ------
@@ -32,27 +29,31 @@ def content_fingerprint(images: Images, *, show_progress: bool = True) -> str:
         An image cannot be read.
     """
     digest = hashlib.sha256(f"{len(images)} images".encode())
-    whole = images.images if isinstance(images, ImageSubset) else images
-    is_quick = callable(getattr(whole, "content", None))
-    n_threads = min(_MOST_THREADS, os.cpu_count() or 1) if is_quick else 1  # decoding need not bear threads
-    one = partial(content_of_image, images)
-    show = show_progress and len(images) >= _WORTH_SHOWING
-    with ThreadPoolExecutor(n_threads) as pool, progress_bar("hashing", len(images), show=show) as advance:
-        for start in range(0, len(images), _PIECE):
-            rows = range(start, min(start + _PIECE, len(images)))
-            for found in pool.map(one, rows) if n_threads > 1 else map(one, rows):
-                digest.update(found)
-            advance(len(rows))
+    for found in contents_of(images, show_progress=show_progress):
+        digest.update(found)
     return digest.hexdigest()
 
 
-def content_of_file(path: Path) -> bytes:
-    """Return the SHA-256 of a file of pictures."""
-    try:
-        with path.open("rb") as file:
-            digest = hashlib.sha256()
-            while piece := file.read(1 << 20):
-                digest.update(piece)
-    except OSError as error:
-        raise OSError(unreadable(str(path), reason_of(error))) from error
-    return digest.digest()
+def contents_of(images: Images, *, show_progress: bool = True) -> list[bytes]:
+    """Return what identifies each image; of files their SHA-256, read where it is not known yet.
+
+    Raises
+    ------
+    OSError
+        An image cannot be read.
+    """
+    whole, rows = (images.images, images.rows) if isinstance(images, ImageSubset) else (images, range(len(images)))
+    recall = getattr(whole, "recall", None)
+    found: list[bytes | None] = [recall(row) if callable(recall) else None for row in rows]  # pyright: ignore[reportAssignmentType]
+    missing = [place for place, one in enumerate(found) if one is None]
+    is_quick = callable(getattr(whole, "content", None))
+    n_threads = min(_MOST_THREADS, os.cpu_count() or 1) if is_quick else 1  # decoding need not bear threads
+    one = partial(content_of_image, images)
+    show = show_progress and len(missing) >= _WORTH_SHOWING
+    with ThreadPoolExecutor(n_threads) as pool, progress_bar("hashing", len(missing), show=show) as advance:
+        for start in range(0, len(missing), _PIECE):
+            places = missing[start : start + _PIECE]
+            for place, content in zip(places, pool.map(one, places) if n_threads > 1 else map(one, places)):  # noqa: B905
+                found[place] = content
+            advance(len(places))
+    return [content for content in found if content is not None]

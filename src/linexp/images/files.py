@@ -5,22 +5,18 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import TypeAlias
 
-from PIL import Image
-
 from linexp.images.base import check_labels, summary
-from linexp.images.content import content_of_file
-from linexp.images.reading import check_file, read_rgb
-from linexp.images.scan import EXTENSIONS, check_folder, find_pictures, fingerprint_files
+from linexp.images.file_contents import FilePictures
+from linexp.images.scan import EXTENSIONS, check_folder, find_pictures
 
 FilePath: TypeAlias = str | os.PathLike[str]
 
 
 @dataclass(frozen=True, eq=False, init=False, repr=False)
-class ImageFiles:
+class ImageFiles(FilePictures):
     """Pictures in the files of a list, in the order of the list.
 
     Parameters
@@ -55,37 +51,20 @@ class ImageFiles:
     def __len__(self) -> int:
         return len(self.paths)
 
-    def __getitem__(self, index: int) -> Image.Image:
-        return read_rgb(self.paths[index])
-
     def __repr__(self) -> str:
         return summary("ImageFiles", len(self), self.label_names)
 
-    def name(self, index: int) -> str:
-        """Return the image's path."""
+    def path_of(self, index: int) -> str:
+        """Return the path of one image."""
         return str(self.paths[index])
 
-    def check(self, index: int) -> None:
-        """Raise ``OSError`` if the image cannot be read."""
-        check_file(self.paths[index])
-
-    def content(self, index: int) -> bytes:
-        """Return the SHA-256 of the image's file."""
-        return content_of_file(self.paths[index])
-
-    @property
-    def fingerprint(self) -> str:
-        """Identifier made from absolute paths, sizes and times of change, in order."""
-        return self._digest
-
-    @cached_property
-    def _digest(self) -> str:
-        paths = [os.path.abspath(path) for path in self.paths]
-        return fingerprint_files(paths, paths)
+    def key_of(self, index: int) -> str:
+        """Return the absolute path of one image."""
+        return os.path.abspath(self.paths[index])
 
 
 @dataclass(frozen=True, eq=False, init=False, repr=False)
-class ImageFolder:
+class ImageFolder(FilePictures):
     """Pictures in a folder: one sub-folder for each class, or all at the top.
 
     Classes are the sub-folders that hold a picture, sorted by name; a class's pictures may lie deeper, and are
@@ -135,32 +114,16 @@ class ImageFolder:
     def __len__(self) -> int:
         return len(self.files)
 
-    def __getitem__(self, index: int) -> Image.Image:
-        return read_rgb(self.folder / self.files[index])
-
     def __repr__(self) -> str:
         return summary(f"ImageFolder '{self.folder}' ", len(self), self.label_names)
 
-    def name(self, index: int) -> str:
-        """Return the image's path, the folder included."""
-        return str(self.folder / self.files[index])
+    def path_of(self, index: int) -> str:
+        """Return the path of one image, the folder included."""
+        return os.path.join(self.folder, self.files[index])
 
-    def check(self, index: int) -> None:
-        """Raise ``OSError`` if the image cannot be read."""
-        check_file(self.folder / self.files[index])
-
-    def content(self, index: int) -> bytes:
-        """Return the SHA-256 of the image's file."""
-        return content_of_file(self.folder / self.files[index])
-
-    @property
-    def fingerprint(self) -> str:
-        """Identifier made from relative paths, sizes and times of change: a moved folder keeps it."""
-        return self._digest
-
-    @cached_property
-    def _digest(self) -> str:
-        return fingerprint_files(self.files, (os.path.join(self.folder, file) for file in self.files))
+    def key_of(self, index: int) -> str:
+        """Return the path of one image inside the folder."""
+        return self.files[index]
 
 
 def _as_paths(paths: Iterable[FilePath]) -> tuple[Path, ...]:

@@ -11,6 +11,7 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
+from typing import BinaryIO
 
 from PIL import Image, UnidentifiedImageError
 
@@ -47,21 +48,19 @@ def read_rgb(path: Path) -> Image.Image:
         The file is missing, empty, damaged, or no picture.
     """
     with reading(str(path)):
-        picture = _open(path)
-        with picture:
+        check_regular(path)
+        with Image.open(path, formats=_known_formats()) as picture:
             return to_rgb(picture)
 
 
-def check_file(path: Path) -> None:
-    """Raise what ``read_rgb`` would raise, for less work.
+def check_picture(file: BinaryIO) -> None:
+    """Raise what decoding an open file would raise, for less work.
 
     A JPEG is decoded at an eighth of its size: that reads all of its data, so one cut short is still noticed.
     """
-    with reading(str(path)):
-        picture = _open(path)
-        with picture:
-            picture.draft(None, (1, 1))
-            to_rgb(picture)
+    with Image.open(file, formats=_known_formats()) as picture:
+        picture.draft(None, (1, 1))
+        to_rgb(picture)
 
 
 def reason_of(error: BaseException) -> str:
@@ -89,7 +88,8 @@ def unreadable(name: str, reason: str) -> str:
     )
 
 
-def _open(path: Path) -> Image.Image:
+def check_regular(path: Path) -> None:
+    """Raise ``OSError`` unless there is a file with something in it."""
     status = os.stat(path)
     if stat.S_ISDIR(status.st_mode):
         raise IsADirectoryError("it is a folder")
@@ -97,7 +97,6 @@ def _open(path: Path) -> Image.Image:
         raise OSError("it is a pipe or a device, not a file")
     if status.st_size == 0:
         raise OSError("the file is empty")
-    return Image.open(path, formats=_known_formats())
 
 
 @cache

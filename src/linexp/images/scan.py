@@ -1,10 +1,9 @@
-"""Find the picture files of a folder, and what identifies them."""
+"""Find the picture files of a folder."""
 
 from __future__ import annotations
 
-import hashlib
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 from linexp._checks import closest
@@ -50,22 +49,6 @@ def check_folder(folder: Path) -> None:
     raise FileNotFoundError(
         f"There is no folder '{folder}'.{closest(folder.name, _siblings(folder))} Give an existing folder of images."
     )
-
-
-def fingerprint_files(names: Iterable[str], paths: Iterable[str]) -> str:
-    """Return the SHA-256 of names, sizes and times of change (in ns), in the order given.
-
-    A file that is not there is marked as missing: it is reading it that fails.
-    """
-    digest = hashlib.sha256(b"files\n")
-    for name, path in zip(names, paths, strict=True):
-        try:
-            status = os.stat(path)
-            mark = f"{status.st_size} {status.st_mtime_ns}"
-        except FileNotFoundError:
-            mark = "missing"
-        digest.update(os.fsencode(name) + b"\0" + mark.encode() + b"\n")
-    return digest.hexdigest()
 
 
 def _walk(folder: str, prefix: str, parents: tuple[str, ...], n_links: int) -> Iterator[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from numbers import Integral
 from typing import Any
 
 import torch
@@ -11,7 +12,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from linexp._checks import listing
-from linexp.matrix._parts import Rows, as_matrix, check_names, fill, take
+from linexp.matrix._parts import Rows, as_matrix, check_names, fill, is_table, take
 
 # A neuron that never gets so active is dead (Appendix C.2 of the paper).
 DEAD_BELOW = 0.01
@@ -24,10 +25,10 @@ class ActivationMatrix:
     Parameters
     ----------
     values
-        Activations [images, neurons], finite; anything ``torch.as_tensor`` takes. Kept in float64 if given so, in
+        Activations [images, neurons], finite: a tensor, an array, or a table (pandas). Kept in float64 if given so, in
         float32 otherwise.
     neurons
-        Identifiers of the columns, whole numbers without repeats. Default: 0, 1, 2, …
+        Identifiers of the columns, whole numbers without repeats. Default: a table's own columns; else 0, 1, 2, …
     layer
         Name of the layer the neurons belong to, as in ``model.named_modules()``.
     images
@@ -36,7 +37,10 @@ class ActivationMatrix:
     Raises
     ------
     ValueError
-        The values are not a matrix, are empty, or contain NaN or infinity (the message names neuron and image).
+        The values are not a matrix, are empty, or contain NaN or infinity (the message names neuron and image); the
+        columns of a table are no whole numbers.
+    TypeError
+        The values are no numbers.
     """
 
     values: Float[Tensor, "images neurons"]
@@ -52,7 +56,7 @@ class ActivationMatrix:
         images: str | None = None,
     ) -> None:
         tensor = as_matrix(values, "neurons")
-        names = tuple(range(tensor.shape[1])) if neurons is None else tuple(int(neuron) for neuron in neurons)
+        names = _own_neurons(values, tensor.shape[1]) if neurons is None else tuple(int(neuron) for neuron in neurons)
         check_names(names, tensor.shape[1], "neurons")
         check_finite_activations(tensor, names, layer)
         fill(self, values=tensor, neurons=names, layer=layer, images=images)
@@ -93,6 +97,18 @@ class ActivationMatrix:
             )
         columns = [place[neuron] for neuron in neurons]
         return ActivationMatrix(self.values[:, columns], list(neurons), self.layer, self.images)
+
+
+def _own_neurons(values: Any, n_columns: int) -> tuple[int, ...]:
+    if not is_table(values):
+        return tuple(range(n_columns))
+    for name in values.columns:
+        if not isinstance(name, Integral):
+            raise ValueError(
+                f"The table has a column {name!r}, and neurons are called by whole numbers. "
+                "Give neurons=, one number for each column, such as range(table.shape[1])."
+            )
+    return tuple(int(name) for name in values.columns)
 
 
 def check_finite_activations(

@@ -12,7 +12,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from linexp._checks import check_text, closest, listing
-from linexp.matrix._parts import Rows, as_matrix, fill, take
+from linexp.matrix._parts import Rows, as_matrix, fill, is_table, take
 
 
 @dataclass(frozen=True, eq=False, init=False)
@@ -22,9 +22,10 @@ class ConceptMatrix:
     Parameters
     ----------
     values
-        Presence [images, concepts], from 0 (absent) to 1 (present).
+        Presence [images, concepts], from 0 (absent) to 1 (present): a tensor, an array, or a table (pandas).
     names
-        One name per column. Columns of the same name are merged into one, their maximum, with a warning.
+        One name per column. Columns of the same name are merged into one, their maximum, with a warning. Default: a
+        table's own columns.
     images
         Fingerprint of the images; ``None``: not known.
 
@@ -32,15 +33,19 @@ class ConceptMatrix:
     ------
     ValueError
         The values are not a matrix, are empty, leave [0, 1] or contain NaN (the message names concept and image);
-        the number of names differs from the number of columns; a name is empty.
+        the number of names differs from the number of columns; a name is empty, or there are none.
+    TypeError
+        The values are no numbers.
     """
 
     values: Float[Tensor, "images concepts"]
     names: tuple[str, ...]
     images: str | None = None
 
-    def __init__(self, values: Any, names: Sequence[str], images: str | None = None) -> None:
+    def __init__(self, values: Any, names: Sequence[str] | None = None, images: str | None = None) -> None:
         tensor = as_matrix(values, "concepts")
+        if names is None:
+            names = _own_names(values, tensor.shape[1])
         check_concept_names(names, tensor.shape[1])
         _check_presence(tensor, names)
         tensor, unique = _merge_duplicates(tensor, tuple(names))
@@ -83,6 +88,12 @@ class ConceptMatrix:
                 f"{listing(names, 6)}."
             )
         return torch.tensor([place[name] for name in names], dtype=torch.int64)
+
+
+def _own_names(values: Any, n_columns: int) -> tuple[str, ...]:
+    if not is_table(values):
+        raise ValueError(f"There are no names for {n_columns} concepts. Give one for each column.")
+    return tuple(values.columns)
 
 
 def check_concept_names(names: Sequence[str], n_columns: int) -> None:

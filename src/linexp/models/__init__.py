@@ -6,16 +6,27 @@ Importing this imports none of those libraries; each is imported by its adapter 
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import torch
 
 from linexp._checks import closest
 from linexp.models import own
-from linexp.models.base import PhotoTransform, VisionModel, move_to, to_unit_tensor
+from linexp.models.base import PhotoTransform, Preprocess, VisionModel, move_to, to_unit_tensor
+from linexp.models.preprocess import describe_preprocess, find_preprocess
 from linexp.models.weights import load_weights, read_weights
 
-__all__ = ["PhotoTransform", "VisionModel", "load_model", "load_weights", "read_weights", "to_unit_tensor"]
+__all__ = [
+    "PhotoTransform",
+    "Preprocess",
+    "VisionModel",
+    "describe_preprocess",
+    "load_model",
+    "load_weights",
+    "read_weights",
+    "to_unit_tensor",
+]
 
 _PACKAGED = ("efficientnet_lite0", "efficientnet_lite1", "efficientnet_lite2")
 _LIBRARIES = ("hf", "torchvision", "timm")
@@ -33,6 +44,7 @@ def load_model(
     weights: str | Path | None = None,
     device: str | torch.device | None = None,
     trust_remote_code: bool = False,
+    preprocess: str | Preprocess | None = None,
 ) -> VisionModel:
     """Load a model, ready to be recorded, with the preprocessing it was trained with.
 
@@ -41,8 +53,8 @@ def load_model(
     name
         ``efficientnet_lite0``, ``efficientnet_lite1`` or ``efficientnet_lite2`` (packaged ImageNet networks,
         no download); ``hf:NAME_OR_FOLDER`` (transformers); ``torchvision:NAME``; ``timm:NAME``; or
-        ``package.module:function``, a function of yours that takes no arguments and returns a module, a pair
-        (module, transform) or a `VisionModel`.
+        ``package.module:function``, a function of yours that takes no arguments and returns a pair
+        (module, transform), a `VisionModel`, or a module, which needs ``preprocess``.
     weights
         A local ``.safetensors`` file or torch checkpoint to load instead of the library's pretrained weights,
         which are then not downloaded. Checkpoints that need pickle are refused.
@@ -50,6 +62,9 @@ def load_model(
         Where to move the module, for example ``"cuda"``. Default: it stays where it was made.
     trust_remote_code
         Whether a ``hf:`` model may run Python code that comes with it. Read that code first.
+    preprocess
+        From one RGB picture to the tensor the model expects: a function; ``package.module:function``; or "unit", which
+        only scales to [0, 1]. Takes the place of what comes with the model. Default: what comes with it.
 
     Returns
     -------
@@ -59,7 +74,8 @@ def load_model(
     Raises
     ------
     ValueError
-        The name is not known, the weights do not fit, or the device does not exist.
+        The name is not known, the weights do not fit, the device does not exist; or nothing says how pictures become
+        inputs.
     ImportError
         A package is missing; the message names the extra that brings it.
     OSError
@@ -72,10 +88,12 @@ def load_model(
     224
     """
     path = None if weights is None else Path(weights).expanduser()
-    return move_to(_load(name, path, trust_remote_code), device)
+    chosen = find_preprocess(preprocess)
+    model = _load(name, path, trust_remote_code, chosen)
+    return move_to(model if chosen is None else replace(model, preprocess=chosen), device)
 
 
-def _load(name: str, weights: Path | None, trust_remote_code: bool) -> VisionModel:
+def _load(name: str, weights: Path | None, trust_remote_code: bool, preprocess: Preprocess | None) -> VisionModel:
     """Hand the name to its adapter; they are imported here so that their packages stay optional."""
     library, colon, rest = name.partition(":")
     if name in _PACKAGED:
@@ -98,7 +116,7 @@ def _load(name: str, weights: Path | None, trust_remote_code: bool) -> VisionMod
         return adapter.load(rest, weights)
     if not own.OWN_FUNCTION.fullmatch(name):
         raise _unknown(name)
-    return own.load(name, weights, libraries=_LIBRARIES)
+    return own.load(name, weights, libraries=_LIBRARIES, preprocess=preprocess)
 
 
 def _unknown(name: str) -> ValueError:

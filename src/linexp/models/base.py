@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from typing import TypeAlias
 
 import numpy as np
 import torch
@@ -13,6 +14,8 @@ from PIL import Image
 from torch import Tensor
 
 from linexp._checks import check_at_least
+
+Preprocess: TypeAlias = Callable[[Image.Image], Tensor]
 
 
 @dataclass(frozen=True)
@@ -32,7 +35,7 @@ class VisionModel:
 
     name: str
     module: torch.nn.Module
-    preprocess: Callable[[Image.Image], Tensor]
+    preprocess: Preprocess
 
 
 @dataclass(frozen=True)

@@ -15,17 +15,17 @@ from PIL import Image
 from torch import Tensor, nn
 
 from linexp._checks import closest
-from linexp.models.base import VisionModel, to_unit_tensor
+from linexp.models.base import Preprocess, VisionModel
 from linexp.models.weights import load_weights
 
 OWN_FUNCTION = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*")
 """What ``package.module:function`` looks like."""
 
 
-def load(name: str, weights: Path | None, *, libraries: Sequence[str] = ()) -> VisionModel:
+def load(
+    name: str, weights: Path | None, *, libraries: Sequence[str] = (), preprocess: Preprocess | None = None
+) -> VisionModel:
     """Make a model by a function of the user's.
-
-    A module that comes without a transform gets `to_unit_tensor`: RGB in [0, 1] at the picture's own size.
 
     Parameters
     ----------
@@ -35,8 +35,15 @@ def load(name: str, weights: Path | None, *, libraries: Sequence[str] = ()) -> V
         A file to load into the module, or ``None``.
     libraries
         Prefixes that could have been meant where the module does not exist (``torchvison:resnet50``).
+    preprocess
+        How pictures become inputs; needed where the function returns a bare module.
+
+    Raises
+    ------
+    ValueError
+        Nothing says how pictures become inputs.
     """
-    model = _as_model(make(name, libraries=libraries), name)
+    model = _as_model(make(name, libraries=libraries), name, preprocess)
     if weights is not None:
         load_weights(model.module, weights)
     model.module.eval()
@@ -61,6 +68,20 @@ def make(name: str, *, libraries: Sequence[str] = ()) -> Any:
     return _call(_find(_import(home, function, libraries), home, function), name)
 
 
+def find(name: str) -> Any:
+    """Import the module of ``package.module:name`` and return what it calls by that name.
+
+    Raises
+    ------
+    ImportError
+        There is no such module, or it fails when it is imported.
+    ValueError
+        It has nothing of that name.
+    """
+    home, _, inside = name.partition(":")
+    return _look_up(_import(home, inside, ()), home, inside, "a function from a picture to a tensor")
+
+
 def _import(home: str, function: str, libraries: Sequence[str]) -> ModuleType:
     folder = os.getcwd()
     if folder not in sys.path:
@@ -81,14 +102,15 @@ def _import(home: str, function: str, libraries: Sequence[str]) -> ModuleType:
         ) from error
 
 
+def _look_up(module: ModuleType, home: str, name: str, wanted: str) -> Any:
+    known = [one for one, value in vars(module).items() if callable(value) and not one.startswith("_")]
+    if not hasattr(module, name):
+        raise ValueError(f"The module '{home}' has no function '{name}'.{closest(name, known)} Name {wanted}.")
+    return getattr(module, name)
+
+
 def _find(module: ModuleType, home: str, function: str) -> Callable[[], Any]:
-    known = [name for name, value in vars(module).items() if callable(value) and not name.startswith("_")]
-    if not hasattr(module, function):
-        raise ValueError(
-            f"The module '{home}' has no function '{function}'.{closest(function, known)} "
-            "Name a function without arguments that returns the model."
-        )
-    build = getattr(module, function)
+    build = _look_up(module, home, function, "a function without arguments that returns the model")
     if isinstance(build, nn.Module) or not callable(build):
         raise ValueError(
             f"'{home}:{function}' is a {type(build).__name__} and not a function. "
@@ -107,11 +129,18 @@ def _call(build: Callable[[], Any], name: str) -> Any:
         ) from error
 
 
-def _as_model(made: Any, name: str) -> VisionModel:
+def _as_model(made: Any, name: str, preprocess: Preprocess | None) -> VisionModel:
     if isinstance(made, VisionModel):
         return made
     if isinstance(made, nn.Module):
-        return VisionModel(name, made, to_unit_tensor)
+        if preprocess is None:
+            raise ValueError(
+                f"The function '{name}' returns a {type(made).__name__} alone, and nothing says how pictures become "
+                "its inputs. Return a pair (module, transform), with the transform it was trained with; or give "
+                "--preprocess package.module:function, or --preprocess unit, which only scales to [0, 1] "
+                "(preprocess= in Python)."
+            )
+        return VisionModel(name, made, preprocess)
     if isinstance(made, tuple) and len(made) == 2 and isinstance(made[0], nn.Module) and callable(made[1]):
         return VisionModel(name, made[0], cast(Callable[[Image.Image], Tensor], made[1]))
     raise TypeError(

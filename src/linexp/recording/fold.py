@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from linexp.recording.hooks import has_hooks, watching
-from linexp.recording.pooling import first_tensor
+from linexp.recording.outputs import tensors_of
 from linexp.recording.tracing import ConvolutionTrace
 
 
@@ -46,7 +46,7 @@ class PairFinder:
         self._convolutions = {id(module.weight): module for _, module in modules if _is_plain(module)}
         self._normalisations = {name: module for name, module in modules if _has_constants(module)}
         self._layers = layers
-        self._recorded: list[Tensor | None] = []  # held here, and so counted as kept by somebody
+        self._recorded: list[Tensor] = []  # held here, and so counted as kept by somebody
         self._candidates: list[tuple[int, str]] = []
         self._n_calls = dict.fromkeys(self._normalisations, 0)
         self._trace = ConvolutionTrace(
@@ -59,7 +59,7 @@ class PairFinder:
     @contextmanager
     def watch(self) -> Generator[None, None, None]:
         """Open the context in which the forward pass must run."""
-        kept = watching(self._layers, lambda _, __, output: self._recorded.append(first_tensor(output)))
+        kept = watching(self._layers, lambda _, __, output: self._recorded.extend(tensors_of(output)))
         with kept, watching(self._normalisations, self._receive), self._trace:
             yield
 

@@ -80,9 +80,9 @@ def evaluating(model: nn.Module) -> Generator[None, None, None]:
 
     Not ``torch.inference_mode``: what a model caches inside its forward pass must stay usable for training. Not
     ``model.eval()``: that is ``train(False)``, which some models override to change more than the flags, such as
-    merging weights, and nobody could undo.
+    merging weights, and nobody could undo. And not ``model.modules()``, which an attribute of that name can hide.
     """
-    training = [module for module in model.modules() if module.training]
+    training = [module for module in nn.Module.modules(model) if module.training]
     try:
         for module in training:
             module.training = False

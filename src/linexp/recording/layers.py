@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from PIL import Image as PillowImage
-from torch import Tensor
+from PIL.Image import Image
+from torch import Tensor, nn
 
-from linexp.models.base import VisionModel
+from linexp.models.base import VisionModel, to_unit_tensor
 from linexp.recording.hooks import evaluating, watching
-from linexp.recording.pooling import first_tensor
+from linexp.recording.outputs import first_tensor
 
 
 @dataclass(frozen=True)
@@ -36,17 +38,32 @@ class LayerInfo:
     n_calls: int
 
 
-def list_layers(model: VisionModel, *, side: int = 224) -> list[LayerInfo]:
+def list_layers(
+    model: nn.Module | VisionModel, *, side: int = 224, preprocess: Callable[[Image], Tensor] | None = None
+) -> list[LayerInfo]:
     """Run the model on one grey picture and list all its layers, in the order of ``named_modules()``.
 
     Parameters
     ----------
     model
-        What ``load_model`` returns.
+        Any PyTorch module, or what ``load_model`` returns.
     side
         Width and height of the picture before preprocessing, in pixels.
+    preprocess
+        From the picture to the tensor the model expects. Default: the one the model was loaded with; for a bare module
+        `to_unit_tensor`, as only shapes are looked at.
+
+    Raises
+    ------
+    TypeError
+        The model is no PyTorch module.
     """
-    modules = {name: module for name, module in model.module.named_modules() if name}
+    whole = model.module if isinstance(model, VisionModel) else model
+    if not isinstance(whole, nn.Module):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise TypeError(f"The model is a {type(whole).__name__}. Give a torch.nn.Module, or what load_model returns.")
+    if preprocess is None:
+        preprocess = model.preprocess if isinstance(model, VisionModel) else to_unit_tensor
+    modules = {name: module for name, module in whole.named_modules() if name}
     shapes: dict[str, tuple[int, ...]] = {}
     n_calls = dict.fromkeys(modules, 0)
 
@@ -57,8 +74,8 @@ def list_layers(model: VisionModel, *, side: int = 224) -> list[LayerInfo]:
             shapes[name] = tuple(tensor.shape[1:])
 
     picture = PillowImage.new("RGB", (side, side), (128, 128, 128))
-    batch: Tensor = model.preprocess(picture).unsqueeze(0)
-    first = next((tensor for tensor in [*model.module.parameters(), *model.module.buffers()]), None)
-    with evaluating(model.module), watching(modules, receive):
-        model.module(batch.to(first.device if first is not None else torch.device("cpu")))
+    batch: Tensor = preprocess(picture).unsqueeze(0)
+    first = next((tensor for tensor in [*whole.parameters(), *whole.buffers()]), None)
+    with evaluating(whole), watching(modules, receive):
+        whole(batch.to(first.device if first is not None else torch.device("cpu")))
     return [LayerInfo(name, type(module).__name__, shapes.get(name), n_calls[name]) for name, module in modules.items()]

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, fields, is_dataclass
-from typing import Any, Literal, cast
+from dataclasses import dataclass
+from typing import Any, Literal
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from linexp._checks import check_at_least, check_choice
+from linexp.recording.outputs import Output, choose_tensor
 
 Pool = Literal["mean", "max", "token", "none"]
-Channels = Literal["first", "last"]
+Channels = Literal["auto", "first", "last"]
 
 
 @dataclass(frozen=True)
@@ -26,19 +26,24 @@ class Pooling:
         "mean" or "max" over all positions or tokens (class tokens included); "token": the one token ``token``;
         "none": the output must be scalars [images, neurons] already. Scalars pass through "mean" and "max" unchanged.
     channels
-        Where the channels of outputs with four and more axes are: "first" [images, channels, …] or "last".
-        Outputs with three axes are [images, tokens, neurons].
+        Where the channels of outputs with four and more axes are: "first" [images, channels, …] or "last". "auto" takes
+        the first, but refuses what looks like [images, height, width, channels]: two equal axes before another last
+        one. Outputs with three axes are [images, tokens, neurons].
     token
         Which token "token" takes; 0 is the class token (CLS) of vision transformers.
+    output
+        Which tensor is meant where a layer returns several: a name ("latents", "1", "0.2") or a place. Default: the
+        first.
     """
 
     pool: Pool = "mean"
-    channels: Channels = "first"
+    channels: Channels = "auto"
     token: int = 0
+    output: Output = None
 
     def __post_init__(self) -> None:
         check_choice("pool", self.pool, ("mean", "max", "token", "none"))
-        check_choice("channels", self.channels, ("first", "last"))
+        check_choice("channels", self.channels, ("auto", "first", "last"))
         check_at_least("token", self.token, 0)
 
     def reduce(self, output: Any, layer: str, n_images: int) -> Float[Tensor, "images neurons"]:
@@ -47,8 +52,8 @@ class Pooling:
         Parameters
         ----------
         output
-            What the layer returned: a tensor, or a tuple, list, mapping, dataclass or model output whose first tensor
-            is meant.
+            What the layer returned: a tuple, list, mapping, dataclass or model output, of which ``output`` says which
+            tensor is meant; or that tensor itself.
         layer
             Name of the layer, for messages.
         n_images
@@ -60,7 +65,7 @@ class Pooling:
             There is no floating-point tensor in the output, its first axis is not the images, or its shape does not
             go with ``pool``.
         """
-        tensor = first_tensor(output)
+        tensor = output if isinstance(output, Tensor) else choose_tensor(output, self.output, layer)[1]
         if tensor is None or not tensor.is_floating_point():
             kind = type(output).__name__ if tensor is None else f"a tensor of {tensor.dtype}"
             raise ValueError(f"Layer '{layer}' returns {kind}, not activations. Choose a layer that returns numbers.")
@@ -82,6 +87,7 @@ class Pooling:
             )
         if self.pool == "token":
             return self._take_token(tensor, layer)
+        self._check_channels(shape, layer)
         positions = self._positions_last(tensor)
         if self.pool == "max":
             return positions.amax(-1).to(torch.float32)
@@ -93,6 +99,14 @@ class Pooling:
         if self.pool == "token":
             raise ValueError(f"Layer '{layer}' returns {shape}, which has no tokens. Use pool 'mean' or 'none'.")
         return _copied(scalars)
+
+    def _check_channels(self, shape: list[int], layer: str) -> None:
+        if self.channels == "auto" and len(shape) > 3 and shape[-3] == shape[-2] != shape[-1]:
+            raise ValueError(
+                f"Layer '{layer}' returns {shape}, which looks like [images, height, width, channels]: {shape[-1]} "
+                f"neurons and not {shape[1]}. Say where the channels are: channels='last' or 'first' "
+                "(--channels last or first)."
+            )
 
     def _positions_last(self, tensor: Tensor) -> Tensor:
         """Return [images, channels, positions]."""
@@ -112,18 +126,3 @@ class Pooling:
 def _copied(values: Tensor) -> Tensor:
     """Return float32 values of their own: a later in-place operation would change a view of the layer's output."""
     return values.to(torch.float32, copy=True)
-
-
-def first_tensor(output: Any) -> Tensor | None:
-    """Return the first tensor inside a layer's output, or ``None``."""
-    if isinstance(output, Tensor):
-        return output
-    if isinstance(output, Mapping):
-        parts: list[Any] = list(cast("Mapping[Any, Any]", output).values())
-    elif isinstance(output, (tuple, list)):
-        parts = list(cast("tuple[Any, ...]", output))
-    elif is_dataclass(output):
-        parts = [getattr(output, field.name) for field in fields(output)]
-    else:
-        return None
-    return next((tensor for tensor in map(first_tensor, parts) if tensor is not None), None)

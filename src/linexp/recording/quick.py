@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from linexp.recording.fold import PairFinder, folded
 from linexp.recording.hooks import evaluating, watching
-from linexp.recording.pooling import first_tensor
+from linexp.recording.outputs import first_tensor, named_tensors
 from linexp.recording.shortcut import NO_SHORTCUT, Shortcut, is_close, shortcuts
 
 Prepare = Callable[[Tensor], Tensor]
@@ -67,9 +67,8 @@ def _outputs(model: nn.Module, layers: Mapping[str, nn.Module], examples: Tensor
     found: dict[str, Tensor] = {}
 
     def receive(name: str, _: object, output: object) -> None:
-        tensor = first_tensor(output)
-        if tensor is not None:
-            found[name] = tensor.detach().clone()
+        for part, tensor in named_tensors(output):
+            found[f"{name} {part}"] = tensor.detach().clone()
 
     with watching(layers, receive):
         logits = first_tensor(model(examples))

@@ -17,6 +17,7 @@ from linexp.matrix import ActivationMatrix
 from linexp.models.base import VisionModel
 from linexp.progress import progress_bar
 from linexp.recording.hooks import evaluating, find_layers
+from linexp.recording.outputs import Output
 from linexp.recording.pooling import Channels, Pool, Pooling
 from linexp.recording.run import Run
 from linexp.recording.source import open_source
@@ -37,8 +38,9 @@ def record(
     images: Any,
     *,
     pool: Pool = "mean",
-    channels: Channels = "first",
+    channels: Channels = "auto",
     token: int = 0,
+    output: Output = None,
     preprocess: Callable[[Image], Tensor] | None = None,
     device: str | torch.device | None = None,
     batch_size: int | None = None,
@@ -53,7 +55,9 @@ def record(
     ----------
     layer
         Dotted name from ``model.named_modules()``, such as "layer4" or "blocks.10.mlp".
-    model, images, pool, channels, token, preprocess, device, batch_size, workers, fold, show_progress, store
+    model, images, pool, channels, token, output, preprocess, device, batch_size, workers, fold, show_progress
+        As in ``record_layers``.
+    store
         As in ``record_layers``.
 
     Examples
@@ -70,6 +74,7 @@ def record(
         pool=pool,
         channels=channels,
         token=token,
+        output=output,
         preprocess=preprocess,
         device=device,
         batch_size=batch_size,
@@ -87,8 +92,9 @@ def record_layers(
     images: Any,
     *,
     pool: Pool = "mean",
-    channels: Channels = "first",
+    channels: Channels = "auto",
     token: int = 0,
+    output: Output = None,
     preprocess: Callable[[Image], Tensor] | None = None,
     device: str | torch.device | None = None,
     batch_size: int | None = None,
@@ -116,11 +122,16 @@ def record_layers(
     pool
         "mean", "max", "token" or "none"; see ``Pooling``.
     channels
-        Where outputs with four axes have their channels: "first" or "last".
+        Where outputs with four axes have their channels: "first" or "last". "auto" takes the first, but refuses
+        outputs that look like [images, height, width, channels], such as Swin's, until you say it.
     token
         Which token pool "token" takes.
+    output
+        Which tensor to record where a layer returns several: its name (key, field or place in the tuple, "0.1" inside
+        others) or its place. Default: the first, with a warning that lists the others.
     preprocess
-        From one RGB picture to the tensor the model expects. Default: the one the model was loaded with.
+        From one RGB picture to the tensor the model expects. Default: the one the model was loaded with. Refused beside
+        inputs that are ready.
     device
         Where to run. Default: where the model is.
     batch_size
@@ -161,14 +172,14 @@ def record_layers(
     -----
     UserWarning
         A batch normalisation has no running statistics, so that activations depend on the batch; a file of the store is
-        damaged and recorded anew.
+        damaged and recorded anew; a layer returns several tensors and nothing says which is meant.
     """
     module = model.module if isinstance(model, VisionModel) else model
     if not isinstance(module, nn.Module):  # pyright: ignore[reportUnnecessaryIsInstance]
         raise TypeError(f"The model is a {type(module).__name__}. Give a torch.nn.Module, or what load_model returns.")
     found = find_layers(module, layers)
     _warn_of_batch_statistics(module)
-    pooling = Pooling(pool, channels, token)
+    pooling = Pooling(pool, channels, token, output)
     check_at_least("batch_size", 1 if batch_size is None else batch_size, 1)
     with on_device(module, device) as place:
         size = batch_size or (BATCH_SIZE_CUDA if place.type == "cuda" else BATCH_SIZE_CPU)

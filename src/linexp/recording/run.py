@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from linexp.matrix import check_finite_activations
 from linexp.recording.fold import PairFinder, folded
 from linexp.recording.hooks import PassComplete, watching
+from linexp.recording.outputs import choose_tensor, remark_on, warn_of
 from linexp.recording.pooling import Pooling
 from linexp.recording.shortcut import NO_SHORTCUT, Shortcut, is_close, shortcuts
 from linexp.recording.source import Source
@@ -32,6 +33,9 @@ class Run:
         self._failure: ValueError | None = None
         self._batch_length = 0
         self._may_stop = False
+        self._remarks: dict[str, str | None] = {}
+        self.taken: dict[str, str | None] = {}
+        """Which of several tensors of a layer's output is taken; ``None``: there is only one."""
 
     def over_batches(
         self,
@@ -53,6 +57,7 @@ class Run:
             first = next(batches)
             with watching(self.layers, self._receive):
                 pooled = self._forward(model, first.to(device))
+                warn_of(self._remarks.values())
                 self._n_neurons = {name: values.shape[1] for name, values in pooled.items()}
                 self._may_stop = True
                 shortcut = self._find_shortcut(model, finder, first[:_N_TRIED].to(device))
@@ -61,6 +66,13 @@ class Run:
                 for start, batch in zip(_starts(rows, self.source.batch_size), batches, strict=True):
                     self.row = start
                     keep(self._checked(self._forward(model, shortcut.prepare(batch.to(device, non_blocking=True)))))
+
+    def look(self, model: nn.Module, device: torch.device) -> None:
+        """Run the model on the first batch alone: says what is wrong with a layer, and fills ``taken``."""
+        batches = cast("Generator[Tensor, None, None]", self.source.batches([range(1)]))
+        with closing(batches), watching(self.layers, self._receive):
+            self._forward(model, next(batches).to(device))
+        warn_of(self._remarks.values())
 
     def _batches(self, rows: Sequence[range]) -> Generator[Tensor, None, None]:
         """Yield the first batch of all images, then those of the rows asked for."""
@@ -102,7 +114,10 @@ class Run:
             raise PassComplete  # once more: the model caught the first one
         self._n_calls[name] = self._n_calls.get(name, 0) + 1
         try:
-            self._pooled[name] = self.pooling.reduce(output, name, self._batch_length)
+            part, tensor = choose_tensor(output, self.pooling.output, name)
+            if not self._may_stop:
+                self.taken[name], self._remarks[name] = part, remark_on(output, self.pooling.output, name)
+            self._pooled[name] = self.pooling.reduce(output if tensor is None else tensor, name, self._batch_length)
         except ValueError as error:
             self._failure = error  # raised in here, an "except Exception" of the model could swallow it
             raise PassComplete from error

@@ -44,6 +44,12 @@ def open_source(
 ) -> Source:
     """Turn whatever ``record_layers`` takes as images into batches of inputs for the model."""
     if isinstance(images, Tensor) and images.is_floating_point():
+        if preprocess is not None:
+            raise ValueError(
+                f"The images are a tensor of {images.dtype}, which goes into the model as it is, and preprocess= is "
+                "given too. Apply it first and leave preprocess out; or give pictures, as uint8 or as a NumPy array of "
+                "floats from 0 to 1."
+            )
         return _open_tensor(images.detach(), batch_size)
     collection: Images = as_images(images)
     _check_not_empty(len(collection))

@@ -18,7 +18,8 @@ from linexp.behind import BehindLayer, find_linear_tail
 from linexp.behind.inputs import Inputs, check_classes, check_labels, check_outside, open_module
 from linexp.models.base import VisionModel
 from linexp.recording.hooks import evaluating, find_layers
-from linexp.recording.pooling import Channels, Pool, Pooling, first_tensor
+from linexp.recording.outputs import Output, first_tensor, remark_on, warn_of
+from linexp.recording.pooling import Channels, Pool, Pooling
 from linexp.recording.record import BATCH_SIZE_CPU, BATCH_SIZE_CUDA, CORES_PER_DECODER, on_device
 from linexp.removal.base import Impact
 from linexp.removal.network import PRECISIONS, Precision
@@ -46,8 +47,9 @@ def impact(
     seed: int = 0,
     temperature: float | None = None,
     pool: Pool = "mean",
-    channels: Channels = "first",
+    channels: Channels = "auto",
     token: int = 0,
+    output: Output = None,
     preprocess: Callable[[Image], Tensor] | None = None,
     precision: Precision = "float32",
     device: str | torch.device | None = None,
@@ -64,9 +66,9 @@ def impact(
         Dotted name from ``model.named_modules()``, such as "layer4" or "blocks.10.mlp".
     neurons
         Which of its neurons to remove; a number: so many, drawn by ``seed``. Default: all.
-    model, images, labels, n_images, seed, temperature, pool, channels, token, preprocess, precision, device
+    model, images, labels, n_images, seed, temperature, pool, channels, token, output, preprocess, precision
         As in ``impact_layers``.
-    batch_size, fold, show_progress, store
+    device, batch_size, fold, show_progress, store
         As in ``impact_layers``.
     """
     found = impact_layers(
@@ -81,6 +83,7 @@ def impact(
         pool=pool,
         channels=channels,
         token=token,
+        output=output,
         preprocess=preprocess,
         precision=precision,
         device=device,
@@ -103,8 +106,9 @@ def impact_layers(
     seed: int = 0,
     temperature: float | None = None,
     pool: Pool = "mean",
-    channels: Channels = "first",
+    channels: Channels = "auto",
     token: int = 0,
+    output: Output = None,
     preprocess: Callable[[Image], Tensor] | None = None,
     precision: Precision = "float32",
     device: str | torch.device | None = None,
@@ -142,6 +146,8 @@ def impact_layers(
     pool, channels, token
         How positions or tokens become the one activation by which images are ordered; see ``Pooling``. What is removed
         is the neuron at all positions.
+    output
+        Which tensor is meant where a layer returns several; as in ``record_layers``.
     preprocess
         As in ``record_layers``.
     precision
@@ -179,7 +185,7 @@ def impact_layers(
     check_at_least("batch_size", 1 if batch_size is None else batch_size, 1)
     if temperature is not None and not 0 < temperature < float("inf"):
         raise ValueError(f"temperature is {temperature}. It must be above 0; None fits it.")
-    pooling = Pooling(pool, channels, token)
+    pooling = Pooling(pool, channels, token, output)
     with on_device(module, device) as place:
         size = batch_size or (BATCH_SIZE_CUDA if place.type == "cuda" else BATCH_SIZE_CPU)
         inputs = Inputs(images, model, preprocess, size)
@@ -187,7 +193,7 @@ def impact_layers(
         classes = None if _is_own(labels) else check_labels(labels, inputs.images, len(inputs.images))[rows]
         examples = torch.cat(list(inputs.batches(rows[:N_EXAMPLES]))).to(place)
         cuts = {
-            name: BehindLayer(module, name, examples, cut=False) for name in found
+            name: BehindLayer(module, name, examples, cut=False, output=output) for name in found
         }  # says what is wrong with a layer
         n_classes = next(iter(cuts.values())).n_classes
         if classes is not None:
@@ -223,6 +229,7 @@ def _open_layer(
     cut: BehindLayer, examples: Tensor, pooling: Pooling, neurons: Mapping[str, Sequence[int]] | int | None, seed: int
 ) -> Layer:
     stored = cut.store(examples)
+    warn_of([remark_on(stored.output.together(stored.output.parts), pooling.output, cut.name)])
     n_neurons = pooling.reduce(stored.layer_output, cut.name, len(examples)).shape[1]
     # What the head sees is a mean, whatever orders the images.
     tail = find_linear_tail(cut, stored, replace(pooling, pool="mean") if pooling.pool == "max" else pooling)

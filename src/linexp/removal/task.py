@@ -17,6 +17,7 @@ from linexp.matrix.activation import check_finite_activations
 from linexp.models.base import VisionModel
 from linexp.progress import Advance, progress_bar
 from linexp.recording import record
+from linexp.recording.outputs import remarked
 from linexp.recording.pooling import Pool, Pooling
 from linexp.recording.quick import quickened
 from linexp.recording.source import Source
@@ -140,19 +141,21 @@ def _by_head(layer: Layer, tail: LinearTail, what: What, how: How) -> dict[str, 
 
 
 def _record(layer: Layer, what: What, how: How, pool: Pool) -> ActivationMatrix:
-    return record(
-        what.model,
-        layer.name,
-        what.inputs.only(what.rows),
-        pool=pool,
-        channels=how.pooling.channels,
-        token=how.pooling.token,
-        preprocess=what.inputs.preprocess,
-        batch_size=what.source.batch_size,
-        fold=how.fold,
-        show_progress=how.show_progress,
-        store=how.store,
-    )
+    with remarked():
+        return record(
+            what.model,
+            layer.name,
+            what.inputs.only(what.rows),
+            pool=pool,
+            channels=how.pooling.channels,
+            token=how.pooling.token,
+            output=how.pooling.output,
+            preprocess=what.inputs.preprocess,
+            batch_size=what.source.batch_size,
+            fold=how.fold,
+            show_progress=how.show_progress,
+            store=how.store,
+        )
 
 
 def _by_network(layer: Layer, what: What, how: How) -> dict[str, Tensor]:
@@ -174,7 +177,7 @@ def _by_network(layer: Layer, what: What, how: How) -> dict[str, Tensor]:
 
 
 def _open_removal(layer: Layer, what: What, how: How, prepare: Callable[[Tensor], Tensor]) -> NetworkRemoval:
-    cut = BehindLayer(what.module, layer.name, prepare(what.examples))
+    cut = BehindLayer(what.module, layer.name, prepare(what.examples), output=how.pooling.output)
     one = cut.store(prepare(what.examples)).layer_output[0]
     stack = min(_stack(how.device), max(1, _STACK_BYTES // (one.numel() * one.element_size())))
     return NetworkRemoval(cut, layer.neurons, how.pooling, how.temperature, stack, how.precision)

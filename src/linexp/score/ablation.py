@@ -15,6 +15,7 @@ from linexp._checks import check_choice, check_same_images
 from linexp.matrix import ActivationMatrix
 from linexp.models.base import VisionModel
 from linexp.progress import progress_bar
+from linexp.recording.outputs import Output
 from linexp.recording.pooling import Channels, Pool, Pooling
 from linexp.score.ablation_model import Opened, Settings, cut_model, open_losses
 from linexp.score.ablation_scores import AblationScores
@@ -49,7 +50,7 @@ class AblationScorer:
     replace
         What becomes of a feature map or of tokens. "set": the same value everywhere. "shift": the pattern stays and
         is shifted so that its pooled activation is the value.
-    pool, channels, token
+    pool, channels, token, output
         What the activations were recorded with.
 
     References
@@ -61,15 +62,16 @@ class AblationScorer:
     temperature: float | None = None
     replace: Literal["set", "shift"] = "set"
     pool: Pool = "mean"
-    channels: Channels = "first"
+    channels: Channels = "auto"
     token: int = 0
+    output: Output = None
 
     def __post_init__(self) -> None:
         check_choice("scaling", self.scaling, SCALINGS)
         check_choice("replace", self.replace, ("set", "shift"))
         if self.temperature is not None and not 0 < self.temperature < float("inf"):
             raise ValueError(f"temperature is {self.temperature}. It must be above 0; None fits it.")
-        Pooling(self.pool, self.channels, self.token)
+        Pooling(self.pool, self.channels, self.token, self.output)
 
     @property
     def metric(self) -> str:
@@ -174,7 +176,7 @@ class AblationScorer:
 
     @property
     def _settings(self) -> Settings:
-        return Settings(self.temperature, self.replace, Pooling(self.pool, self.channels, self.token))
+        return Settings(self.temperature, self.replace, Pooling(self.pool, self.channels, self.token, self.output))
 
     def _score_block(self, val: Side, test: Side) -> _Block:
         norm = fit_norm(val.simulated, val.actual)

@@ -80,7 +80,7 @@ def cut_model(
     val, test = (torch.as_tensor(part).to(torch.int64).flatten() for part in (split.val, split.test))
     rows = val, test
     examples = torch.cat(list(inputs.batches(rows[0][:_N_EXAMPLES]))).to(device)
-    behind = BehindLayer(module, recorded.layer, examples)
+    behind = BehindLayer(module, recorded.layer, examples, output=settings.pooling.output)
     check_classes(labels, inputs.images, behind.n_classes)
     check_outside(classes[torch.cat(rows)], behind.n_classes)
     stored = behind.store(examples)
@@ -136,5 +136,5 @@ def _check_recorded(recorded: ActivationMatrix, pooled: Tensor, rows: Tensor) ->
     if not difference <= _TOLERANCE * float(now.abs().max()) + 1e-6:
         raise ValueError(
             f"The recorded activations differ by {difference:.3g} from what layer '{recorded.layer}' does on the same "
-            "images. Use the model, preprocessing, pool, channels and token of the recording, or record anew."
+            "images. Use the model, preprocessing, pool, channels, token and output of the recording, or record anew."
         )
