@@ -64,7 +64,7 @@ def test_torchvision_download_fails(monkeypatch: pytest.MonkeyPatch) -> None:
         raise URLError("no network")
 
     monkeypatch.setattr(torch.hub, "download_url_to_file", refuse)
-    with pytest.raises(OSError, match=r"'torchvision:alexnet' could not be downloaded .*no network.*--weights FILE"):
+    with pytest.raises(OSError, match=r"'torchvision:alexnet:IMAGENET1K_V1' could not be downloaded .*no network.*--weights FILE"):
         load_model("torchvision:alexnet")
 
 

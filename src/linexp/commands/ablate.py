@@ -13,11 +13,19 @@ from linexp._checks import StoreMismatchError
 from linexp.commands.cases import Case, ScoreOptions, judge_cases, open_cases, save_apart
 from linexp.commands.outputs import find_outputs
 from linexp.commands.score_table import Scored, on_shared_neurons, print_tables, same_neurons
-from linexp.commands.sources import IMAGENET, open_store, reopen_pictures, with_store
+from linexp.commands.sources import (
+    IMAGENET,
+    IMAGENET_PAPER,
+    choose_and_tell,
+    open_model,
+    open_store,
+    reopen_pictures,
+    with_store,
+)
 from linexp.explanation import Explanation, Explanations
 from linexp.images import Images
 from linexp.matrix import ActivationMatrix, ConceptMatrix
-from linexp.models import VisionModel, load_model
+from linexp.models import VisionModel
 from linexp.recording.memory import reuse_large_buffers
 from linexp.score import AblationScorer, AblationScores, compare_scores
 from linexp.simulation import simulate
@@ -60,6 +68,7 @@ def run_ablate(results: Sequence[Path], simulating: ScoreOptions, options: Ablat
     """
     scorer = AblationScorer(cast(Any, options.scaling), options.temperature, cast(Any, options.replace))
     cases = open_cases(results, simulating)
+    simulating = replace(simulating, device=choose_and_tell(simulating.device))
     jobs = _prepare(cases, scorer, simulating, options)
     for job in jobs:
         job.check()
@@ -88,7 +97,7 @@ def _prepare(
         key = _setting(case, "model"), case.run.settings.get("weights")
         if key not in models:
             device, trust = simulating.device, simulating.trust_remote_code
-            models[key] = load_model(key[0], weights=key[1], device=device, trust_remote_code=trust)
+            models[key] = open_model(key[0], weights=key[1], device=device, trust_remote_code=trust)
         which = id(case.run)
         jobs.append(_Job(case, replace(scorer, **how), models[key], pictures[which], labels[which]))
     return jobs
@@ -116,7 +125,7 @@ def _open_pictures(case: Case, folder: Path | None) -> Images:
 
 
 def _find_labels(run: Run, images: Images, outputs: str | None) -> list[int] | None:
-    known = IMAGENET if run.settings.get("class_names") == IMAGENET else None
+    known = IMAGENET if run.settings.get("class_names") in (IMAGENET, IMAGENET_PAPER) else None
     return find_outputs(outputs or known, images)
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from linexp._checks import check_at_least, check_within, check_writable_folder
-from linexp.commands.sources import open_groups, open_pictures, open_store, with_store
+from linexp.commands.sources import choose_and_tell, open_groups, open_pictures, open_store, with_store
 from linexp.concepts import CalibrationFit, LabelConcepts, fit_calibration, load_encoder
 from linexp.concepts.encoder import embed_prompts, storing
 from linexp.images import ImageSubset
@@ -24,6 +24,7 @@ class CalibrateOptions:
     out: Path
     class_names: str | None = None
     groups: str | None = None
+    merge_homonyms: bool = False
     template: tuple[str, ...] = ()
     max_share: float = 0.3
     seed: int = 0
@@ -36,14 +37,15 @@ class CalibrateOptions:
 def run_calibrate(options: CalibrateOptions) -> CalibrationFit:
     """Fit on the training images of the split, measure on its validation images, leave the test images alone."""
     _check(options)
+    device = choose_and_tell(options.device)
     folder = open_pictures(options.images, options.class_names)
     split = Split.random(len(folder), options.seed)
     n_train = len(split.train)
     images = ImageSubset(folder, [*split.train.tolist(), *split.val.tolist()])
-    labels = LabelConcepts(open_groups(options.groups, folder)).describe(images)
+    labels = LabelConcepts(open_groups(options.groups, folder, merge_homonyms=options.merge_homonyms)).describe(images)
     encoder = load_encoder(
         options.encoder,
-        device=options.device,
+        device=device,
         batch_size=options.batch_size,
         trust_remote_code=options.trust_remote_code,
     )

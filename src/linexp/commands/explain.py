@@ -4,21 +4,30 @@ from __future__ import annotations
 
 import shlex
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, cast
 from urllib.parse import quote
 
-from linexp._checks import check_at_least, check_choice, check_writable_folder, listing, printable
-from linexp.commands.sources import find_calibration, only_readable, open_groups, open_pictures, open_store, with_store
+from linexp._checks import check_at_least, check_choice, check_writable_folder, device_for_doubles, listing, printable
+from linexp.commands.sources import (
+    choose_and_tell,
+    find_calibration,
+    only_readable,
+    open_groups,
+    open_model,
+    open_pictures,
+    open_store,
+    with_store,
+)
 from linexp.concepts import ConceptSource, LabelConcepts, TextConcepts, load_encoder, read_vocabulary
 from linexp.concepts.groups import group_names
 from linexp.concepts.huggingface import PAPER_ENCODERS
 from linexp.explain import LinearExplainer
 from linexp.explanation import Explanations
-from linexp.images import Images
+from linexp.images import ImageFolder, Images
 from linexp.matrix import ActivationMatrix, ConceptMatrix
-from linexp.models import VisionModel, load_model
+from linexp.models import VisionModel
 from linexp.recording import record_layers
 from linexp.recording.hooks import find_layers
 from linexp.recording.memory import reuse_large_buffers
@@ -43,6 +52,7 @@ class ExplainOptions:
     class_names: str | None = None
     concepts: str = "labels"
     groups: str | None = None
+    merge_homonyms: bool = False
     vocabulary: str | None = None
     encoder: str | None = None
     calibration: str | None = None
@@ -62,13 +72,16 @@ class ExplainOptions:
 def run_explain(options: ExplainOptions, explainer: LinearExplainer) -> None:
     """Record, explain and save; whatever can be wrong with the input is found before the long work starts."""
     _check_options(options)
+    options = replace(options, device=choose_and_tell(options.device))
+    if options.device is not None:
+        explainer = replace(explainer, device=str(device_for_doubles(options.device)))
     folder = open_pictures(options.images, options.class_names)
     store = open_store(options.store)
     source = _open_source(options, folder)
     if options.concepts == "labels":
         _prepare(folder, source, options, explainer)  # takes no time, and says what is wrong with labels and groups
     check_writable_folder(options.out)
-    model = load_model(
+    model = open_model(
         options.model,
         weights=options.weights,
         device=options.device,
@@ -81,7 +94,7 @@ def run_explain(options: ExplainOptions, explainer: LinearExplainer) -> None:
     concepts, split = _prepare(images, source, options, explainer, store)
     recorded = _record(model, images, options, store)
     names = tuple(images.name(row) for row in range(len(images)))
-    settings = _settings(options, explainer, source)
+    settings = _settings(replace(options, model=model.name), explainer, source)
     for layer, activations in recorded.items():
         explain_and_save(outs[layer], Run(activations, concepts, split, names, settings), explainer)
         print(f"Next: linexp score {shlex.quote(str(outs[layer]))}{_judge(options)}")
@@ -148,9 +161,9 @@ def _check_options(options: ExplainOptions) -> None:
     check_at_least("workers", 0 if options.workers is None else options.workers, 0)
 
 
-def _open_source(options: ExplainOptions, images: Images) -> ConceptSource:
+def _open_source(options: ExplainOptions, images: ImageFolder) -> ConceptSource:
     """Read groups or words and load the encoder, if one is needed."""
-    groups = open_groups(options.groups, images)
+    groups = open_groups(options.groups, images, merge_homonyms=options.merge_homonyms)
     if options.concepts == "labels":
         return LabelConcepts(groups)
     vocabulary = read_vocabulary(

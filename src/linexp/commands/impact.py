@@ -8,9 +8,8 @@ from typing import Any, cast
 
 from linexp._checks import check_writable_folder
 from linexp.commands.outputs import find_outputs
-from linexp.commands.sources import only_readable, open_store, with_store
+from linexp.commands.sources import choose_and_tell, only_readable, open_model, open_store, with_store
 from linexp.images import ImageFolder
-from linexp.models import load_model
 from linexp.recording.hooks import find_layers
 from linexp.recording.memory import reuse_large_buffers
 from linexp.removal import BETAS, Impact, impact_layers
@@ -60,10 +59,10 @@ def run_impact(options: ImpactOptions) -> dict[str, Impact]:
         )
     store = open_store(options.store)
     check_writable_folder(options.out)
-    model = load_model(
+    model = open_model(
         options.model,
         weights=options.weights,
-        device=options.device,
+        device=choose_and_tell(options.device),
         trust_remote_code=options.trust_remote_code,
     )
     find_layers(model.module, options.layers)

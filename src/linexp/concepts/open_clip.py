@@ -170,6 +170,17 @@ def load_open_clip(
     return OpenClipEncoder(name, place(module, preprocess, device, name=name), preprocess, tokenizer, batch_size)
 
 
+def imagenet_names() -> tuple[str, ...]:
+    """Return what open_clip calls ImageNet's 1,000 classes, in class order; the paper calls them the same.
+
+    Raises
+    ------
+    ImportError
+        open_clip is missing or does not work beside this torch.
+    """
+    return tuple(_open_clip().IMAGENET_CLASSNAMES)
+
+
 def _open_clip() -> Any:
     with needs("open_clip_torch", "open-clip"):
         import open_clip

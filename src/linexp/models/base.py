@@ -12,7 +12,7 @@ from jaxtyping import Float
 from PIL import Image
 from torch import Tensor
 
-from linexp._checks import check_at_least
+from linexp._checks import check_at_least, choose_device
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,8 @@ class VisionModel:
     Parameters
     ----------
     name
-        The name it was asked for with, such as ``torchvision:resnet50``.
+        The name it was asked for with, and the tag of its weights where that was left to the library, such as
+        ``torchvision:resnet50:IMAGENET1K_V2``.
     module
         The network, in eval mode; takes a batch [images, channels, height, width] as its only argument.
     preprocess
@@ -93,7 +94,7 @@ def to_unit_tensor(picture: Image.Image) -> Float[Tensor, "channels height width
 
 
 def move_to(model: VisionModel, device: str | torch.device | None) -> VisionModel:
-    """Return the model with its module on ``device`` (``None``: where it is).
+    """Return the model with its module on ``device`` ("auto": `choose_device`; ``None``: where it is).
 
     Raises
     ------
@@ -102,6 +103,7 @@ def move_to(model: VisionModel, device: str | torch.device | None) -> VisionMode
     """
     if device is None:
         return model
+    device = choose_device(device)
     try:
         return replace(model, module=model.module.to(torch.device(device)))
     except (
