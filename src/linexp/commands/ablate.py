@@ -16,16 +16,16 @@ from linexp.commands.score_table import Scored, on_shared_neurons, print_tables,
 from linexp.commands.sources import (
     IMAGENET,
     IMAGENET_PAPER,
-    choose_and_tell,
-    open_model,
     open_store,
     reopen_pictures,
+    tell_device,
+    tell_model,
     with_store,
 )
 from linexp.explanation import Explanation, Explanations
 from linexp.images import Images
 from linexp.matrix import ActivationMatrix, ConceptMatrix
-from linexp.models import VisionModel
+from linexp.models import VisionModel, load_model
 from linexp.recording.memory import reuse_large_buffers
 from linexp.score import AblationScorer, AblationScores, compare_scores
 from linexp.simulation import simulate
@@ -68,10 +68,13 @@ def run_ablate(results: Sequence[Path], simulating: ScoreOptions, options: Ablat
     """
     scorer = AblationScorer(cast(Any, options.scaling), options.temperature, cast(Any, options.replace))
     cases = open_cases(results, simulating)
-    simulating = replace(simulating, device=choose_and_tell(simulating.device))
     jobs = _prepare(cases, scorer, simulating, options)
     for job in jobs:
         job.check()
+    for model, asked in {job.model.name: (job.model, _setting(job.case, "model")) for job in jobs}.values():
+        tell_model(model, asked)
+    if simulating.simulator is None:  # else told with it
+        tell_device(simulating.device)
     judged = judge_cases(cases, simulating, test_only=False)
     reuse_large_buffers()
     found: list[Scored] = []
@@ -97,7 +100,7 @@ def _prepare(
         key = _setting(case, "model"), case.run.settings.get("weights")
         if key not in models:
             device, trust = simulating.device, simulating.trust_remote_code
-            models[key] = open_model(key[0], weights=key[1], device=device, trust_remote_code=trust)
+            models[key] = load_model(key[0], weights=key[1], device=device, trust_remote_code=trust)
         which = id(case.run)
         jobs.append(_Job(case, replace(scorer, **how), models[key], pictures[which], labels[which]))
     return jobs

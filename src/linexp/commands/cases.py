@@ -11,8 +11,8 @@ from pathlib import Path
 
 import torch
 
-from linexp._checks import closest
-from linexp.commands.sources import find_calibration, open_store, reopen_pictures, with_store
+from linexp._checks import AUTO, closest
+from linexp.commands.sources import find_calibration, open_store, reopen_pictures, tell_device, with_store
 from linexp.concepts import Encoder, TextConcepts, load_encoder, same_model
 from linexp.explanation import Explanations
 from linexp.images import Images, ImageSubset
@@ -32,7 +32,7 @@ class ScoreOptions:
     calibration: str | None = None
     template: tuple[str, ...] = ()
     images: Path | None = None
-    device: str | None = None
+    device: str = AUTO
     batch_size: int | None = None
     trust_remote_code: bool = False
     store: Path | None = None
@@ -144,6 +144,7 @@ def judge_cases(cases: Sequence[Case], options: ScoreOptions, *, test_only: bool
     )
     store = open_store(options.store)
     source = _Simulator(encoder, options, store, [name for case in cases for name in case.explanations.concepts])
+    tell_device(options.device)
     for run in {id(case.run): case.run for case in cases}.values():
         _warn_of_same_model(run, encoder.name)
     try:

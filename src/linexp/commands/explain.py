@@ -9,15 +9,24 @@ from pathlib import Path
 from typing import Any, cast
 from urllib.parse import quote
 
-from linexp._checks import check_at_least, check_choice, check_writable_folder, device_for_doubles, listing, printable
+from linexp._checks import (
+    AUTO,
+    check_at_least,
+    check_choice,
+    check_writable_folder,
+    choose_device,
+    device_for_doubles,
+    listing,
+    printable,
+)
 from linexp.commands.sources import (
-    choose_and_tell,
     find_calibration,
     only_readable,
     open_groups,
-    open_model,
     open_pictures,
     open_store,
+    tell_device,
+    tell_model,
     with_store,
 )
 from linexp.concepts import ConceptSource, LabelConcepts, TextConcepts, load_encoder, read_vocabulary
@@ -27,7 +36,7 @@ from linexp.explain import LinearExplainer
 from linexp.explanation import Explanations
 from linexp.images import ImageFolder, Images
 from linexp.matrix import ActivationMatrix, ConceptMatrix
-from linexp.models import VisionModel
+from linexp.models import VisionModel, load_model
 from linexp.recording import record_layers
 from linexp.recording.hooks import find_layers
 from linexp.recording.memory import reuse_large_buffers
@@ -61,7 +70,7 @@ class ExplainOptions:
     channels: str = "first"
     token: int = 0
     seed: int = 0
-    device: str | None = None
+    device: str = AUTO
     batch_size: int | None = None
     workers: int | None = None
     skip_broken: bool = False
@@ -72,16 +81,15 @@ class ExplainOptions:
 def run_explain(options: ExplainOptions, explainer: LinearExplainer) -> None:
     """Record, explain and save; whatever can be wrong with the input is found before the long work starts."""
     _check_options(options)
-    options = replace(options, device=choose_and_tell(options.device))
-    if options.device is not None:
-        explainer = replace(explainer, device=str(device_for_doubles(options.device)))
+    options = replace(options, device=str(choose_device(options.device)))
+    explainer = replace(explainer, device=str(device_for_doubles(options.device)))
     folder = open_pictures(options.images, options.class_names)
     store = open_store(options.store)
     source = _open_source(options, folder)
     if options.concepts == "labels":
         _prepare(folder, source, options, explainer)  # takes no time, and says what is wrong with labels and groups
     check_writable_folder(options.out)
-    model = open_model(
+    model = load_model(
         options.model,
         weights=options.weights,
         device=options.device,
@@ -91,6 +99,8 @@ def run_explain(options: ExplainOptions, explainer: LinearExplainer) -> None:
     outs = _choose_folders(options)
     images = only_readable(folder, workers=options.workers, leave_out=options.skip_broken)
     reuse_large_buffers()
+    tell_model(model, options.model)
+    tell_device(options.device)
     concepts, split = _prepare(images, source, options, explainer, store)
     recorded = _record(model, images, options, store)
     names = tuple(images.name(row) for row in range(len(images)))

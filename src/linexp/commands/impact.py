@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
-from linexp._checks import check_writable_folder
+from linexp._checks import AUTO, check_writable_folder
 from linexp.commands.outputs import find_outputs
-from linexp.commands.sources import choose_and_tell, only_readable, open_model, open_store, with_store
+from linexp.commands.sources import only_readable, open_store, tell_device, tell_model, with_store
 from linexp.images import ImageFolder
+from linexp.models import load_model
 from linexp.recording.hooks import find_layers
 from linexp.recording.memory import reuse_large_buffers
 from linexp.removal import BETAS, Impact, impact_layers
@@ -39,7 +40,7 @@ class ImpactOptions:
     token: int = 0
     precision: str = "float32"
     as_published: bool = False
-    device: str | None = None
+    device: str = AUTO
     batch_size: int | None = None
     skip_broken: bool = False
     trust_remote_code: bool = False
@@ -59,10 +60,10 @@ def run_impact(options: ImpactOptions) -> dict[str, Impact]:
         )
     store = open_store(options.store)
     check_writable_folder(options.out)
-    model = open_model(
+    model = load_model(
         options.model,
         weights=options.weights,
-        device=choose_and_tell(options.device),
+        device=options.device,
         trust_remote_code=options.trust_remote_code,
     )
     find_layers(model.module, options.layers)
@@ -70,6 +71,8 @@ def run_impact(options: ImpactOptions) -> dict[str, Impact]:
     if images is not folder and isinstance(labels, list):
         labels = find_outputs(options.outputs, images)
     reuse_large_buffers()
+    tell_model(model, options.model)
+    tell_device(options.device)
     found = with_store(
         store,
         lambda store: impact_layers(

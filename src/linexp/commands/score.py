@@ -9,7 +9,6 @@ from pathlib import Path
 from linexp._checks import check_choice
 from linexp.commands.cases import Case, ScoreOptions, file_name, judge_cases, open_cases, save_apart
 from linexp.commands.score_table import Scored, print_tables, without_dead
-from linexp.commands.sources import choose_and_tell
 from linexp.matrix import ActivationMatrix, ConceptMatrix, save_activations
 from linexp.score import Scorer, Scores, scorers_of
 from linexp.simulation import simulate
@@ -26,7 +25,6 @@ def run_score(results: Sequence[Path], options: ScoreOptions) -> list[Scores]:
     scorers = scorers_of(options.metrics, options.top_share)
     _check_part(options)
     cases = open_cases(results, options)
-    options = _with_device(options)
     judged = judge_cases(cases, options, test_only=True)
     found = [_score(case, concepts, scorers, options) for case, concepts in zip(cases, judged, strict=True)]
     for case, scored in zip(cases, found, strict=True):
@@ -44,7 +42,6 @@ def run_score(results: Sequence[Path], options: ScoreOptions) -> list[Scores]:
 def run_simulate(result: Path, options: ScoreOptions, out: Path | None) -> ActivationMatrix:
     """Predict the activations of a result's neurons on all its images; saves them."""
     (case,) = open_cases([result], options)
-    options = _with_device(options)
     (concepts,) = judge_cases([case], options, test_only=False)
     simulated = simulate(case.explanations, concepts)
     path = out or result / f"{file_name('simulated', case.name, options)}.safetensors"
@@ -52,11 +49,6 @@ def run_simulate(result: Path, options: ScoreOptions, out: Path | None) -> Activ
     print(f"layer {simulated.layer}: {simulated.n_neurons} neurons simulated on {simulated.n_images} images")
     print(f"  saved in {path}")
     return simulated
-
-
-def _with_device(options: ScoreOptions) -> ScoreOptions:
-    """Choose where the simulator runs; without one nothing does."""
-    return options if options.simulator is None else replace(options, device=choose_and_tell(options.device))
 
 
 def _check_part(options: ScoreOptions) -> None:

@@ -14,7 +14,7 @@ from linexp.concepts.files import open_folder, read_class_names, read_groups
 from linexp.concepts.open_clip import imagenet_names
 from linexp.concepts.wordnet import imagenet_classes
 from linexp.images import ImageFolder, Images, ImageSubset, find_broken, skip_broken
-from linexp.models import VisionModel, load_model
+from linexp.models import VisionModel
 from linexp.progress import progress_bar
 from linexp.shards import Store, UnknownContentError
 from linexp.store import Run
@@ -23,27 +23,19 @@ T = TypeVar("T")
 IMAGENET, IMAGENET_PAPER, WORDNET = "imagenet", "imagenet-paper", "wordnet"
 
 
-def choose_and_tell(device: str | None) -> str | None:
-    """Return the device that the models run on, once it was printed; ``None``: where they are made."""
-    if device is None:
-        return None
-    chosen = str(choose_device(device))
-    print(f"device: {chosen}")
-    return chosen
+def tell_device(device: str) -> None:
+    """Say where the models run."""
+    print(f"device: {choose_device(device)}")
 
 
-def open_model(
-    name: str, *, weights: str | Path | None, device: str | None, trust_remote_code: bool = False
-) -> VisionModel:
-    """Load a model; where the library chose the weights, say which."""
-    model = load_model(name, weights=weights, device=device, trust_remote_code=trust_remote_code)
-    if model.name != name:
-        print(f"model: {model.name}, the default of {name}")
-    return model
+def tell_model(model: VisionModel, asked: str) -> None:
+    """Say which weights a library chose, where that was left to it."""
+    if model.name != asked:
+        print(f"model: {model.name}, the default of {asked}")
 
 
 def open_pictures(folder: Path, class_names: str | None) -> ImageFolder:
-    """Open a folder of pictures; ``class_names`` is a file, or, where sub-folders are called by wnids, a list's name."""
+    """Open a folder of pictures; ``class_names`` is a file, or names a list for sub-folders called by wnids."""
     if class_names == IMAGENET:
         return open_folder(folder, {one.wnid: one.name for one in imagenet_classes()}, "ImageNet")
     if class_names == IMAGENET_PAPER:

@@ -178,11 +178,11 @@ def imagenet_names() -> tuple[str, ...]:
     ImportError
         open_clip is missing or does not work beside this torch.
     """
-    return tuple(_open_clip().IMAGENET_CLASSNAMES)
+    return tuple(_open_clip("the paper's names of ImageNet's classes").IMAGENET_CLASSNAMES)
 
 
-def _open_clip() -> Any:
-    with needs("open_clip_torch", "open-clip"):
+def _open_clip(what: str = "this model") -> Any:
+    with needs("open_clip_torch", "open-clip", what):
         import open_clip
     return open_clip
 

@@ -117,7 +117,7 @@ def move_to(model: VisionModel, device: str | torch.device | None) -> VisionMode
 
 
 @contextmanager
-def needs(package: str, extra: str) -> Generator[None, None, None]:
+def needs(package: str, extra: str, what: str = "this model") -> Generator[None, None, None]:
     """Turn a failed import of ``package`` in the block into an error that says how to install it.
 
     Raises
@@ -129,7 +129,7 @@ def needs(package: str, extra: str) -> Generator[None, None, None]:
         yield
     except ImportError as error:
         raise ModuleNotFoundError(
-            f"The package '{package}' is needed for this model and cannot be imported ({error}). "
+            f"The package '{package}' is needed for {what} and cannot be imported ({error}). "
             f"Install it: pip install 'linexp[{extra}]'.",
             name=package,
         ) from error
