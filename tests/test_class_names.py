@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import builtins
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 from PIL import Image
 
 import linexp as le
+from linexp.commands import ExplainOptions, run_explain
 from linexp.commands.sources import open_groups, open_pictures
 from linexp.concepts import superclasses
 from linexp.concepts.wordnet import imagenet_classes
@@ -68,6 +70,16 @@ def test_groups_are_of_the_same_pictures_whatever_classes_are_called(folder: Pat
     assert list(groups.values()) == [[sorted(WNIDS).index(wnid) for wnid in found] for found in expected.values()]
     assert not set(groups) & set(images.label_names)  # or LabelConcepts would merge a group with a class
     le.LabelConcepts(groups)
+
+
+def test_superclasses_are_words_whatever_classes_are_called(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    options = ExplainOptions("none", ("none",), folder, tmp_path / "out", class_names="imagenet-paper")
+    options = replace(options, concepts="text", vocabulary="labels+superclasses", encoder="none")
+    with pytest.raises(ValueError, match="There is no encoder 'none'"):  # which comes after the words
+        run_explain(options, le.LinearExplainer())
+    assert capsys.readouterr().out == "vocabulary: 14 words (dropped: duplicate 2)\n"  # 7 classes, 7 above them
 
 
 def test_merged_homonyms_reach_the_command_line(folder: Path):

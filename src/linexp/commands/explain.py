@@ -20,6 +20,9 @@ from linexp._checks import (
     printable,
 )
 from linexp.commands.sources import (
+    IMAGENET,
+    IMAGENET_PAPER,
+    WORDNET,
     find_calibration,
     only_readable,
     open_groups,
@@ -176,6 +179,8 @@ def _open_source(options: ExplainOptions, images: ImageFolder) -> ConceptSource:
     groups = open_groups(options.groups, images, merge_homonyms=options.merge_homonyms)
     if options.concepts == "labels":
         return LabelConcepts(groups)
+    if groups is None and options.class_names in (IMAGENET, IMAGENET_PAPER):
+        groups = open_groups(WORDNET, images)  # from the words alone, WordNet would not know the paper's
     vocabulary = read_vocabulary(
         options.vocabulary or VOCABULARY,
         labels=images.label_names or None,
