@@ -71,11 +71,11 @@ def run_ablate(results: Sequence[Path], simulating: ScoreOptions, options: Ablat
     jobs = _prepare(cases, scorer, simulating, options)
     for job in jobs:
         job.check()
+    judged = judge_cases(cases, simulating, test_only=False)
     for model, asked in {job.model.name: (job.model, _setting(job.case, "model")) for job in jobs}.values():
         tell_model(model, asked)
     if simulating.simulator is None:  # else told with it
         tell_device(simulating.device)
-    judged = judge_cases(cases, simulating, test_only=False)
     reuse_large_buffers()
     found: list[Scored] = []
     for job, concepts in zip(jobs, judged, strict=True):
