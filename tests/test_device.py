@@ -76,3 +76,10 @@ def test_every_command_takes_the_best_device_and_says_so(linexp: Run, tmp_path: 
     ):
         ended = linexp(*command)
         assert (ended.code, "'cuda'" in ended.err) == (1, True), command[0]
+
+
+def test_a_device_that_is_none_is_said(linexp: Run, tmp_path: Path):
+    start = ("explain", "--model", "mymodels:build", "--layer", "stem", "--images", "pictures", "--device", "cudda")
+    ended = linexp(*start, "--out", tmp_path / "out")
+    assert (ended.code, ended.out) == (1, "")
+    assert "The device 'cudda' cannot be used here" in ended.err

@@ -123,7 +123,7 @@ class LinearExplainer:
         check_within("min_activity", self.min_activity, 0, 1)
         check_at_least("tolerance", self.tolerance, 1e-15)
         check_whole("n_shards", self.n_shards, 2 if self.n_shards else 0)
-        check_device(self._place)
+        check_device(device_for_doubles(self.device or "cpu"))
 
     def explain(self, activations: ActivationMatrix, concepts: ConceptMatrix, split: Split) -> Explanations:
         """Explain every neuron of ``activations`` by ``concepts``.
