@@ -207,3 +207,61 @@ def test_a_text_the_simulator_cannot_encode_is_traced(
         f"Error: The text '{long}' has 99 tokens, and 'judge' reads at most 77. Shorten it. "
         f"It is said of neuron 2 in '{tmp_path / 'e.csv'}'."
     )
+
+
+def test_of_a_file_of_several_layers_the_results_layer_is_scored(linexp: Run, result: Path, tmp_path: Path):
+    path = tmp_path / "descriptions.csv"
+    lines = ("head,0,blue,1", "head,1,red,1", "stem,0,red,1", "stem,1,green,1", "stem,2,blue,1")
+    path.write_text("\n".join(("layer,unit,description,similarity", *lines)))
+    ended = linexp("score", result, path)
+    assert ended.code == 0, ended.err
+    alone = tmp_path / "alone.csv"
+    alone.write_text("neuron,text\n0,red\n1,green\n2,blue\n")
+    assert linexp("score", result, alone).code == 0
+    found, expected = (next(result.glob(f"scores-*-{name}.csv")) for name in ("descriptions", "alone"))
+    assert read_scores(found)[0].values.tolist() == read_scores(expected)[0].values.tolist()
+    path.write_text("layer,unit,description\nhead,0,blue\nbody,0,red\n")
+    ended = linexp("score", result, path)
+    assert (ended.code, "of 2 layers (head, body), and none is 'stem'" in ended.err) == (1, True)
+
+
+@pytest.mark.parametrize(
+    ("model", "said"),
+    [
+        ("torchvision:resnet50:IMAGENET1K_V1", ""),
+        ("timm:resnet50.tv_in1k", ""),
+        ("mymodels:build", ""),
+        ("torchvision:resnet50:IMAGENET1K_V2", "so they are of other neurons. Use a result of 'torchvision:resnet50:I"),
+        ("timm:resnet50.a1_in1k", "and the result is of 'timm:resnet50.a1_in1k', so they are of other neurons"),
+        (
+            "torchvision:resnet50",
+            "does not say which weights of 'torchvision:resnet50' it has. Make it with --model tor",
+        ),
+    ],
+)
+def test_published_explanations_of_another_network_are_told(
+    linexp: Run, result: Path, tmp_path: Path, model: str, said: str
+):
+    run = result / "run.json"
+    run.write_text(run.read_text().replace('"model": "mymodels:build"', f'"model": "{model}"'))
+    published = tmp_path / "resnet50_imagenet_layer4.csv"
+    published.write_text("unit,description\n0,red\n1,green\n")
+    ended = linexp("score", result, published)
+    assert ended.code == 0, ended.err
+    if said:
+        assert f"resnet50_imagenet_layer4.csv' are of the network '{'torchvision:resnet50:IMAGENET1K_V1'}'" in ended.err
+        assert said in ended.err
+    else:
+        assert "network" not in ended.err
+
+
+def test_explanations_of_another_result_are_told_apart_by_its_network(linexp: Run, result: Path, tmp_path: Path):
+    assert linexp(*EXPLAIN, "--out", tmp_path / "another").code == 0
+    for folder, model in (
+        (result, "torchvision:resnet18:IMAGENET1K_V1"),
+        (tmp_path / "another", "timm:resnet18.a1_in1k"),
+    ):
+        run = folder / "run.json"
+        run.write_text(run.read_text().replace('"model": "mymodels:build"', f'"model": "{model}"'))
+    ended = linexp("score", result, tmp_path / "another" / "explanations.csv")
+    assert (ended.code, "are of the network 'timm:resnet18.a1_in1k', and the result is of" in ended.err) == (0, True)

@@ -132,7 +132,7 @@ def test_simulate(calibrated: Run, tmp_path: Path):
     ended = calibrated("simulate", tmp_path / "out", *by_judge)
     assert ended.code == 0, ended.err
     path = tmp_path / "out" / "simulated-by-mymodels-judge.safetensors"
-    assert ended.out == f"layer stem: 4 neurons simulated on 60 images\n  saved in {path}\n"
+    assert ended.out == f"device: cpu\nlayer stem: 4 neurons simulated on 60 images\n  saved in {path}\n"
     explanations = load_explanations(tmp_path / "out")
     judge = WorldEncoder("judge", seed=5)
     concepts = le.TextConcepts(explanations.concepts, judge, le.Calibration.from_json("judge.json"))

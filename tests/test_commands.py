@@ -106,7 +106,8 @@ def test_the_same_command_gives_the_same_bytes(options: ExplainOptions, tmp_path
 def test_what_explain_prints(options: ExplainOptions, capsys: pytest.CaptureFixture[str]):
     out = options.out.with_name("my out")
     run_explain(replace(options, out=out), le.LinearExplainer())
-    lines = capsys.readouterr().out.splitlines()
+    device, *lines = capsys.readouterr().out.splitlines()
+    assert device.startswith("device: ")
     assert lines[0].startswith("layer stem: 3 of 4 neurons explained, 1.67 terms each, val correlation 1.0000;")
     assert lines[0].endswith("; 0 without a fitting concept, 1 dead")
     assert lines[1] == "  5 of 5 concepts used"
@@ -258,7 +259,7 @@ class TestBeforeTheRecording:
             ({"seed": -1}, r"seed is -1\. It must be at least 0"),
             ({"batch_size": 0}, r"batch_size is 0\. It must be at least 1"),
             ({"workers": -1}, r"workers is -1\. It must be at least 0"),
-            ({"device": "cudda"}, r"cannot be moved to the device 'cudda' .* Use 'cpu'"),
+            ({"device": "cudda"}, r"The device 'cudda' cannot be used here .* Use device 'cpu'"),
             ({"model": "mymodels:biuld"}, r"has no function 'biuld'\. Did you mean 'build'"),
             ({"layers": ("stam",)}, r"The model has no layer 'stam'\. Did you mean 'stem'\? Layers: stem, rest, head"),
             ({"layers": ("stem", "stem")}, r"'stem'.* each once"),

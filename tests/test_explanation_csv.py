@@ -175,7 +175,10 @@ def test_lines_are_counted_as_an_editor_does(tmp_path: Path):
         ("layer;neuron;outcome\n", "are of no known layout"),
         (HEADER, r"holds no explanation\. Give a file with at least one"),
         (HEADER + GOOD + GOOD, r"Line 3 of '.*': neuron 3 was already explained on line 2\. Keep one of the two"),
-        (HEADER + GOOD + GOOD.replace("l,3", "m,4"), "the layer is 'm', but 'l' above. Keep one layer per file"),
+        (
+            HEADER + GOOD + GOOD.replace("l,3", "m,4"),
+            r"are of 2 layers \(l, m\), and none is asked for\. Keep the lines of one layer",
+        ),
         ("neuron,neuron,outcome,n_terms,val_correlation,bias\n", "has two columns 'neuron'. Remove or rename one"),
         (HEADER.replace("weight1,", ""), "has a column 'concept1', but no 'weight1'"),
         (HEADER + "l,4,explained,1,0.5,0.1,2," + "a" * 200_000 + ",,\n", "Line 2 of '.*' is not CSV .field larger"),

@@ -122,3 +122,32 @@ def test_nonsense_in_csv(tmp_path: Path, text: str, said: str):
 def test_nonsense_in_json(tmp_path: Path, text: str, said: str):
     with pytest.raises(ValueError, match=said):
         Explanations.from_csv(write(tmp_path / "e.json", text))
+
+
+DISSECTED = (
+    "layer,unit,description,similarity\nlayer3,0,sky,0.2\nlayer3,1,dog,0.3\nlayer4,0,cat,0.1\nlayer4,1,sea,0.4\n"
+)
+
+
+def test_of_several_layers_one_is_taken(tmp_path: Path):
+    """CLIP-Dissect writes all layers into one file, each with its own units from 0."""
+    path = tmp_path / "descriptions.csv"
+    path.write_text(DISSECTED)
+    found = Explanations.from_csv(path, "layer4")
+    assert (found.layer, [item.concepts for item in found]) == ("layer4", [("cat",), ("sea",)])
+    for layer, said in ((None, "none is asked for"), ("layer5", "none is 'layer5'")):
+        with pytest.raises(ValueError, match=rf"of 2 layers \(layer3, layer4\), and {said}\. Keep the lines of one"):
+            Explanations.from_csv(path, layer)
+    path.write_text(DISSECTED + "layer4,1,sea,0.4\n")
+    with pytest.raises(ValueError, match=r"Line 6 of '.*': neuron 1 was already explained on line 5"):
+        Explanations.from_csv(path, "layer4")
+    assert len(Explanations.from_csv(path, "layer3")) == 2
+
+
+def test_published_files_say_their_network(tmp_path: Path):
+    """By their names, where their columns are the authors'."""
+    path = tmp_path / "resnet50_imagenet_layer4.csv"
+    for header, network in (("unit,description", "torchvision:resnet50:IMAGENET1K_V1"), ("neuron,text", "")):
+        path.write_text(f"{header}\n0,sky\n")
+        found = Explanations.from_csv(path)
+        assert (found.network, found[:1].network, found.only([0]).network) == (network,) * 3

@@ -93,16 +93,42 @@ def slow_shares(presence: np.ndarray, activations: np.ndarray) -> np.ndarray:
     return shares / np.maximum(counts, 1)[:, None]
 
 
-def test_shares_of_labels_equal_the_slow_twin():
+def test_shares_are_the_papers_fractions():
+    """Section 5.1: the fraction of inputs within a range that belong to each class or superclass, and the rest."""
+    husky, dog, snow = [1, 0, 0, 1, 0], [1, 1, 0, 1, 0], [1, 0, 1, 0, 0]
+    presence = np.array([husky, dog, snow], dtype=float).T
+    activations = np.array([8.0, 8.0, 8.0, 0.5, 0.5])
+    area = share_ranges(presence, ("husky", "dog", "snow"), activations, even_ranges(activations))
+    assert area.names == ("husky", "dog", "snow")
+    np.testing.assert_allclose(area.shares[7], [1 / 3, 2 / 3, 2 / 3])
+    np.testing.assert_allclose(area.shares[0], [1 / 2, 1 / 2, 0])
+    np.testing.assert_allclose(area.other[[0, 7]], [1 / 2, 0])
+    assert not area.shares[1:7].any()
+    assert not area.other[1:7].any()
+    for shares in ("plain", "divided"):  # of nothing, everything is other
+        empty = share_ranges(np.zeros((5, 0)), (), activations, even_ranges(activations), shares)
+        assert empty.other[[0, 7]].tolist() == [1, 1]
+    with pytest.raises(ValueError, match="shares is 'even'"):
+        share_ranges(presence, ("husky", "dog", "snow"), activations, even_ranges(activations), "even")  # pyright: ignore[reportArgumentType]
+
+
+def test_a_chart_of_overlapping_concepts_shows_all_of_the_stack():
+    presence = np.array([[1.0, 1.0], [1.0, 1.0], [0.0, 0.0]])
+    activations = np.array([8.0, 8.0, 8.0])
+    axes = draw_area(share_ranges(presence, "ab", activations, even_ranges(activations)), even_ranges(activations), "")
+    assert axes.get_ylim()[1] == pytest.approx(2 / 3 + 2 / 3 + 1 / 3)
+
+
+def test_divided_shares_of_labels_equal_the_slow_twin():
     rng = np.random.default_rng(3)
     presence = (rng.random((400, 5)) < 0.3).astype(float)
     presence[:, 1] = np.maximum(presence[:, 1], presence[:, 0])
     presence[:, 2] = np.maximum(presence[:, 2], presence[:, 1])  # 0 inside 1 inside 2
     activations = presence @ np.array([1.0, 0.5, 0.2, 1.5, -0.5]) + rng.normal(0, 0.3, 400)
-    area = share_ranges(presence, "abcde", activations, even_ranges(activations))
+    area = share_ranges(presence, "abcde", activations, even_ranges(activations), "divided")
     np.testing.assert_allclose(area.shares, slow_shares(presence, activations), atol=1e-12)
     assert area.names == ("a", "other b", "other c", "d", "e")
-    assert area.shares.sum(1).max() <= 1 + 1e-12
+    np.testing.assert_allclose(area.shares.sum(1) + area.other, area.n_images > 0, atol=1e-12)
     assert area.n_images.sum() + area.n_below == 400
     assert area.n_below == (activations < 0).sum() > 0
 
@@ -126,7 +152,7 @@ def test_an_outer_probability_keeps_what_the_inner_one_leaves():
 
 def test_equal_concepts_share_and_neither_is_other():
     presence = np.array([[1.0, 1.0], [0.0, 0.0], [1.0, 1.0]])
-    area = share_ranges(presence, ("a", "b"), np.array([8.0, 0.0, 8.0]), even_ranges(np.array([8.0])))
+    area = share_ranges(presence, ("a", "b"), np.array([8.0, 0.0, 8.0]), even_ranges(np.array([8.0])), "divided")
     assert area.names == ("a", "b")
     assert area.shares[7].tolist() == [0.5, 0.5]
 
@@ -144,9 +170,11 @@ def test_the_area_chart_is_drawn_with_its_counts_and_names(world):
     assert axes.get_title(loc="left") == "neuron 2 of planted"
     counts = [int(text.get_text().replace(",", "")) for text in axes.texts]
     assert sum(counts) == int((column >= 0).sum())
-    assert [text.get_text() for text in axes.get_legend().get_texts()][::-1] == list(explanations[2].concepts)
+    assert [text.get_text() for text in axes.get_legend().get_texts()][::-1] == [*explanations[2].concepts, "other"]
     some = explanations[2].plot_area(planted.activations, planted.concepts, rows=[0, 1, 2], n_ranges=4)
     assert len(some.texts) == 4
+    divided = explanations[2].plot_area(planted.activations, planted.concepts, shares="divided")
+    assert divided.get_ylim()[1] == pytest.approx(1)
 
 
 def test_names_are_not_read_as_mathematics_or_left_out_of_the_legend():
@@ -155,7 +183,7 @@ def test_names_are_not_read_as_mathematics_or_left_out_of_the_legend():
     area = share_ranges(presence, names, np.array([1.0, 2.0, 3.0]), even_ranges(np.array([3.0])))
     axes = draw_area(area, even_ranges(np.array([3.0])), "$\\broken")
     axes.figure.canvas.draw()
-    assert len(axes.get_legend().get_texts()) == 3
+    assert len(axes.get_legend().get_texts()) == 4
 
 
 def test_pictures_of_ranges_are_drawn(world):

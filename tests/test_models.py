@@ -35,7 +35,7 @@ def test_unknown_name_lists_the_forms(name: str, meant: str) -> None:
         load_model(name)
     assert meant in str(caught.value)
     assert repr(name) in str(caught.value)
-    assert "hf:NAME_OR_FOLDER, torchvision:NAME, timm:NAME, package.module:function" in str(caught.value)
+    assert "hf:NAME_OR_FOLDER, torchvision:NAME[:WEIGHTS], timm:NAME, package.module:function" in str(caught.value)
 
 
 def test_every_torchvision_name_is_guessed() -> None:

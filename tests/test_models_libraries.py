@@ -64,7 +64,9 @@ def test_torchvision_download_fails(monkeypatch: pytest.MonkeyPatch) -> None:
         raise URLError("no network")
 
     monkeypatch.setattr(torch.hub, "download_url_to_file", refuse)
-    with pytest.raises(OSError, match=r"'torchvision:alexnet' could not be downloaded .*no network.*--weights FILE"):
+    with pytest.raises(
+        OSError, match=r"'torchvision:alexnet:IMAGENET1K_V1' could not be downloaded .*no network.*--weights FILE"
+    ):
         load_model("torchvision:alexnet")
 
 
@@ -100,3 +102,54 @@ def test_timm_unknown(name: str, message: str) -> None:
 def test_timm_download_fails(name: str) -> None:
     with pytest.raises(OSError, match=rf"'timm:{name}' could not be loaded \(.*--weights FILE"):
         load_model(f"timm:{name}")
+
+
+def transform_of(tag: str) -> Any:
+    return torchvision.models.ResNet50_Weights[tag].transforms()
+
+
+@pytest.fixture
+def _weights_without_a_network(monkeypatch: pytest.MonkeyPatch) -> None:
+    """torchvision gets the weights it would download: those of an untrained network."""
+    state = torchvision.models.resnet50(weights=None).state_dict()
+    monkeypatch.setattr("torchvision.models._api.load_state_dict_from_url", lambda *_, **__: state)
+
+
+@pytest.mark.usefixtures("_weights_without_a_network")
+def test_torchvision_says_which_weights_it_took_and_prepares_pictures_for_them() -> None:
+    for name, tag in (
+        ("torchvision:resnet50", "IMAGENET1K_V2"),
+        ("torchvision:resnet50:DEFAULT", "IMAGENET1K_V2"),
+        ("torchvision:resnet50:IMAGENET1K_V1", "IMAGENET1K_V1"),
+    ):
+        model = load_model(name)
+        assert model.name == f"torchvision:resnet50:{tag}"
+        assert torch.equal(model.preprocess(PICTURE), transform_of(tag)(PICTURE))
+    assert not torch.equal(transform_of("IMAGENET1K_V1")(PICTURE), transform_of("IMAGENET1K_V2")(PICTURE))
+
+
+def test_torchvision_weights_from_a_file_are_prepared_as_the_tag_says(tmp_path: Path) -> None:
+    path = write(torchvision.models.resnet50(weights=None).state_dict(), tmp_path / "w.pth")
+    model = load_model("torchvision:resnet50:IMAGENET1K_V1", weights=path)
+    assert model.name == "torchvision:resnet50:IMAGENET1K_V1"
+    assert torch.equal(model.preprocess(PICTURE), transform_of("IMAGENET1K_V1")(PICTURE))
+    said = (
+        r"different ways for the weights of 'resnet50' \(IMAGENET1K_V1, IMAGENET1K_V2\), and a file does not say how "
+        r"it was trained. Name the way that fits: torchvision:resnet50:IMAGENET1K_V1"
+    )
+    with pytest.raises(ValueError, match=said):
+        load_model("torchvision:resnet50", weights=path)
+
+
+def test_torchvision_unknown_weights() -> None:
+    said = (
+        r"no weights 'IMAGENET1K_V3' of 'resnet50'. Did you mean 'IMAGENET1K_V\d'\? Its weights: IMAGENET1K_V1, IMAGEN"
+    )
+    with pytest.raises(ValueError, match=said):
+        load_model("torchvision:resnet50:IMAGENET1K_V3")
+
+
+def test_timm_says_which_weights_it_took(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("linexp.models.timm._create", lambda timm, name, **_: timm.create_model(name, pretrained=False))
+    assert load_model("timm:test_resnet").name == "timm:test_resnet.r160_in1k"
+    assert load_model("timm:test_resnet.r160_in1k").name == "timm:test_resnet.r160_in1k"

@@ -109,6 +109,7 @@ def test_shares_are_those_of_the_area_chart(path, findings):
     run, explanations = findings[0].run, findings[0].explanations
     counts = unpack(layer["counts"], 32).reshape(N_NEURONS, 8)
     shares, start = unpack(layer["methods"][0]["shares"], 8), 0
+    none = unpack(layer["methods"][0]["none"], 8).reshape(N_NEURONS, 8).astype(int)
     for at, item in enumerate(explanations):
         column = run.activations.values[:, at].numpy()
         presence = run.concepts.only(item.concepts).values.numpy() if item.terms else np.zeros((N_IMAGES, 0))
@@ -116,13 +117,27 @@ def test_shares_are_those_of_the_area_chart(path, findings):
         stop = start + 8 * len(item.terms)
         found = shares[start:stop].reshape(8, len(item.terms)).astype(int)
         assert np.abs(found - area.shares * 255).max(initial=0) <= 1
-        assert found.sum(1).max(initial=0) <= 255
+        assert np.abs(none[at] - area.other * 255).max() <= 1
         assert counts[at].tolist() == area.n_images.tolist()
-        other = [term for term, name in enumerate(area.names) if name == f"other {item.concepts[term]}"]
-        assert layer["methods"][0]["other"][at] == other
+        assert layer["methods"][0]["other"][at] == []
         start = stop
     assert start == len(shares)
+
+
+def test_divided_shares_stack_to_at_most_one(tmp_path, findings):
+    (layer,) = read_data(le.write_report(findings, tmp_path, shares="divided"))["layers"]
+    explanations, method = findings[0].explanations, layer["methods"][0]
+    shares, start = unpack(method["shares"], 8).astype(int), 0
+    none = unpack(method["none"], 8).reshape(N_NEURONS, 8).astype(int)
+    for at, item in enumerate(explanations):
+        stop = start + 8 * len(item.terms)
+        assert (shares[start:stop].reshape(8, len(item.terms)).sum(1) + none[at]).max() <= 255
+        if {"dog", "canine"} <= set(item.concepts):
+            assert method["other"][at] == [item.concepts.index("canine")]
+        start = stop
     assert any("dog" in item.concepts and "canine" in item.concepts for item in explanations)
+    with pytest.raises(ValueError, match="shares is 'even'"):
+        le.write_report(findings, tmp_path, shares="even")
 
 
 def test_the_same_results_give_the_same_bytes(tmp_path, findings, path):

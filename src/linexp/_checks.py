@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     import torch
 
 # Control characters, marks that turn the order of reading around, and halves of characters.
+AUTO = "auto"
 _STEERS = re.compile("[\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
@@ -136,10 +137,28 @@ def check_writable_folder(path: Path) -> Path:
     return path
 
 
-def check_device(device: str | torch.device) -> torch.device:
-    """Return the device, with its number, once a tensor could be sent there and back."""
+def choose_device(device: str | torch.device) -> str | torch.device:
+    """Return what "auto" means on this machine, CUDA, then MPS, then the CPU; any other device as it is."""
     import torch  # here, so that who only asks for help or a version does not wait for it
 
+    if device != AUTO:
+        return device
+    if torch.cuda.is_available():
+        return "cuda"
+    return "mps" if torch.backends.mps.is_available() else "cpu"
+
+
+def device_for_doubles(device: str | torch.device) -> str | torch.device:
+    """Return the device, or the CPU in place of MPS, which has no float64."""
+    chosen = choose_device(device)
+    return "cpu" if str(chosen).startswith("mps") else chosen
+
+
+def check_device(device: str | torch.device) -> torch.device:
+    """Return the device ("auto": `choose_device`), with its number, once a tensor could be sent there and back."""
+    import torch
+
+    device = choose_device(device)
     try:
         tensor = torch.empty(0, device=device)
         tensor.cpu()

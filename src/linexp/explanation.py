@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, cast, overload
@@ -15,8 +15,9 @@ from torch import Tensor
 from linexp._checks import check_at_least, check_choice, listing
 from linexp.explanation_csv import OUTCOMES, Cell, Row, read_rows, write_rows
 from linexp.explanation_figures import bars_of, plot_area, plot_ranges
-from linexp.figures import bars_html, table_html
+from linexp.figures import Shares, bars_html, table_html
 from linexp.matrix import ActivationMatrix, ConceptMatrix
+from linexp.models import published_network
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -167,6 +168,7 @@ class Explanation:
         *,
         rows: Sequence[int] | Int[Tensor, " rows"] | None = None,
         n_ranges: int = 8,
+        shares: Shares = "plain",
         axes: Any = None,
     ) -> Any:
         """Draw which share of the images in each range of activation has each concept of the explanation.
@@ -181,6 +183,9 @@ class Explanation:
             Images to count. Default: all.
         n_ranges
             Into how many ranges of equal width 0 to the highest activation are divided.
+        shares
+            "plain", the paper's: an image counts for each concept that it has, so concepts that overlap stack to more
+            than 1. "divided": for the innermost of them, or in equal parts, so that all stack to 1.
         axes
             matplotlib axes to draw into. Default: new ones.
 
@@ -200,7 +205,7 @@ class Explanation:
         ----------
         Paper, Figure 3.
         """
-        return plot_area(self, recorded, concepts, rows, n_ranges, axes)
+        return plot_area(self, recorded, concepts, rows, n_ranges, shares, axes)
 
     def _repr_html_(self) -> str:
         """Return what a notebook shows: the concepts as bars."""
@@ -225,11 +230,15 @@ class Explanations:
         Name of the layer.
     dropped_concepts
         Concepts that took no part because they are too rare or constant on the training images.
+    network
+        The network that the neurons are of, as ``load_model`` calls it, where a file of the paper's published results
+        was read; "" where it is not known.
     """
 
     items: tuple[Explanation, ...]
     layer: str = ""
     dropped_concepts: tuple[str, ...] = ()
+    network: str = field(default="", compare=False)  # our files do not carry it
 
     def __post_init__(self) -> None:
         if len(self._place) < len(self.items):
@@ -314,7 +323,7 @@ class Explanations:
         return self._with(tuple(found))
 
     def _with(self, items: tuple[Explanation, ...]) -> Explanations:
-        return Explanations(items, self.layer, self.dropped_concepts)
+        return replace(self, items=items)
 
     def __str__(self) -> str:
         shown = [str(item) for item in self.items[:20]]
@@ -369,12 +378,20 @@ class Explanations:
         write_rows(Path(path), rows)
 
     @staticmethod
-    def from_csv(path: str | Path) -> Explanations:
+    def from_csv(path: str | Path, layer: str | None = None) -> Explanations:
         """Read explanations from our CSV layout, either of the paper's published ones, or anybody's CSV or JSON.
 
         Anybody's is a neuron and a text, of any length, which becomes one term of weight 1: two columns of CSV, with
         or without names, or a file that ends in .json with ``{"3": "snow"}``, ``[[3, "snow"]]`` or
         ``[{"neuron": 3, "text": "snow"}]``.
+
+        Parameters
+        ----------
+        path
+            The file.
+        layer
+            Which layer's explanations to take of a file of several, such as CLIP-Dissect's. A file of one layer is
+            read whatever its layer is called.
 
         Raises
         ------
@@ -382,10 +399,17 @@ class Explanations:
             There is no such file.
         ValueError
             The file is of no known layout (the message says which columns are missing), or a line makes no sense; the
-            message names line, column and value.
+            message names line, column and value. It has several layers, and none is ``layer``.
         """
-        rows = read_rows(Path(path))
-        return Explanations(tuple(_from_row(row) for row in rows), rows[0].layer)
+        rows = read_rows(Path(path), layer)
+        return Explanations(tuple(_from_row(row) for row in rows), rows[0].layer, network=_network(Path(path)))
+
+
+def _network(path: Path) -> str:
+    """Return the network of a file in one of the authors' layouts, which count in units, by the file's name."""
+    with path.open(encoding="utf-8", errors="replace") as file:
+        header = file.readline().split(",")
+    return published_network(path.stem) if "unit" in map(str.strip, header) else ""
 
 
 def _from_row(row: Row) -> Explanation:

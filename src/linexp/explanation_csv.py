@@ -90,14 +90,14 @@ def _digits(value: float | None) -> str:
     return "" if value is None else repr(float(value))  # a NumPy number would write its type too
 
 
-def read_rows(path: Path) -> list[Row]:
+def read_rows(path: Path, layer: str | None = None) -> list[Row]:
     """Read our layout, one of the authors', or neurons and texts; by its name a file is CSV or JSON.
 
     The authors' explanations have the columns ``unit, val correlation, weight0, concept0, …, bias`` (``layer`` is
     optional), with weight 0 and the text "0" behind the last concept. Everybody else's have a neuron (``neuron`` or
     ``unit``) and a text (``description``, ``text``, ``explanation``, ``label``, ``concept``, or whatever the only other
     column is called; two columns need no names at all), or are JSON, see ``read_json``; they are read as one term of
-    weight 1. Other columns (scores) are ignored.
+    weight 1. Other columns (scores) are ignored. Of a file of several layers the rows of ``layer`` are read.
 
     Raises
     ------
@@ -105,12 +105,12 @@ def read_rows(path: Path) -> list[Row]:
         There is no such file.
     ValueError
         The columns are of none of these layouts (which are missing is said), or a cell makes no sense; the message
-        names line, column and value.
+        names line, column and value. There are several layers, and none is ``layer``.
     """
     text = _read_text(path)
     if path.suffix.lower() == ".json":
         pairs = enumerate(read_json(path, text), start=1)
-        return _check_rows(path, [(number, _said(*pair)) for number, pair in pairs], "Entry")
+        return _check_rows(path, [(number, _said(*pair)) for number, pair in pairs], None, "Entry")
     reader = csv.reader(io.StringIO(text, newline=""), strict=True)  # an open quote at the end is no cell
     try:
         first = next(reader, [])
@@ -118,7 +118,8 @@ def read_rows(path: Path) -> list[Row]:
         parse = _choose_layout(path, header)
         lines = [(1, first)] if is_headless(first) else []
         numbered = itertools.chain(lines, ((reader.line_num, cells) for cells in reader if cells))
-        return _check_rows(path, [(number, parse(_Line(path, number, header, cells))) for number, cells in numbered])
+        rows = [(number, parse(_Line(path, number, header, cells))) for number, cells in numbered]
+        return _check_rows(path, rows, layer)
     except csv.Error as error:
         raise ValueError(
             f"Line {reader.line_num} of '{path}' is not CSV ({error}). Correct the line, or write the file anew."
@@ -312,10 +313,11 @@ def _said(neuron: int, text: str, layer: str = "") -> Row:
     return Row(layer, neuron, "explained", (Cell(text, 1.0),), 0.0, None)
 
 
-def _check_rows(path: Path, numbered: Sequence[tuple[int, Row]], what: str = "Line") -> list[Row]:
+def _check_rows(path: Path, numbered: Sequence[tuple[int, Row]], layer: str | None, what: str = "Line") -> list[Row]:
     if not numbered:
         raise ValueError(f"The file '{path}' holds no explanation. Give a file with at least one.")
     seen: dict[int, int] = {}
+    numbered = _of_layer(path, numbered, layer)
     for number, row in numbered:
         if row.neuron in seen:
             raise ValueError(
@@ -323,9 +325,18 @@ def _check_rows(path: Path, numbered: Sequence[tuple[int, Row]], what: str = "Li
                 f"{seen[row.neuron]}. Keep one of the two."
             )
         seen[row.neuron] = number
-        if row.layer != numbered[0][1].layer:
-            raise ValueError(
-                f"{what} {number} of '{path}': the layer is '{row.layer}', but '{numbered[0][1].layer}' above. "
-                "Keep one layer per file."
-            )
     return [row for _, row in numbered]
+
+
+def _of_layer(path: Path, numbered: Sequence[tuple[int, Row]], layer: str | None) -> Sequence[tuple[int, Row]]:
+    """Return the rows of one layer, where there are several."""
+    layers = list(dict.fromkeys(row.layer for _, row in numbered))
+    if len(layers) == 1:
+        return numbered
+    if layer not in layers:
+        asked = "none is asked for" if layer is None else f"none is '{layer}'"
+        raise ValueError(
+            f"The explanations in '{path}' are of {len(layers)} layers ({listing(layers, 6)}), and {asked}. "
+            "Keep the lines of one layer, or say in Python which: from_csv(path, layer=...)."
+        )
+    return [(number, row) for number, row in numbered if row.layer == layer]

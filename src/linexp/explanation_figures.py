@@ -14,7 +14,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from linexp._checks import check_at_least, check_same_images
-from linexp.figures import Bar, choose_pictures, draw_area, draw_pictures, even_ranges, share_ranges
+from linexp.figures import Bar, Shares, choose_pictures, draw_area, draw_pictures, even_ranges, share_ranges
 from linexp.images import ImageSubset, as_images
 from linexp.matrix import ActivationMatrix, ConceptMatrix
 
@@ -69,6 +69,7 @@ def plot_area(
     concepts: ConceptMatrix,
     rows: Sequence[int] | Tensor | None,
     n_ranges: int,
+    shares: Shares,
     axes: Any,
 ) -> Any:
     """Draw the area chart; see ``Explanation.plot_area``."""
@@ -79,7 +80,8 @@ def plot_area(
     names = explanation.concepts
     presence = concepts.only(names).block(kept).numpy() if names else np.zeros((len(kept), 0))
     ranges = even_ranges(column, n_ranges)
-    return draw_area(share_ranges(presence, names, column, ranges), ranges, _title(explanation, recorded), axes)
+    area = share_ranges(presence, names, column, ranges, shares)
+    return draw_area(area, ranges, _title(explanation, recorded), axes)
 
 
 def bars_of(explanation: _Explanation) -> list[Bar]:

@@ -50,7 +50,7 @@ def ablate(
     calibration: CalibrationName = None,
     template: Template = None,
     images: Pictures = None,
-    device: Device = None,
+    device: Device = "auto",
     batch_size: BatchSize = None,
     trust_remote_code: TrustRemoteCode = False,
     store: StoreFolder = None,

@@ -16,6 +16,7 @@ from linexp.cli.options import (
     ClassNames,
     Device,
     Groups,
+    MergeHomonyms,
     ModelName,
     NoStore,
     OutputName,
@@ -41,6 +42,7 @@ def explain(
         str, option("SOURCE", "labels: the classes and their groups. text: words, which an encoder finds.")
     ] = "labels",
     groups: Groups = None,
+    merge_homonyms: MergeHomonyms = False,
     class_names: ClassNames = None,
     vocabulary: Annotated[
         str | None,
@@ -81,13 +83,16 @@ def explain(
     strength: Annotated[float, option("X", "Weight of the elastic net's penalty; more: fewer candidates.")] = 0.05,
     l1_ratio: Annotated[float, option("X", "Share of the L1 norm in that penalty, above 0, at most 1.")] = 0.99,
     min_activity: Annotated[
-        float, option("X", "Leave out concepts whose five highest presences have a lower mean.")
+        float,
+        option(
+            "X", "Leave out concepts whose five highest presences have a lower mean; 0: none, the paper's for labels."
+        ),
     ] = 0.5,
     n_shards: Annotated[
         int, option("N", "Parts of the images left out in turn to get standard errors; 0: no errors.")
     ] = 20,
     seed: Seed = 0,
-    device: Device = None,
+    device: Device = "auto",
     batch_size: BatchSize = None,
     workers: Annotated[int | None, option("N", "Processes that decode pictures; 0: none.", "by processors")] = None,
     skip_broken: Annotated[bool, typer.Option("--skip-broken", help="Leave out pictures that cannot be read.")] = False,
@@ -122,6 +127,7 @@ def explain(
         class_names=class_names,
         concepts=concepts,
         groups=groups,
+        merge_homonyms=merge_homonyms,
         vocabulary=vocabulary,
         encoder=encoder,
         calibration=calibration,

@@ -72,7 +72,7 @@ def impact(
     as_published: Annotated[
         bool, typer.Option("--as-published", help="Count one picture more, as the notebook behind Table 1 does.")
     ] = False,
-    device: Device = None,
+    device: Device = "auto",
     batch_size: BatchSize = None,
     skip_broken: Annotated[bool, typer.Option("--skip-broken", help="Leave out pictures that cannot be read.")] = False,
     trust_remote_code: TrustRemoteCode = False,

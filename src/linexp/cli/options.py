@@ -20,7 +20,8 @@ ModelName = Annotated[
     typer.Option(
         "--model",
         metavar="NAME",
-        help="efficientnet_lite0, hf:NAME, torchvision:NAME, timm:NAME, or package.module:function for your own "
+        help="efficientnet_lite0, hf:NAME, torchvision:NAME or torchvision:NAME:WEIGHTS (the paper's: "
+        "torchvision:resnet50:IMAGENET1K_V1), timm:NAME, or package.module:function for your own "
         "(a function without arguments that returns the pair module, transform).",
     ),
 ]
@@ -57,13 +58,23 @@ ResultFolder = Annotated[
 ClassNames = Annotated[
     str | None,
     option(
-        "FILE", "What sub-folders are called: lines of sub-folder, tab, name; or imagenet, if they are wnids.", "theirs"
+        "FILE",
+        "What sub-folders are called: lines of sub-folder, tab, name; or, if they are wnids, imagenet (WordNet's "
+        "words) or imagenet-paper (the paper's, which open_clip brings).",
+        "theirs",
     ),
 ]
 Groups = Annotated[
     str | None,
     option(
         "FILE", 'Groups of classes in JSON: {"animal": ["cat", "dog"]}; or wordnet, if they are ImageNet\'s.', "none"
+    ),
+]
+MergeHomonyms = Annotated[
+    bool,
+    typer.Option(
+        "--merge-homonyms",
+        help="With --groups wordnet: all meanings of a word are one group, as in the paper's released code.",
     ),
 ]
 CalibrationName = Annotated[
@@ -79,7 +90,9 @@ Template = Annotated[
     option("TEXT", 'What the encoder is told for a concept, such as "a photo of a {}"; repeated: averaged.', "{}"),
 ]
 Seed = Annotated[int, option("N", "Seed of the split into 70 % train, 10 % validation, 20 % test images.")]
-Device = Annotated[str | None, option("NAME", "Where the models run: cpu, cuda, cuda:1, …", "cpu")]
+Device = Annotated[
+    str, option("NAME", "Where the models run: cpu, cuda, cuda:1, mps, …; auto: cuda, else mps, else cpu.")
+]
 BatchSize = Annotated[int | None, option("N", "Images at a time.", "8 on cpu, 64 on cuda")]
 StoreFolder = Annotated[
     Path | None,

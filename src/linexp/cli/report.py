@@ -31,10 +31,21 @@ def report(
     ] = False,
     pictures: Annotated[int, option("N", "Pictures of each of the eight ranges of a neuron's activation.")] = 3,
     seed: Annotated[int, option("N", "Seed that draws the pictures and the points of scatter plots.")] = 0,
+    shares: Annotated[
+        str,
+        option(
+            "HOW",
+            "Area charts. plain: an input counts for each concept it has, as in the paper. divided: once, for the "
+            "innermost of them.",
+        ),
+    ] = "plain",
     store: StoreFolder = None,
     no_store: NoStore = False,
 ) -> None:
     """Write a page to look at: scores, and a card for each neuron. It opens from disk, without server or network."""
     from linexp.commands import ReportOptions, run_report
 
-    run_report(results, ReportOptions(out, images, single_file, pictures, seed, choose_store(store, no_store=no_store)))
+    run_report(
+        results,
+        ReportOptions(out, images, single_file, pictures, seed, shares, choose_store(store, no_store=no_store)),
+    )

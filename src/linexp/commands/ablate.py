@@ -14,7 +14,7 @@ from linexp.commands.cases import Case, ScoreOptions, judge_cases, open_cases, s
 from linexp.commands.outputs import find_outputs
 from linexp.commands.pictures import reopen_pictures
 from linexp.commands.score_table import Scored, on_shared_neurons, print_tables, same_neurons
-from linexp.commands.sources import IMAGENET, open_store, with_store
+from linexp.commands.sources import IMAGENET, IMAGENET_PAPER, open_store, tell_device, tell_model, with_store
 from linexp.explanation import Explanation, Explanations
 from linexp.images import Images
 from linexp.matrix import ActivationMatrix, ConceptMatrix
@@ -65,6 +65,10 @@ def run_ablate(results: Sequence[Path], simulating: ScoreOptions, options: Ablat
     for job in jobs:
         job.check()
     judged = judge_cases(cases, simulating, test_only=False)
+    for model, asked in {job.model.name: (job.model, _setting(job.case, "model")) for job in jobs}.values():
+        tell_model(model, asked)
+    if simulating.simulator is None:  # else told with it
+        tell_device(simulating.device)
     reuse_large_buffers()
     found: list[Scored] = []
     for job, concepts in zip(jobs, judged, strict=True):
@@ -118,7 +122,7 @@ def _open_pictures(case: Case, simulating: ScoreOptions) -> Images:
 
 
 def _find_labels(run: Run, images: Images, outputs: str | None) -> list[int] | None:
-    known = IMAGENET if run.settings.get("class_names") == IMAGENET else None
+    known = IMAGENET if run.settings.get("class_names") in (IMAGENET, IMAGENET_PAPER) else None
     return find_outputs(outputs or known, images)
 
 

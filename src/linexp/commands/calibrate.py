@@ -6,8 +6,8 @@ import datetime
 from dataclasses import dataclass
 from pathlib import Path
 
-from linexp._checks import check_at_least, check_within, check_writable_folder
-from linexp.commands.sources import open_groups, open_pictures, open_store, with_store
+from linexp._checks import AUTO, check_at_least, check_within, check_writable_folder
+from linexp.commands.sources import open_groups, open_pictures, open_store, tell_device, with_store
 from linexp.concepts import CalibrationFit, LabelConcepts, fit_calibration, load_encoder
 from linexp.concepts.encoder import embed_prompts, storing
 from linexp.images import ImageSubset
@@ -24,10 +24,11 @@ class CalibrateOptions:
     out: Path
     class_names: str | None = None
     groups: str | None = None
+    merge_homonyms: bool = False
     template: tuple[str, ...] = ()
     max_share: float = 0.3
     seed: int = 0
-    device: str | None = None
+    device: str = AUTO
     batch_size: int | None = None
     trust_remote_code: bool = False
     store: Path | None = None
@@ -40,13 +41,14 @@ def run_calibrate(options: CalibrateOptions) -> CalibrationFit:
     split = Split.random(len(folder), options.seed)
     n_train = len(split.train)
     images = ImageSubset(folder, [*split.train.tolist(), *split.val.tolist()])
-    labels = LabelConcepts(open_groups(options.groups, folder)).describe(images)
+    labels = LabelConcepts(open_groups(options.groups, folder, merge_homonyms=options.merge_homonyms)).describe(images)
     encoder = load_encoder(
         options.encoder,
         device=options.device,
         batch_size=options.batch_size,
         trust_remote_code=options.trust_remote_code,
     )
+    tell_device(options.device)
     store = open_store(options.store)
     texts = with_store(
         store, lambda store: embed_prompts(encoder, labels.names, options.template or ("{}",), store=store)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import warnings
 from collections.abc import Sequence
@@ -10,13 +11,14 @@ from pathlib import Path
 
 import torch
 
-from linexp._checks import closest
+from linexp._checks import AUTO, closest
 from linexp.commands.pictures import reopen_pictures
-from linexp.commands.sources import find_calibration, open_store, with_store
+from linexp.commands.sources import find_calibration, open_store, tell_device, with_store
 from linexp.concepts import Encoder, TextConcepts, load_encoder, same_model
 from linexp.explanation import Explanations
 from linexp.images import Images, ImageSubset
 from linexp.matrix import ConceptMatrix, EmbeddedConceptMatrix
+from linexp.models import same_network
 from linexp.score import TOP_SHARE, Origin, Scores, read_scores
 from linexp.shards import Store
 from linexp.store import Run, load_explanations, load_run, save_scores
@@ -31,7 +33,7 @@ class ScoreOptions:
     calibration: str | None = None
     template: tuple[str, ...] = ()
     images: Path | None = None
-    device: str | None = None
+    device: str = AUTO
     batch_size: int | None = None
     trust_remote_code: bool = False
     store: Path | None = None
@@ -82,18 +84,45 @@ def _open(path: Path, run: Run, first: Path, options: ScoreOptions) -> Case:
     file = path if _is_file(path) else options.explanations
     if file is None:
         return Case(str(path), "", path, run, load_explanations(path))
-    chosen, layer = Explanations.from_csv(file), run.activations.layer
+    layer = run.activations.layer
+    chosen = Explanations.from_csv(file, layer)
     if chosen.layer not in ("", layer) and not options.force:
         raise ValueError(
             f"The explanations in '{file}' are of layer '{chosen.layer}', the result is of layer '{layer}'. "
             "Give explanations of the same neurons; if only the layers' names differ, use --force."
         )
+    _warn_of_other_network(file, chosen, run)
     unknown = sorted(set(chosen.neurons) - set(run.activations.neurons))
     if unknown:
         run.activations.select(unknown)  # refuses, before any image is looked at
     # Files are often called alike, in folders that are not.
     name = "-".join(part for part in (file.absolute().parent.name, file.stem) if part)
     return Case(str(file), name, first if _is_file(path) else path, run, chosen)
+
+
+def _warn_of_other_network(file: Path, chosen: Explanations, run: Run) -> None:
+    """Say so where explanations are known to be of another network than the result: neurons are numbered alike."""
+    network, model = chosen.network or _network_beside(file), str(run.settings.get("model") or "")
+    if not network or not model or run.settings.get("weights"):
+        return
+    same = same_network(network, model)
+    if same is False:
+        fact = f"The explanations in '{file}' are of the network '{network}', and the result is of '{model}'"
+        warnings.warn(f"{fact}, so they are of other neurons. Use a result of '{network}'.", UserWarning, stacklevel=2)
+    elif same is None and network.startswith(f"{model}:"):
+        fact = f"The explanations in '{file}' are of the network '{network}', and the result does not say which weights"
+        warnings.warn(f"{fact} of '{model}' it has. Make it with --model {network}.", UserWarning, stacklevel=2)
+
+
+def _network_beside(file: Path) -> str:
+    """Return the network of the result in whose folder a file is; "" where that is not known."""
+    try:
+        settings = json.loads((file.parent / "run.json").read_text(encoding="utf-8", errors="surrogateescape"))[
+            "settings"
+        ]
+        return "" if settings.get("weights") else str(settings.get("model") or "")
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return ""
 
 
 def judge_cases(cases: Sequence[Case], options: ScoreOptions, *, test_only: bool) -> list[ConceptMatrix]:
@@ -116,6 +145,7 @@ def judge_cases(cases: Sequence[Case], options: ScoreOptions, *, test_only: bool
     )
     store = open_store(options.store)
     source = _Simulator(encoder, options, store, [name for case in cases for name in case.explanations.concepts])
+    tell_device(options.device)
     for run in {id(case.run): case.run for case in cases}.values():
         _warn_of_same_model(run, encoder.name)
     try:

@@ -4,19 +4,40 @@ from __future__ import annotations
 
 import shlex
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, cast
 from urllib.parse import quote
 
-from linexp._checks import check_at_least, check_choice, check_writable_folder, listing, printable
-from linexp.commands.sources import find_calibration, only_readable, open_groups, open_pictures, open_store, with_store
+from linexp._checks import (
+    AUTO,
+    check_at_least,
+    check_choice,
+    check_writable_folder,
+    choose_device,
+    device_for_doubles,
+    listing,
+    printable,
+)
+from linexp.commands.sources import (
+    IMAGENET,
+    IMAGENET_PAPER,
+    WORDNET,
+    find_calibration,
+    only_readable,
+    open_groups,
+    open_pictures,
+    open_store,
+    tell_device,
+    tell_model,
+    with_store,
+)
 from linexp.concepts import ConceptSource, LabelConcepts, TextConcepts, load_encoder, read_vocabulary
 from linexp.concepts.groups import group_names
 from linexp.concepts.huggingface import PAPER_ENCODERS
 from linexp.explain import LinearExplainer
 from linexp.explanation import Explanations
-from linexp.images import Images, contents_of
+from linexp.images import ImageFolder, Images, contents_of
 from linexp.matrix import ActivationMatrix, ConceptMatrix
 from linexp.models import VisionModel, describe_preprocess, load_model
 from linexp.recording import record_layers
@@ -46,6 +67,7 @@ class ExplainOptions:
     class_names: str | None = None
     concepts: str = "labels"
     groups: str | None = None
+    merge_homonyms: bool = False
     vocabulary: str | None = None
     encoder: str | None = None
     calibration: str | None = None
@@ -55,7 +77,7 @@ class ExplainOptions:
     token: int = 0
     output: str | None = None
     seed: int = 0
-    device: str | None = None
+    device: str = AUTO
     batch_size: int | None = None
     workers: int | None = None
     skip_broken: bool = False
@@ -66,6 +88,8 @@ class ExplainOptions:
 def run_explain(options: ExplainOptions, explainer: LinearExplainer) -> None:
     """Record, explain and save; whatever can be wrong with the input is found before the long work starts."""
     _check_options(options)
+    options = replace(options, device=str(choose_device(options.device)))
+    explainer = replace(explainer, device=str(device_for_doubles(options.device)))
     folder = open_pictures(options.images, options.class_names)
     store = open_store(options.store)
     source = _open_source(options, folder)
@@ -85,10 +109,13 @@ def run_explain(options: ExplainOptions, explainer: LinearExplainer) -> None:
     taken = look_at_layers(model, options.layers, images, _pooling(options))
     contents = tuple(content.hex() for content in contents_of(images))
     reuse_large_buffers()
+    tell_model(model, options.model)
+    tell_device(options.device)
     concepts, split = _prepare(images, source, options, explainer, store)
     recorded = _record(model, images, options, store)
     names = tuple(images.name(row) for row in range(len(images)))
-    settings = _settings(options, explainer, source) | {"preprocessing": _tell_preprocessing(model)}
+    settings = _settings(replace(options, model=model.name), explainer, source)
+    settings["preprocessing"] = _tell_preprocessing(model)
     for layer, activations in recorded.items():
         own = {**settings, "output": taken[layer]}
         explain_and_save(outs[layer], Run(activations, concepts, split, names, own, contents), explainer)
@@ -171,11 +198,13 @@ def _check_options(options: ExplainOptions) -> None:
     check_at_least("workers", 0 if options.workers is None else options.workers, 0)
 
 
-def _open_source(options: ExplainOptions, images: Images) -> ConceptSource:
+def _open_source(options: ExplainOptions, images: ImageFolder) -> ConceptSource:
     """Read groups or words and load the encoder, if one is needed."""
-    groups = open_groups(options.groups, images)
+    groups = open_groups(options.groups, images, merge_homonyms=options.merge_homonyms)
     if options.concepts == "labels":
         return LabelConcepts(groups)
+    if groups is None and options.class_names in (IMAGENET, IMAGENET_PAPER):
+        groups = open_groups(WORDNET, images)  # from the words alone, WordNet would not know the paper's
     vocabulary = read_vocabulary(
         options.vocabulary or VOCABULARY,
         labels=images.label_names or None,

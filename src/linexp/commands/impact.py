@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
-from linexp._checks import check_writable_folder
+from linexp._checks import AUTO, check_writable_folder
 from linexp.commands.outputs import find_outputs
-from linexp.commands.sources import only_readable, open_store, with_store
+from linexp.commands.sources import only_readable, open_store, tell_device, tell_model, with_store
 from linexp.images import ImageFolder
 from linexp.models import load_model
 from linexp.recording.hooks import find_layers
@@ -42,7 +42,7 @@ class ImpactOptions:
     output: str | None = None
     precision: str = "float32"
     as_published: bool = False
-    device: str | None = None
+    device: str = AUTO
     batch_size: int | None = None
     skip_broken: bool = False
     trust_remote_code: bool = False
@@ -74,6 +74,8 @@ def run_impact(options: ImpactOptions) -> dict[str, Impact]:
     if images is not folder and isinstance(labels, list):
         labels = find_outputs(options.outputs, images)
     reuse_large_buffers()
+    tell_model(model, options.model)
+    tell_device(options.device)
     found = with_store(
         store,
         lambda store: impact_layers(

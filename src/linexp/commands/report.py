@@ -6,6 +6,7 @@ import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any, cast
 
 from linexp._checks import DifferentImagesError
 from linexp.commands.pictures import reopen_pictures
@@ -23,6 +24,7 @@ class ReportOptions:
     single_file: bool = False
     pictures: int = 3
     seed: int = 0
+    shares: str = "plain"
     store: Path | None = None
 
 
@@ -31,7 +33,12 @@ def run_report(results: Sequence[Path], options: ReportOptions) -> Path:
     folders = [found for folder in results for found in _results_in(folder)]
     findings = [_with_pictures(read_finding(folder), options) for folder in folders]
     page = write_report(
-        findings, options.out, single_file=options.single_file, n_pictures=options.pictures, seed=options.seed
+        findings,
+        options.out,
+        single_file=options.single_file,
+        n_pictures=options.pictures,
+        seed=options.seed,
+        shares=cast(Any, options.shares),
     )
     size = page.stat().st_size / 1e6
     print(f"{len(findings)} result{'s' if len(findings) > 1 else ''} in {page} ({size:.1f} MB)")

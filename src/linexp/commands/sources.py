@@ -8,23 +8,39 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
-from linexp._checks import check_writable_folder, listing
+from linexp._checks import check_writable_folder, choose_device, listing
 from linexp.commands.digests import keep_digests
 from linexp.concepts import Calibration, Encoder, superclasses
 from linexp.concepts.files import open_folder, read_class_names, read_groups
+from linexp.concepts.open_clip import imagenet_names
 from linexp.concepts.wordnet import imagenet_classes
 from linexp.images import ImageFolder, Images, find_broken, skip_broken
+from linexp.models import VisionModel
 from linexp.progress import progress_bar
 from linexp.shards import Store, UnknownContentError
 
 T = TypeVar("T")
-IMAGENET, WORDNET = "imagenet", "wordnet"
+IMAGENET, IMAGENET_PAPER, WORDNET = "imagenet", "imagenet-paper", "wordnet"
+
+
+def tell_device(device: str) -> None:
+    """Say where the models run."""
+    print(f"device: {choose_device(device)}")
+
+
+def tell_model(model: VisionModel, asked: str) -> None:
+    """Say which weights a library chose, where that was left to it."""
+    if model.name != asked:
+        print(f"model: {model.name}, the default of {asked}")
 
 
 def open_pictures(folder: Path, class_names: str | None) -> ImageFolder:
-    """Open a folder of pictures; ``class_names`` is a file, or "imagenet" where the sub-folders are called by wnids."""
+    """Open a folder of pictures; ``class_names`` is a file, or names a list for sub-folders called by wnids."""
     if class_names == IMAGENET:
         return open_folder(folder, {one.wnid: one.name for one in imagenet_classes()}, "ImageNet")
+    if class_names == IMAGENET_PAPER:
+        wnids = (one.wnid for one in imagenet_classes())
+        return open_folder(folder, dict(zip(wnids, imagenet_names(), strict=True)), "ImageNet")
     names = None if class_names is None else read_class_names(Path(class_names))
     return open_folder(folder, names, f"'{class_names}'")
 
@@ -54,11 +70,26 @@ def only_readable(
     return skip_broken(images, broken) if broken else images
 
 
-def open_groups(groups: str | None, images: Images) -> Mapping[str, Any] | None:
+def open_groups(groups: str | None, images: ImageFolder, *, merge_homonyms: bool = False) -> Mapping[str, Any] | None:
     """Read groups of classes from a file, or let WordNet make them where the classes are ImageNet's ("wordnet")."""
+    if merge_homonyms and groups != WORDNET:
+        raise ValueError(
+            f"--merge-homonyms is about the groups that WordNet makes, and --groups is {groups or 'not given'}. "
+            "Add --groups wordnet, or leave it out."
+        )
     if groups == WORDNET:
-        return superclasses(images.label_names)
+        return _from_wordnet(images, merge_homonyms=merge_homonyms)
     return None if groups is None else read_groups(Path(groups))
+
+
+def _from_wordnet(images: ImageFolder, *, merge_homonyms: bool) -> Mapping[str, Any]:
+    """Find the classes by their sub-folders where these are wnids, whatever they are called; else by their names."""
+    folders = list(dict.fromkeys(file.partition("/")[0] for file in images.files))
+    if not set(folders) <= {one.wnid for one in imagenet_classes()}:
+        return superclasses(images.label_names, merge_homonyms=merge_homonyms)
+    found = superclasses(dict(zip(folders, images.label_names, strict=True)), merge_homonyms=merge_homonyms)
+    place = {wnid: number for number, wnid in enumerate(folders)}
+    return {name: [place[wnid] for wnid in members] for name, members in found.items()}
 
 
 def find_calibration(asked: str | None, encoder: Encoder) -> Calibration:

@@ -170,8 +170,19 @@ def load_open_clip(
     return OpenClipEncoder(name, place(module, preprocess, device, name=name), preprocess, tokenizer, batch_size)
 
 
-def _open_clip() -> Any:
-    with needs("open_clip_torch", "open-clip"):
+def imagenet_names() -> tuple[str, ...]:
+    """Return what open_clip calls ImageNet's 1,000 classes, in class order; the paper calls them the same.
+
+    Raises
+    ------
+    ImportError
+        open_clip is missing or does not work beside this torch.
+    """
+    return tuple(_open_clip("the paper's names of ImageNet's classes").IMAGENET_CLASSNAMES)
+
+
+def _open_clip(what: str = "this model") -> Any:
+    with needs("open_clip_torch", "open-clip", what):
         import open_clip
     return open_clip
 

@@ -57,7 +57,7 @@ def imagenet_classes() -> tuple[ImageNetClass, ...]:
     )
 
 
-def superclasses(classes: Iterable[str], *, merge_homonyms: bool = False) -> dict[str, list[str]]:
+def superclasses(classes: Iterable[str] | Mapping[str, str], *, merge_homonyms: bool = False) -> dict[str, list[str]]:
     """Return groups of classes for ``LabelConcepts``: everything WordNet has above at least two of them.
 
     Of groups with the same members only the most specific is kept. Outer groups come before inner ones.
@@ -65,7 +65,8 @@ def superclasses(classes: Iterable[str], *, merge_homonyms: bool = False) -> dic
     Parameters
     ----------
     classes
-        Some of ImageNet's classes, by wnid, by name, or by any word only one class has; "_" is as good as a space.
+        Some of ImageNet's classes, by wnid, by name, or by any word only one class has; "_" is as good as a space. Or a
+        mapping from these to what you call them, so that no group is called like a class of yours.
     merge_homonyms
         Two meanings of one word, such as "cap" (for a head, for a bottle), are two groups, told apart by the word
         above: "cap (headdress)", "cap (top)". They are so called whichever classes are given, and so is a group named
@@ -102,7 +103,7 @@ def superclasses(classes: Iterable[str], *, merge_homonyms: bool = False) -> dic
             kept[tuple(members[synset])] = synset
     ordered = sorted(kept.items(), key=lambda item: (-len(item[0]), len(table.above[item[1]]), item[1]))
     shared = table.class_words if merge_homonyms else table.homonyms
-    taken = shared | set(given.values())
+    taken = shared | set(classes.values() if isinstance(classes, Mapping) else given.values())
     return {_name(synset, taken, table.lemmas, table.parents): list(found) for found, synset in ordered}
 
 

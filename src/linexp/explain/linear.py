@@ -12,7 +12,15 @@ from jaxtyping import Bool
 from numpy.typing import NDArray
 from torch import Tensor
 
-from linexp._checks import check_at_least, check_choice, check_device, check_same_images, check_whole, check_within
+from linexp._checks import (
+    check_at_least,
+    check_choice,
+    check_device,
+    check_same_images,
+    check_whole,
+    check_within,
+    device_for_doubles,
+)
 from linexp.explain.pipeline import Method, Rows, blocks, solve
 from linexp.explain.words import in_words
 from linexp.explanation import Explanation, Explanations
@@ -62,7 +70,8 @@ class LinearExplainer:
         "stepwise": each term by training fit over all concepts. "swaps": the best subset found by swapping terms, for
         what all concepts together can predict; gives the highest correlations on images nobody fitted on.
     min_activity
-        Concepts whose five highest presences among the training images have a smaller mean are left out.
+        Concepts whose five highest presences among the training images have a smaller mean are left out; with 0.5, of
+        labels those of one or two training images. The paper does so for probabilities alone, its released code always.
     tolerance
         Largest duality gap of the elastic net, as a share of its objective without any term.
     n_shards
@@ -71,8 +80,9 @@ class LinearExplainer:
         elastic net is kept. 0: none of that. 2 or more otherwise. With "stepwise" and "swaps" and more than some 1,800
         concepts ``Term.kept`` is unknown: searching all of them again would take their moments in every shard.
     device
-        Where moments and the elastic net are computed, such as "cuda"; default: the CPU. Elsewhere results agree with
-        those of the CPU but for rounding and the elastic net's tolerance.
+        Where moments and the elastic net are computed, such as "cuda" or "auto"; default: the CPU, also in place of
+        MPS, which has no float64. Elsewhere results agree with those of the CPU but for rounding and the elastic net's
+        tolerance.
 
     Raises
     ------
@@ -113,7 +123,7 @@ class LinearExplainer:
         check_within("min_activity", self.min_activity, 0, 1)
         check_at_least("tolerance", self.tolerance, 1e-15)
         check_whole("n_shards", self.n_shards, 2 if self.n_shards else 0)
-        check_device(self._place)
+        check_device(device_for_doubles(self.device or "cpu"))
 
     def explain(self, activations: ActivationMatrix, concepts: ConceptMatrix, split: Split) -> Explanations:
         """Explain every neuron of ``activations`` by ``concepts``.
@@ -186,7 +196,7 @@ class LinearExplainer:
 
     @property
     def _place(self) -> torch.device:
-        return torch.device(self.device or "cpu")
+        return torch.device(device_for_doubles(self.device or "cpu"))
 
     def _method(self) -> Method:
         """Return the search, with the elastic net's ranking where it needs one."""

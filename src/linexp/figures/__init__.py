@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from linexp.figures.area import Area, share_ranges
+from linexp.figures.area import OTHER, Area, Shares, share_ranges
 from linexp.figures.colours import OKABE_ITO
 from linexp.figures.draw import draw_area, draw_histogram, draw_scatter
 from linexp.figures.markup import Bar, bars_html, table_html
@@ -12,9 +12,11 @@ from linexp.figures.ranges import N_RANGES, Ranges, choose_pictures, even_ranges
 __all__ = [
     "N_RANGES",
     "OKABE_ITO",
+    "OTHER",
     "Area",
     "Bar",
     "Ranges",
+    "Shares",
     "bars_html",
     "choose_pictures",
     "draw_area",

@@ -4,11 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal, get_args
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
+from linexp._checks import check_choice
 from linexp.figures.ranges import Ranges
+
+Shares = Literal["plain", "divided"]
+OTHER = "other"
+"""What the share of the images without any of the concepts is called."""
 
 # From this probability on an image counts as one that has the concept, where "inside another" is decided.
 _PRESENT = 0.5
@@ -16,14 +22,17 @@ _PRESENT = 0.5
 
 @dataclass(frozen=True, eq=False)
 class Area:
-    """Shares that stack to at most 1 in every range.
+    """The share of each concept in every range of activation, and that of the rest.
 
     Parameters
     ----------
     names
-        What each concept's share is called; "other canine" where another of the concepts lies inside canine.
+        What each concept's share is called; of divided shares "other canine", where another of the concepts lies inside
+        canine.
     shares
         Share of the images in a range that count for a concept [ranges, terms], from 0 to 1; 0 in an empty range.
+    other
+        Share of the images in a range that have none of the concepts, from 0 to 1; 0 in an empty range.
     n_images
         Number of images in each range.
     n_below
@@ -32,6 +41,7 @@ class Area:
 
     names: tuple[str, ...]
     shares: Float[np.ndarray, "ranges terms"]
+    other: Float[np.ndarray, " ranges"]
     n_images: Int[np.ndarray, " ranges"]
     n_below: int
 
@@ -41,12 +51,17 @@ def share_ranges(
     names: Sequence[str],
     activations: Float[np.ndarray, " images"],
     ranges: Ranges,
+    shares: Shares = "plain",
 ) -> Area:
-    """Divide the images of every range among concepts, so that none counts twice.
+    """Say which share of the images in every range has which concept.
 
-    An image counts for the innermost of its concepts: one of a husky for husky, not for dog. One with several concepts
-    of which none lies inside another counts for them in equal parts. Where presence is a probability, an outer concept
-    gets what it has beyond the inner ones, and an image whose shares add up to more than 1 is scaled down to 1.
+    With "plain", the paper's, an image counts for each concept that it has, so concepts that overlap (husky, dog) add
+    up to more than 1. Where presence is a probability, its mean is the share.
+
+    With "divided" none counts twice: an image counts for the innermost of its concepts, one of a husky for husky and
+    not for dog; one with several concepts of which none lies inside another counts for them in equal parts. Where
+    presence is a probability, an outer concept gets what it has beyond the inner ones, and an image whose shares add up
+    to more than 1 is scaled down to 1.
 
     Parameters
     ----------
@@ -58,16 +73,33 @@ def share_ranges(
         One number per image.
     ranges
         Where to divide.
+    shares
+        "plain" or "divided".
+
+    Raises
+    ------
+    ValueError
+        ``shares`` is neither.
+
+    References
+    ----------
+    Paper, Section 5.1 and Figure 3.
     """
-    inside = find_inside(presence)
-    divided = divide(presence, inside)
+    check_choice("shares", shares, get_args(Shares))
+    shown, own = tuple(names), presence.astype(np.float64)
+    if shares == "divided":
+        inside = find_inside(presence)
+        own = divide(presence, inside)
+        shown = tuple(f"other {name}" if inside[:, term].any() else name for term, name in enumerate(names))
+    # As a last column, so that a range needs one mean: the images with none of the concepts.
+    none = 1 - (own.sum(1) if shares == "divided" else own.max(1, initial=0.0))
+    columns = np.column_stack([own, np.maximum(none, 0.0)])
     places = ranges.places(activations)
-    shares = np.zeros((ranges.n_ranges, len(names)))
     counts = np.bincount(places[places >= 0], minlength=ranges.n_ranges)
+    means = np.zeros((ranges.n_ranges, columns.shape[1]))
     for place in np.flatnonzero(counts):
-        shares[place] = divided[places == place].mean(0)
-    shown = tuple(f"other {name}" if inside[:, term].any() else name for term, name in enumerate(names))
-    return Area(shown, shares, counts, int((places < 0).sum()))
+        means[place] = columns[places == place].mean(0)
+    return Area(shown, means[:, :-1], means[:, -1], counts, int((places < 0).sum()))
 
 
 def find_inside(presence: Float[np.ndarray, "images terms"]) -> Bool[np.ndarray, "inner outer"]:

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
-from linexp.figures.area import Area
-from linexp.figures.colours import INK, MUTED, RULE, colour_of
+from linexp.figures.area import OTHER, Area
+from linexp.figures.colours import INK, MUTED, REST, RULE, colour_of
 from linexp.figures.ranges import Ranges
 
 
@@ -22,24 +22,36 @@ def new_axes(axes: Any, width: float, height: float) -> Any:
 
 
 def draw_area(area: Area, ranges: Ranges, title: str, axes: Any = None) -> Any:
-    """Draw stacked shares over the ranges of activation, and how many images are in each range."""
+    """Draw stacked shares over the ranges of activation, those of no concept on top, and how many images are in each.
+
+    Where concepts overlap the stack is higher than 1.
+    """
     axes = calm(new_axes(axes, 6.4, 3.6), title)
     centres, filled = ranges.centres, area.n_images > 0
     # An empty range has no shares: nothing is drawn over it.
-    shares = np.where(filled[:, None], area.shares, np.nan).T
+    shares = np.where(filled[:, None], np.column_stack([area.shares, area.other]), np.nan).T
+    colours = [*(colour_of(place) for place in range(len(area.names))), REST]
     padded = np.pad(filled, 1)
     lonely = filled & ~padded[:-2] & ~padded[2:]  # an area needs two neighbours
     bottom = np.zeros(ranges.n_ranges)
-    for place, name in enumerate(area.names):
-        top = bottom + shares[place]
-        axes.fill_between(centres, bottom, top, color=colour_of(place), linewidth=0, label=plain(name))
-        axes.vlines(centres[lonely], bottom[lonely], top[lonely], color=colour_of(place), linewidth=4)
+    for share, name, colour in zip(shares, (*area.names, OTHER), colours, strict=True):
+        top = bottom + share
+        axes.fill_between(centres, bottom, top, color=colour, linewidth=0, label=plain(name))
+        axes.vlines(centres[lonely], bottom[lonely], top[lonely], color=colour, linewidth=4)
         bottom = top
     for centre, count in zip(centres, area.n_images, strict=True):
         axes.annotate(
-            f"{count:,}", (centre, 1.01), ha="center", va="bottom", fontsize=8, color=MUTED, annotation_clip=False
+            f"{count:,}",
+            (centre, 1.01),
+            xycoords=("data", "axes fraction"),
+            ha="center",
+            va="bottom",
+            fontsize=8,
+            color=MUTED,
+            annotation_clip=False,
         )
-    axes.set(ylim=(0, 1), xlim=(ranges.edges[0], ranges.edges[-1]) if ranges.high > ranges.low else None)
+    highest = float(np.nanmax(bottom, initial=1.0))
+    axes.set(ylim=(0, highest), xlim=(ranges.edges[0], ranges.edges[-1]) if ranges.high > ranges.low else None)
     axes.set_xlabel("activation (above: number of images)", color=INK)
     axes.set_ylabel("share of images", color=INK)
     if area.names:

@@ -14,6 +14,7 @@ import torch
 from linexp._checks import closest
 from linexp.models import own
 from linexp.models.base import PhotoTransform, Preprocess, VisionModel, move_to, to_unit_tensor
+from linexp.models.networks import published_network, same_network
 from linexp.models.preprocess import describe_preprocess, find_preprocess
 from linexp.models.weights import load_weights, read_weights
 
@@ -24,13 +25,15 @@ __all__ = [
     "describe_preprocess",
     "load_model",
     "load_weights",
+    "published_network",
     "read_weights",
+    "same_network",
     "to_unit_tensor",
 ]
 
 _PACKAGED = ("efficientnet_lite0", "efficientnet_lite1", "efficientnet_lite2")
 _LIBRARIES = ("hf", "torchvision", "timm")
-_FORMS = f"{', '.join(_PACKAGED)}, hf:NAME_OR_FOLDER, torchvision:NAME, timm:NAME, package.module:function"
+_FORMS = f"{', '.join(_PACKAGED)}, hf:NAME_OR_FOLDER, torchvision:NAME[:WEIGHTS], timm:NAME, package.module:function"
 # How torchvision's names begin: known by heart, so that a guess does not need torchvision.
 _FAMILIES = re.compile(
     r"(alexnet|convnext_|densenet\d|efficientnet_(b\d|v2)|googlenet|inception_v|maxvit_|mnasnet|mobilenet_|regnet_"
@@ -52,14 +55,17 @@ def load_model(
     ----------
     name
         ``efficientnet_lite0``, ``efficientnet_lite1`` or ``efficientnet_lite2`` (packaged ImageNet networks,
-        no download); ``hf:NAME_OR_FOLDER`` (transformers); ``torchvision:NAME``; ``timm:NAME``; or
+        no download); ``hf:NAME_OR_FOLDER`` (transformers); ``torchvision:NAME``, or with the tag of its weights,
+        ``torchvision:resnet50:IMAGENET1K_V1`` (the paper's); ``timm:NAME``, with or without a tag; or
         ``package.module:function``, a function of yours that takes no arguments and returns a pair
         (module, transform), a `VisionModel`, or a module, which needs ``preprocess``.
     weights
         A local ``.safetensors`` file or torch checkpoint to load instead of the library's pretrained weights,
-        which are then not downloaded. Checkpoints that need pickle are refused.
+        which are then not downloaded. Checkpoints that need pickle are refused. Pictures are prepared as for the
+        tag; without one, a network of torchvision whose tags prepare them differently is refused.
     device
-        Where to move the module, for example ``"cuda"``. Default: it stays where it was made.
+        Where to move the module, for example ``"cuda"``; ``"auto"``: CUDA, else MPS, else the CPU. Default: it stays
+        where it was made.
     trust_remote_code
         Whether a ``hf:`` model may run Python code that comes with it. Read that code first.
     preprocess

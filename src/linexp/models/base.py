@@ -13,7 +13,7 @@ from jaxtyping import Float
 from PIL import Image
 from torch import Tensor
 
-from linexp._checks import check_at_least
+from linexp._checks import check_at_least, choose_device
 
 Preprocess: TypeAlias = Callable[[Image.Image], Tensor]
 
@@ -25,7 +25,8 @@ class VisionModel:
     Parameters
     ----------
     name
-        The name it was asked for with, such as ``torchvision:resnet50``.
+        The name it was asked for with, and the tag of its weights where that was left to the library, such as
+        ``torchvision:resnet50:IMAGENET1K_V2``.
     module
         The network, in eval mode; takes a batch [images, channels, height, width] as its only argument.
     preprocess
@@ -96,7 +97,7 @@ def to_unit_tensor(picture: Image.Image) -> Float[Tensor, "channels height width
 
 
 def move_to(model: VisionModel, device: str | torch.device | None) -> VisionModel:
-    """Return the model with its module on ``device`` (``None``: where it is).
+    """Return the model with its module on ``device`` ("auto": `choose_device`; ``None``: where it is).
 
     Raises
     ------
@@ -105,6 +106,7 @@ def move_to(model: VisionModel, device: str | torch.device | None) -> VisionMode
     """
     if device is None:
         return model
+    device = choose_device(device)
     try:
         return replace(model, module=model.module.to(torch.device(device)))
     except (
@@ -118,7 +120,7 @@ def move_to(model: VisionModel, device: str | torch.device | None) -> VisionMode
 
 
 @contextmanager
-def needs(package: str, extra: str) -> Generator[None, None, None]:
+def needs(package: str, extra: str, what: str = "this model") -> Generator[None, None, None]:
     """Turn a failed import of ``package`` in the block into an error that says how to install it.
 
     Raises
@@ -130,7 +132,7 @@ def needs(package: str, extra: str) -> Generator[None, None, None]:
         yield
     except ImportError as error:
         raise ModuleNotFoundError(
-            f"The package '{package}' is needed for this model and cannot be imported ({error}). "
+            f"The package '{package}' is needed for {what} and cannot be imported ({error}). "
             f"Install it: pip install 'linexp[{extra}]'.",
             name=package,
         ) from error

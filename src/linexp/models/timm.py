@@ -14,6 +14,8 @@ from linexp.models.weights import load_weights, tensors_only
 def load(name: str, weights: Path | None) -> VisionModel:
     """Load a model with timm's pretrained weights, or those of a file, and its evaluation transform.
 
+    Without a tag the weights are timm's default, and the model's name says which these are.
+
     timm's own addresses, ``hf-hub:NAME`` and ``local-dir:FOLDER``, are passed on to it.
     """
     timm = _timm()
@@ -23,7 +25,13 @@ def load(name: str, weights: Path | None) -> VisionModel:
         load_weights(module, weights)
     settings = timm.data.resolve_data_config({}, model=module)
     transform = timm.data.create_transform(**settings, is_training=False)
-    return VisionModel(f"timm:{name}", module.eval(), transform)
+    return VisionModel(f"timm:{name if weights is not None else _full(module, name)}", module.eval(), transform)
+
+
+def _full(module: Any, name: str) -> str:
+    """Return the name with the tag of the weights that timm chose."""
+    tag = (getattr(module, "pretrained_cfg", None) or {}).get("tag", "")
+    return f"{name}.{tag}" if tag and "." not in name and ":" not in name else name
 
 
 def _timm() -> ModuleType:

@@ -10,6 +10,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from linexp._checks import device_for_doubles
 from linexp.behind import BehindLayer, Stored, neuron_axis, remove_neurons
 from linexp.progress import Advance
 from linexp.recording.pooling import Pooling
@@ -95,6 +96,7 @@ def judge(
     logits: Float[Tensor, "images classes"], labels: Int[Tensor, " images"], temperature: float
 ) -> tuple[Float[Tensor, " images"], Bool[Tensor, " images"]]:
     """Return the loss of each image in float64, and whether the answer is its label; both on the CPU."""
+    logits = logits.to(torch.device(device_for_doubles(logits.device)))
     there = labels.to(logits.device)
     losses = -torch.log_softmax(logits.double() / temperature, 1).gather(1, there[:, None])[:, 0]
     return losses.cpu(), (logits.argmax(1) == there).cpu()

@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Float
 
 from linexp.explanation import Explanation
-from linexp.figures import N_RANGES, share_ranges
+from linexp.figures import N_RANGES, Shares, share_ranges
 from linexp.matrix import ConceptMatrix, EmbeddedConceptMatrix
 from linexp.report.columns import Column
 from linexp.report.finding import Finding
@@ -31,7 +31,7 @@ class ConceptTable:
         return self.place.setdefault(name, len(self.place))
 
 
-def pack_method(finding: Finding, view: LayerView, table: ConceptTable) -> dict[str, Any]:
+def pack_method(finding: Finding, view: LayerView, table: ConceptTable, shares: Shares = "plain") -> dict[str, Any]:
     """Return one method's part of a layer in plain values; ``None`` for a neuron that it does not explain."""
     explanations = finding.explanations
     simulated = simulate(explanations, finding.run.concepts).values.numpy()
@@ -41,7 +41,7 @@ def pack_method(finding: Finding, view: LayerView, table: ConceptTable) -> dict[
     low, high = predicted.min(0), predicted.max(0)
     of = {item.neuron: item for item in explanations}
     items = [of.get(neuron) for neuron in view.neurons]
-    shares, other = _shares(finding, view, items)
+    areas, other, none = _shares(finding, view, items, shares)
     return {
         "name": finding.method,
         "probabilities": isinstance(finding.run.concepts, EmbeddedConceptMatrix),
@@ -50,8 +50,9 @@ def pack_method(finding: Finding, view: LayerView, table: ConceptTable) -> dict[
         "bias": [short(item.bias) if item else None for item in items],
         "val": [short(item.val_correlation) if item else None for item in items],
         "columns": [_column(column, view) for column in finding.columns],
-        "shares": as_base64(shares, 8),
+        "shares": as_base64(areas, 8),
         "other": other,
+        "none": as_base64(none, 8),
         "low": [short(value, 6) for value in low.tolist()],
         "high": [short(value, 6) for value in high.tolist()],
         "predicted": quantise(picked(view, predicted), low, high, 16),
@@ -84,10 +85,14 @@ def _column(column: Column, view: LayerView) -> dict[str, Any]:
 
 
 def _shares(
-    finding: Finding, view: LayerView, items: list[Explanation | None]
-) -> tuple[Float[np.ndarray, " shares"], list[list[int]]]:
-    """Return the shares of all neurons one after the other [ranges, terms], in 255ths, and which terms are "other"."""
+    finding: Finding, view: LayerView, items: list[Explanation | None], shares: Shares
+) -> tuple[Float[np.ndarray, " shares"], list[list[int]], Float[np.ndarray, " ranges"]]:
+    """Return the shares of all neurons one after the other [ranges, terms], which terms are "other", and the rest.
+
+    Shares are in 255ths, the rest is that of images with no concept [neurons, ranges].
+    """
     pieces: list[np.ndarray[Any, Any]] = [np.zeros(0)]
+    rest: list[np.ndarray[Any, Any]] = [np.zeros(0)]
     other: list[list[int]] = []
     for start in range(0, len(items), _NEURONS):
         block = items[start : start + _NEURONS]
@@ -98,11 +103,12 @@ def _shares(
             concepts = item.concepts if item else ()
             columns = presence[:, [place[name] for name in concepts]]
             neuron = start + offset
-            area = share_ranges(columns, concepts, view.activations[:, neuron], view.ranges[neuron])
+            area = share_ranges(columns, concepts, view.activations[:, neuron], view.ranges[neuron], shares)
             # Rounded down, so that what stacks to at most 1 still does.
             pieces.append(np.floor(area.shares * 255 + 1e-9).reshape(N_RANGES * len(concepts)))
+            rest.append(np.floor(area.other * 255 + 1e-9))
             other.append([term for term, name in enumerate(area.names) if name != concepts[term]])
-    return np.concatenate(pieces), other
+    return np.concatenate(pieces), other, np.concatenate(rest)
 
 
 def _presence(concepts: ConceptMatrix, names: tuple[str, ...]) -> Float[np.ndarray, "images used"]:

@@ -8,11 +8,12 @@ import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
-from linexp._checks import check_within, check_writable_folder
+from linexp._checks import check_choice, check_within, check_writable_folder
 from linexp._version import __version__
 from linexp.atomic import write_atomically
+from linexp.figures import Shares
 from linexp.images import Images
 from linexp.report.facts import layer_facts, method_facts, score_rows, subtitle, titles
 from linexp.report.finding import Finding, by_layer, free_name, give_images, read_finding
@@ -35,6 +36,7 @@ def write_report(
     n_pictures: int = 3,
     thumbnail_side: int = 128,
     seed: int = 0,
+    shares: Shares = "plain",
 ) -> Path:
     """Write a page about one or more results and return it; it needs no server and no network.
 
@@ -58,6 +60,8 @@ def write_report(
         Width and height of a thumbnail in pixels, from 16 to 512.
     seed
         Decides which pictures and which points of scatter plots are shown.
+    shares
+        What area charts show, "plain" or "divided"; see ``Explanation.plot_area``.
 
     Raises
     ------
@@ -83,12 +87,13 @@ def write_report(
     """
     check_within("n_pictures", n_pictures, 1, 10)
     check_within("thumbnail_side", thumbnail_side, 16, 512)
+    check_choice("shares", shares, get_args(Shares))
     layers = by_layer(_findings(results, images))
     out = Path(out)
     page = out if single_file and out.suffix == ".html" else out / "index.html"
     check_writable_folder(page.parent)
     album = _Album()
-    data = _pack(layers, album, n_pictures, seed)
+    data = _pack(layers, album, n_pictures, seed, shares)
     thumbnails = list(album.thumbnails(thumbnail_side)) if single_file else []
     if not single_file:
         _write_thumbnails(page.parent / _FOLDER, album, thumbnail_side)
@@ -139,7 +144,7 @@ class _Album:
             yield from [b""] * len(part.rows) if part.images is None else make_thumbnails(part.images, part.rows, side)
 
 
-def _pack(layers: list[list[Finding]], album: _Album, n_pictures: int, seed: int) -> dict[str, Any]:
+def _pack(layers: list[list[Finding]], album: _Album, n_pictures: int, seed: int, shares: Shares) -> dict[str, Any]:
     table, points = ConceptTable(), n_points(layers)
     packed: list[dict[str, Any]] = []
     for number, findings in enumerate(layers):
@@ -148,7 +153,7 @@ def _pack(layers: list[list[Finding]], album: _Album, n_pictures: int, seed: int
         key = f"{source.run.activations.images or number} {source.images is None}"
         layer = pack_layer(findings, view, album.add(source, view.rows, key))
         layer["name"] = free_name(layer["name"], [other["name"] for other in packed])
-        packed.append({**layer, "methods": [pack_method(finding, view, table) for finding in findings]})
+        packed.append({**layer, "methods": [pack_method(finding, view, table, shares) for finding in findings]})
     return {"layers": packed, "concepts": list(table.place), "names": album.names, "bare": album.bare}
 
 

@@ -79,7 +79,7 @@ const shareNames = (method, at) =>
   method.termsOf(at).map((term, place) => (method.other[at].includes(place) ? `other ${term.concept}` : term.concept));
 
 const legend = (names) =>
-  names.length ? h("ul", { class: "legend" }, names.map((name, place) => h("li", null, swatch(place), name)).reverse()) : null;
+  names.length ? h("ul", { class: "legend" }, [...names.map((name, place) => h("li", null, swatch(place), name)), h("li", null, swatchOf(REST), "other")].reverse()) : null;
 
 const belowNote = (below, layer) =>
   below ? h("p", { class: "quiet" }, `${whole(below)} of ${whole(layer.nImages)} inputs are below 0 and in no range.`) : null;

@@ -87,20 +87,25 @@ function dots(width, height, points, titles, link) {
   return svg;
 }
 
-// Figure 3: stacked shares over the ranges of activation, and how many inputs are in each.
+// Figure 3: stacked shares over the ranges of activation, and how many inputs are in each. Where concepts overlap, plain
+// shares stack to more than all inputs.
 function areaChart(width, layer, method, at, names) {
   const { svg, inner } = frame(width, 236, "Area chart", { left: 44, right: 12, top: 26, bottom: 60 });
   const edges = layer.edges(at);
   const counts = layer.countsOf(at);
-  const y = axisUp(svg, inner, 0, 1, "share of inputs", 4, (mark) => `${Math.round(mark * 100)}%`);
+  const stacked = (range) => names.reduce((sum, _, term) => sum + method.share(at, range, term), method.rest(at, range));
+  const highest = Math.max(1, ...counts.map((count, range) => (count ? stacked(range) : 0)));
+  const y = axisUp(svg, inner, 0, highest, "share of inputs", 4, (mark) => `${Math.round(mark * 100)}%`);
   const x = scale(edges[0], edges[N_RANGES], inner.left, inner.right);
   const bottoms = counts.map(() => 0);
   const runs = filledRuns(counts);
-  names.forEach((name, term) => {
-    const tops = bottoms.map((bottom, range) => bottom + method.share(at, range, term));
-    for (const run of runs) svg.append(band(run, x, y, edges, bottoms, tops, term, name));
+  const stack = (share, fill, name) => {
+    const tops = bottoms.map((bottom, range) => bottom + share(range));
+    for (const run of runs) svg.append(band(run, x, y, edges, bottoms, tops, fill, name));
     tops.forEach((top, range) => (bottoms[range] = top));
-  });
+  };
+  names.forEach((name, term) => stack((range) => method.share(at, range, term), colour(term), name));
+  stack((range) => method.rest(at, range), REST, "other");
   axisAcross(svg, inner, edges[0], edges[N_RANGES], null); // over the bands, whose outlines would hide it
   counts.forEach((count, range) => {
     const middle = x((edges[range] + edges[range + 1]) / 2);
@@ -125,22 +130,24 @@ function filledRuns(counts) {
   return runs;
 }
 
-function band(run, x, y, edges, bottoms, tops, term, name) {
+function band(run, x, y, edges, bottoms, tops, fill, name) {
   const middle = (range) => x((edges[range] + edges[range + 1]) / 2);
   // Flat from the outer edge to the first centre and from the last one: a lonely range is a block.
   const across = [x(edges[run[0]]), ...run.map(middle), x(edges[run.at(-1) + 1])];
   const along = [run[0], ...run, run.at(-1)];
   const up = across.map((at, k) => `${at.toFixed(1)},${y(tops[along[k]]).toFixed(1)}`);
   const down = across.map((at, k) => `${at.toFixed(1)},${y(bottoms[along[k]]).toFixed(1)}`).reverse();
-  return s("polygon", { points: [...up, ...down].join(" "), fill: colour(term), class: "band" }, s("title", null, name));
+  return s("polygon", { points: [...up, ...down].join(" "), fill, class: "band" }, s("title", null, name));
 }
 
 const short = (count) => (count < 10000 ? whole(count) : `${Math.round(count / 1000)}k`);
 
+const percent = (share) => `${Math.round(share * 100)}%`;
+
 function toldArea(names, method, at, counts) {
   const filled = counts.map((count, range) => (count ? range : -1)).filter((range) => range >= 0);
   const say = (range) =>
-    names.map((name, term) => `${name} ${Math.round(method.share(at, range, term) * 100)}%`).join(", ") || "no concept";
+    [...names.map((name, term) => `${name} ${percent(method.share(at, range, term))}`), `other ${percent(method.rest(at, range))}`].join(", ");
   if (!filled.length) return "No input is active.";
   return `Share of inputs with each concept. Lowest range: ${say(filled[0])}. Highest range: ${say(filled.at(-1))}.`;
 }

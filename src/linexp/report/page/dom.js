@@ -37,6 +37,7 @@ const superscript = (power) =>
 const thousands = new Intl.NumberFormat("en-US"); // made once: toLocaleString makes one for every number
 const whole = (value) => thousands.format(value);
 
+const REST = "var(--grid)"; // what has none of the concepts
 const colour = (place) => `var(--term-${place % COLOURS})`;
 
 // Round numbers that divide a range, for axes.

@@ -18,9 +18,11 @@ function bars(method, at, other) {
   );
 }
 
-const swatch = (place) => {
+const swatch = (place) => swatchOf(colour(place));
+
+const swatchOf = (fill) => {
   const mark = h("span", { class: "swatch", "aria-hidden": "true" });
-  mark.style.setProperty("--colour", colour(place));
+  mark.style.setProperty("--colour", fill);
   return mark;
 };
 

@@ -26,6 +26,7 @@ class Method {
     this.starts = [0];
     for (const terms of packed.terms) this.starts.push(this.starts.at(-1) + terms.length * N_RANGES);
     this.shares = bytes(packed.shares);
+    this.none = bytes(packed.none);
     this.predicted = words(packed.predicted, 16);
     this.points = bytes(packed.points);
     this.text = packed.terms.map((terms) => terms.map((term) => data.concepts[term[0]]).join("\n").toLowerCase());
@@ -39,6 +40,11 @@ class Method {
   // Share of the inputs in a range (0 is the lowest) that count for a term, from 0 to 1.
   share(at, range, term) {
     return this.shares[this.starts[at] + range * this.terms[at].length + term] / 255;
+  }
+
+  // Share of the inputs in a range that have none of the terms.
+  rest(at, range) {
+    return this.none[at * N_RANGES + range] / 255;
   }
 
   spread(at, step, levels) {
