@@ -24,7 +24,7 @@ const view = {
     return columns.find((column) => column.title === view.title) || judged || columns[0];
   },
   link: (neuron) => `#${data.layers.length > 1 ? `${encodeURIComponent(data.layers[view.number].name)}/` : ""}neuron-${neuron}`,
-  sort: "score",
+  sort: "sure",
   text: "",
   low: null,
   high: null,
@@ -73,13 +73,17 @@ function passes(at) {
   return value !== null && (view.low === null || value >= view.low) && (view.high === null || value <= view.high);
 }
 
+// A score less its error, where that is known: of many scores the highest are too high by chance.
+const atLeast = (column, at) => column.values[at] - (errorOf(column, at) || 0);
+
 // What cards are sorted by; highest first unless the name ends in "-up". What is not known comes last.
 function sortKey() {
   const [name, up] = view.sort.endsWith("-up") ? [view.sort.slice(0, -3), 1] : [view.sort, -1];
   if (name === "index") return (at) => view.layer.neurons[at];
   if (name === "length") return (at) => up * view.method.terms[at].length;
-  const column = name === "score" ? view.column : view.method.columns.find((one) => one.title === name);
-  return (at) => (column && column.values[at] !== null ? up * column.values[at] : Infinity);
+  const column = name === "score" || name === "sure" ? view.column : view.method.columns.find((one) => one.title === name);
+  const value = name === "sure" ? atLeast : (column, at) => column.values[at];
+  return (at) => (column && column.values[at] !== null ? up * value(column, at) : Infinity);
 }
 
 function arrange() {
@@ -134,7 +138,7 @@ function field(name, text, kind, value, change, more) {
 
 function drawToolbar() {
   const columns = view.method.columns.map((column) => [column.title, column.title]);
-  const sorts = [["score", "score, highest first"], ["score-up", "score, lowest first"], ["length", "longest first"], ["length-up", "shortest first"], ["index", "index"],
+  const sorts = [["sure", "score less its error, highest first"], ["score", "score, highest first"], ["score-up", "score, lowest first"], ["length", "longest first"], ["length-up", "shortest first"], ["index", "index"],
     ...columns.filter(([title]) => !view.column || title !== view.column.title).map(([title]) => [title, `${title}, highest first`])];
   const bound = (side) => (text) => { view[side] = text.trim() === "" ? null : Number(text); arrange(); };
   const parts = [
