@@ -215,7 +215,7 @@ def test_notebooks_show_bars_and_escape_names():
     assert "width:160.0px" in text
     assert "width:80.0px" in text
     assert "b &amp; c" in text
-    assert "val 0.50, selected; bias 0.25" in text
+    assert "val 0.50 ± ?, selected; bias 0.25" in text
     constant = Explanation(4, (), 0.0, None, "constant")
     assert "not explained" in constant._repr_html_()
     both = Explanations((evil, constant), "layer")._repr_html_()

@@ -173,11 +173,11 @@ def test_a_card_shows_terms_ranges_pictures_and_points(page, findings):
 
 
 def test_cards_are_sorted_by_what_is_sure(browser, tmp_path, findings):
-    """0.9 ± 0.5 comes after 0.5 ± 0.01, which comes after 0.6 of unknown error."""
+    """0.9 ± 0.5 comes after 0.5 ± 0.01, and 0.6 of unknown error after both."""
     column = Column("correlation", "", {100: 0.9, 101: 0.5, 102: 0.6}, {100: 0.5, 101: 0.01})
     only = replace(findings[0], columns=(column,))
     page = Page(browser, le.write_report(only, tmp_path))
-    assert page.shown()[:3] == [102, 101, 100]
+    assert page.shown()[:3] == [101, 100, 102]
     page.choose("sort", "score")
     assert page.shown()[:3] == [100, 102, 101]
     assert page.complaints == []

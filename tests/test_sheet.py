@@ -53,7 +53,7 @@ def test_of_equal_scores_the_earlier_neuron_comes_first():
 
 def test_neurons_are_ordered_by_the_score_less_its_error():
     scores = replace(scores_of([0.9, 0.7, 0.8]), errors=torch.tensor([0.3, 0.01, NAN], dtype=torch.float64))
-    assert best_neurons(scores, 3) == (2, 1, 0)
+    assert best_neurons(scores, 3) == (1, 0, 2)
 
 
 def test_neurons_without_a_score_are_never_drawn():

@@ -320,7 +320,7 @@ class Explanations:
         Returns
         -------
         Explanations
-            Ordered by the value less its standard error; by the value alone where no error is known.
+            Ordered by the value less its standard error; behind them those without an error, by the value alone.
         """
         if scores is not None:
             return self.with_scores(scores).best(n)

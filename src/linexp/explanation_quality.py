@@ -50,11 +50,6 @@ class Quality(NamedTuple):
     value: float | None = None
     error: float | None = None
 
-    @property
-    def lower_bound(self) -> float:
-        """The value less its error, the value itself where no error is known; −∞ where there is no value."""
-        return -math.inf if self.value is None else self.value - (self.error or 0.0)
-
     def __str__(self) -> str:
         if self.value is None:
             return "undefined"
@@ -62,14 +57,18 @@ class Quality(NamedTuple):
 
 
 def rank(qualities: Iterable[Quality]) -> list[int]:
-    """Return the places of those that have a value, highest lower bound first; of equal ones the earlier."""
-    known = [(place, one) for place, one in enumerate(qualities) if one.value is not None]
-    return [place for place, _ in sorted(known, key=lambda pair: -pair[1].lower_bound)]
+    """Return the places of those that have a value, highest value less error first; of equal ones the earlier.
+
+    Those without an error come last, by the value alone: a correlation without one often hangs on a single image.
+    """
+    known = [(place, *one) for place, one in enumerate(qualities)]
+    bounds = [(error is None, (error or 0.0) - value, place) for place, value, error in known if value is not None]
+    return [place for _, _, place in sorted(bounds)]
 
 
 def show_selected(val: Quality) -> str:
-    """Write a validation correlation: the terms were chosen by it, so it says more than new images would."""
-    return f"val {val}, selected"
+    """Write a validation correlation, ± ? where its error is not known; it chose the terms, so it is too high."""
+    return f"val {val}{' ± ?' if val.error is None else ''}, selected"
 
 
 def qualities_of(scores: Judged) -> dict[int, Quality]:

@@ -47,7 +47,7 @@ def draw_picture_sheet(
         The images behind the rows of ``recorded``: whatever ``record`` takes.
     scores
         One score per neuron, higher being better, of images that nobody chose by; the neurons with the highest score
-        less its standard error are drawn (by the score alone, where no error is known), none without a score.
+        less its standard error are drawn (behind them those without an error), none without a score.
     path
         The file to write; its folder is made if it does not exist.
     rows
@@ -87,7 +87,7 @@ def draw_picture_sheet(
 def best_neurons(scores: Scores, n_neurons: int) -> tuple[int, ...]:
     """Return the neurons that score highest at least, best first: by the score less its standard error.
 
-    By the score alone where no error is known; of equal ones the earlier, and none whose score is NaN.
+    Those without an error come last, by the score alone; of equal ones the earlier, and none whose score is NaN.
     """
     ranked = rank(qualities_of(scores).values())
     if not ranked:

@@ -52,7 +52,7 @@ function scoreList(method, at) {
     .filter((column) => column.values[at] !== null)
     .map((column) => h("li", null, `${column.title} `, together(h("b", null, number(column.values[at])), plusMinus(errorOf(column, at)))));
   // It chose the terms, so it comes last and is no score.
-  if (method.val[at] !== null) items.push(h("li", { class: "quiet" }, together(`val ${number(method.val[at])}`, plusMinus(method.valError[at])), ", selected"));
+  if (method.val[at] !== null) items.push(h("li", { class: "quiet" }, together(`val ${number(method.val[at])}`, plusMinus(method.valError[at]) || " ± ?"), ", selected"));
   return h("ul", { class: "score-list" }, items);
 }
 
