@@ -138,8 +138,8 @@ def test_means_without_dead_neurons(linexp: Run, tmp_path: Path):
     ended = linexp("ablate", tmp_path / "faint")
     assert ended.code == 0, ended.err
     assert re.search(
-        r"ablation\(optim\) \S+ ± \S+ \(4 neurons, 12 images\)\n  without 1 dead neuron \(activation below 0\.01 on all "
-        r"recorded images\): ablation\(optim\) \S+ ± \S+ \(3 neurons, 12 images\)\n",
+        r"ablation\(optim\) \S+ ± \S+ \(4 neurons, 12 images\)\n  without 1 dead neuron \(activation below 0\.01 "
+        r"on all recorded images\): ablation\(optim\) \S+ ± \S+ \(3 neurons, 12 images\)\n",
         ended.out,
     )
 
