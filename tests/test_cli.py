@@ -79,7 +79,8 @@ def test_from_pictures_to_scores(linexp: Run, tmp_path: Path):
     shown = linexp("show", out / "head", 0)
     assert shown.code == 0
     assert re.match(
-        r"neuron 0 ≈ 1\.\d\d·warm \+ 1\.0\d   \(val 1\.00\)\n +1\.\d\d ± .*\nlayer head, test correlation 1\.00",
+        r"neuron 0 ≈ 1\.\d\d·warm \+ 1\.0\d   \(test correlation 1\.00 ± 0\.00\)\n +1\.\d\d ± .*\n"
+        r"layer head, scored on 12 test images; val 1\.00 ± 0\.00, selected\n",
         shown.out,
     )
 

@@ -41,6 +41,13 @@ def build():
 def headless():
     return net()[:2], to_unit_tensor
 
+def faint():
+    model = build()
+    with torch.no_grad():
+        model[0].weight[3, 0] = 0.009  # the last neuron sees red, but never gets active
+        model[3].weight[3, 3] = 300.0
+    return model
+
 def many():
     model = net()
     model[3] = nn.Linear(4, 1000)
@@ -127,6 +134,18 @@ def test_ablate(linexp: Run, result: Path, tmp_path: Path):
     again = linexp("ablate", result, "--outputs", tmp_path / "outputs.txt", "--scaling", "norm")
     assert again.code == 0, again.err
     assert "constant" not in again.out  # it is the mean, and scores 0
+
+
+def test_means_without_dead_neurons(linexp: Run, tmp_path: Path):
+    """Dead on all recorded images: the last neuron varies, matters and has a score, but stays below 0.01."""
+    assert linexp(*EXPLAIN, "--model", "mymodels:faint", "--out", tmp_path / "faint").code == 0
+    ended = linexp("ablate", tmp_path / "faint")
+    assert ended.code == 0, ended.err
+    assert re.search(
+        r"ablation\(optim\) \S+ ± \S+ \(4 neurons, 12 images\)\n  without 1 dead neuron \(activation below 0\.01 "
+        r"on all recorded images\): ablation\(optim\) \S+ ± \S+ \(3 neurons, 12 images\)\n",
+        ended.out,
+    )
 
 
 def cells(printed: str) -> list[list[str]]:

@@ -57,7 +57,7 @@ def test_means_without_dead_neurons(linexp: Run, tmp_path: Path):
     assert linexp(*EXPLAIN, "--model", "mymodels:faint", "--out", tmp_path / "faint").code == 0
     ended = linexp("score", tmp_path / "faint", "--table", tmp_path / "table.csv")
     every, alive = cells(ended.out)
-    assert "without dead neurons (activation below 0.01): correlation" in ended.out
+    assert "without 1 dead neuron (activation below 0.01 on all recorded images): correlation" in ended.out
     assert (every[2], every[5], alive[0], alive[2], alive[5]) == ("4", "1", f"{every[0]}, without dead", "3", "0")
     rows = csv.DictReader((tmp_path / "faint" / "scores.csv").read_text().splitlines())
     scores = [float(row["correlation"]) for row in rows]

@@ -78,7 +78,10 @@ def test_from_words_to_scores_by_another_model(calibrated: Run, tmp_path: Path):
     explained = linexp(*TEXT, "--calibration", "see.json", "--out", text)
     assert explained.code == 0, explained.err
     assert "vocabulary: 7 words (dropped: none)" in explained.out
-    assert re.search(r"6 of 7 concepts used; 1 dropped as too rare or constant \(melancholy\)", explained.out)
+    assert "  6 of 7 concepts used; 1 dropped, all of them in dropped.csv\n" in explained.out
+    assert "    1 constant on the training images (melancholy)\n" in explained.out
+    (dropped,) = load_explanations(text).dropped or ()
+    assert (dropped.concept, dropped.reason) == ("melancholy", "constant")
     assert f"Next: linexp score {text} --simulator hf:google/siglip-so400m-patch14-384" in explained.out
     assert load_explanations(text)[2].concepts[0] == "blue"
     assert load_run(text).settings["encoder"] == "see"
@@ -91,7 +94,7 @@ def test_from_words_to_scores_by_another_model(calibrated: Run, tmp_path: Path):
     assert [row[0] for row in rows] == [str(text), str(label)]
     assert all(float(row[3]) > 0.8 for row in rows)
     names = {path.name for path in text.iterdir()}
-    assert names == {"run.json", "images.csv", "matrices.safetensors", "explanations.csv"} | {
+    assert names == {"run.json", "images.csv", "matrices.safetensors", "explanations.csv", "dropped.csv"} | {
         "scores-by-mymodels-judge.csv"
     }
 

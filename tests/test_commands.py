@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import re
 import sys
 from dataclasses import replace
@@ -9,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 import linexp as le
 from linexp import commands
@@ -22,7 +24,7 @@ from linexp.commands import (
     run_score,
     run_show,
 )
-from linexp.store import load_explanations, load_run, save_explanations
+from linexp.store import Run, load_explanations, load_run, save_explanations, save_run
 from tests.colour_world import draw_pictures, make_world
 
 SEED = 1  # every colour is in every part of the split
@@ -108,20 +110,58 @@ def test_what_explain_prints(options: ExplainOptions, capsys: pytest.CaptureFixt
     run_explain(replace(options, out=out), le.LinearExplainer())
     device, *lines = capsys.readouterr().out.splitlines()
     assert device.startswith("device: ")
-    assert lines[0].startswith("layer stem: 3 of 4 neurons explained, 1.67 terms each, val correlation 1.0000;")
-    assert lines[0].endswith("; 0 without a fitting concept, 1 dead")
-    assert lines[1] == "  5 of 5 concepts used"
-    assert lines[2].endswith(f"saved in {out}")
-    assert lines[3] == f"Next: linexp score '{out}'"
+    quality = "val correlation 1.0000 ± 0.0000, selected"
+    assert lines[0].startswith(f"layer stem: 3 of 4 neurons explained, 1.67 terms each, {quality};")
+    assert lines[0].endswith("; 0 without a fitting concept, 1 constant on the training images")
+    assert lines[1] == "  1 of 4 neurons dead (25.0 %): activation below 0.01 on all 60 images"
+    assert lines[2] == "  5 of 5 concepts used"
+    assert lines[3].endswith(f"saved in {out}")
+    assert lines[4] == f"Next: linexp score '{out}'"
 
 
 def test_a_summary_of_nothing_invents_no_numbers():
-    nobody = le.Explanations((le.Explanation(0, (), outcome="constant"),), "stem", ("rare",))
-    concepts = le.ConceptMatrix([[0.0, 1.0]], ["rare", "b"])
-    assert commands.summary(nobody, concepts) == (
-        "layer stem: 0 of 1 neurons explained; 0 without a fitting concept, 1 dead\n"
-        "  1 of 2 concepts used; 1 dropped as too rare or constant (rare)"
+    dropped = (le.DroppedConcept("faint", "weak", 0.499, 0.5), le.DroppedConcept("always", "constant", 1.0, 0.5))
+    nobody = le.Explanations((le.Explanation(0, (), outcome="constant"),), "stem", dropped)
+    concepts = le.ConceptMatrix([[0.0, 1.0, 1.0]] * 6, ["faint", "always", "b"])
+    run = Run(le.ActivationMatrix([[2.0]] * 6), concepts, le.Split([0, 1], [2, 3], [4, 5]), tuple("abcdef"), {})
+    assert commands.summary(nobody, run).splitlines() == [
+        "layer stem: 0 of 1 neurons explained; 0 without a fitting concept, 1 constant on the training images",
+        "  0 of 1 neurons dead (0.0 %): activation below 0.01 on all 6 images",
+        "  1 of 3 concepts used; 2 dropped, all of them in dropped.csv",
+        "    1 too weak, the mean of their five highest presences is below 0.5 (faint 0.49); "
+        "a lower --min-activity keeps them",
+        "    1 constant on the training images (always)",
+    ]
+
+
+def make_faint_run() -> Run:
+    """Of three neurons one is active in five training images only, one nowhere, though it varies, one everywhere."""
+    generator = torch.Generator().manual_seed(0)
+    presence = (torch.rand(200, 3, generator=generator) < 0.4).float()
+    split = le.Split.random(200)
+    values = presence * torch.tensor([0.007, 0.007, 2.0])
+    values[split.train[:5], 0] = 5.0
+    names = tuple(f"{row}.png" for row in range(200))
+    return Run(le.ActivationMatrix(values, layer="stem"), le.ConceptMatrix(presence, ["a", "b", "c"]), split, names, {})
+
+
+def test_dead_is_dead_on_all_recorded_images(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    """Tables 14 and 15: not on the images scored on, not on the training images."""
+    run = make_faint_run()
+    words = {0: "a", 1: "b", 2: "c"}
+    items = tuple(le.Explanation(neuron, (le.Term(word, 1.0),)) for neuron, word in words.items())
+    save_run(tmp_path, run)
+    save_explanations(tmp_path, le.Explanations(items, "stem"))
+    assert commands.summary(load_explanations(tmp_path), run).splitlines()[1] == (
+        "  1 of 3 neurons dead (33.3 %): activation below 0.01 on all 200 images"
     )
+    (scores,) = run_score([tmp_path], ScoreOptions(table=tmp_path / "table"))
+    assert run.activations.select([0]).block(run.split.test).max() < 0.01
+    said = capsys.readouterr().out
+    alive = scores.only([0, 2])
+    assert f"  without 1 dead neuron (activation below 0.01 on all recorded images): {alive}\n" in said
+    rows = list(csv.DictReader((tmp_path / "table.csv").read_text(encoding="utf-8").splitlines()))
+    assert [(row["neurons"], row["dead"], row["no score"]) for row in rows] == [("3", "1", "0"), ("2", "0", "0")]
 
 
 def test_score_of_a_result(options: ExplainOptions, capsys: pytest.CaptureFixture[str]):
@@ -195,9 +235,9 @@ def test_show_a_neuron(options: ExplainOptions, capsys: pytest.CaptureFixture[st
     run_show(options.out, 2)
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].startswith("neuron 2 ≈ 0.7")
-    assert lines[0].endswith("   (val 1.00)")
+    assert lines[0].endswith("   (test correlation 1.00 ± 0.00)")
     assert re.fullmatch(r" +0\.7\d ± \S+  █{20}  blue  \(chosen again 83%\)", lines[1])
-    assert lines[2] == "layer stem, test correlation 1.00 ± 0.00 on 12 images"
+    assert lines[2] == "layer stem, scored on 12 test images; val 1.00 ± ?, selected"
     assert lines[3].startswith("activation 0.0")
     assert (lines[4], lines[10]) == ("highest on", "lowest on")
     assert all("pictures/blue/" in Path(line).as_posix() for line in lines[5:10])
@@ -207,13 +247,13 @@ def test_show_a_neuron(options: ExplainOptions, capsys: pytest.CaptureFixture[st
     assert len(values) == 10
 
 
-def test_show_a_dead_neuron_and_one_that_is_not_there(options: ExplainOptions, capsys: pytest.CaptureFixture[str]):
+def test_show_a_constant_neuron_and_one_that_is_not_there(options: ExplainOptions, capsys: pytest.CaptureFixture[str]):
     run_explain(options, le.LinearExplainer())
     capsys.readouterr()
     run_show(options.out, 3)
     lines = capsys.readouterr().out.splitlines()
-    assert lines[0] == "neuron 3 is 0.00 on every training image: not explained"
-    assert lines[1] == "layer stem, test correlation undefined on 12 images"
+    assert lines[0] == "neuron 3 is constant on the training images (0.00): not explained"
+    assert lines[1] == "layer stem, scored on 12 test images"
     save_explanations(options.out, load_explanations(options.out)[1:])
     with pytest.raises(ValueError, match=r"Neuron 0 is not in this result\. Its 3 neurons are 1, 2, 3\."):
         run_show(options.out, 0)

@@ -8,7 +8,9 @@ from PIL import Image
 
 import linexp as le
 from linexp.demo import run as demo
+from linexp.demo.clock import Clock
 from linexp.demo.impact import show_impact
+from linexp.demo.table import print_results
 from linexp.store import load_run
 
 
@@ -40,6 +42,18 @@ def test_both_layers_are_explained_in_both_ways_scored_and_drawn(results):
         with Image.open(result.sheet) as sheet:
             assert sheet.format == "PNG"
             assert min(sheet.size) > 500
+
+
+def test_what_is_printed_leads_with_the_scores_of_the_simulator(results, capsys):
+    clock = Clock()
+    print_results(results, 137, clock, results[0].folder / "index.html")
+    said = capsys.readouterr().out
+    last = results[-1]
+    best = last.explanations.best(5, last.judged)
+    assert str(best) in re.sub("^  ", "", said, flags=re.MULTILINE)
+    assert "selected" not in said
+    dead = int(last.finding.run.activations.is_dead.sum())
+    assert f"{dead} of 24 in head ({100 * dead / 24:.1f} %)" in said
 
 
 def test_the_result_folders_hold_the_same(results):

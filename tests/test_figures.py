@@ -243,12 +243,12 @@ def test_notebooks_show_bars_and_escape_names():
     assert "width:160.0px" in text
     assert "width:80.0px" in text
     assert "b &amp; c" in text
-    assert "bias 0.25, val 0.50" in text
-    dead = Explanation(4, (), 0.0, None, "constant")
-    assert "not explained" in dead._repr_html_()
-    both = Explanations((evil, dead), "layer")._repr_html_()
+    assert "val 0.50 ± ?, selected; bias 0.25" in text
+    constant = Explanation(4, (), 0.0, None, "constant")
+    assert "not explained" in constant._repr_html_()
+    both = Explanations((evil, constant), "layer")._repr_html_()
     assert "2.00·&lt;img src=x&gt; − 1.00·b &amp; c + 0.25" in both
-    assert "not explained: dead" in both
+    assert "constant on the training images (0.00): not explained" in both
     many = Explanations(tuple(Explanation(n, (Term("a", 1.0),)) for n in range(30)), "layer")
     assert "Explanations(30 neurons of layer &#x27;layer&#x27;), the first 20 of them" in many._repr_html_()
     assert many._repr_html_().count("<tr>") == 21

@@ -165,6 +165,20 @@ def test_constant_and_rare_concepts_are_dropped_and_listed(planted, split):
     assert lenient.dropped_concepts == ("never", "always", "test only")
 
 
+def test_why_a_concept_was_dropped(planted, split):
+    """A constant one is lost whatever the setting; a weak one has the value that keeps it."""
+    extra = torch.zeros(N_IMAGES, 2)
+    extra[:, 0] = 0.75
+    extra[split.train[:2], 1] = 0.7  # two of five: a mean of 0.28
+    names = [*planted.concepts.names, "flat", "few"]
+    concepts = le.ConceptMatrix(torch.cat([planted.concepts.values, extra], 1), names)
+    flat, few = explain(planted.activations, concepts, split).dropped
+    assert flat == le.DroppedConcept("flat", "constant", 0.75, 0.5)
+    assert few == le.DroppedConcept("few", "weak", pytest.approx(0.28), 0.5)
+    kept = explain(planted.activations, concepts, split, min_activity=few.activity)
+    assert kept.dropped == (le.DroppedConcept("flat", "constant", 0.75, few.activity),)
+
+
 def test_no_concept_left(planted, split):
     concepts = le.ConceptMatrix(torch.ones(N_IMAGES, 2), ["a", "b"])
     with pytest.raises(ValueError, match=r"None of the 2 concepts is left.*min_activity = 0\.5"):

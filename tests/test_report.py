@@ -305,6 +305,29 @@ def test_what_cannot_be_reported_is_said(tmp_path, findings):
         le.Finding("a", run, le.Explanations((le.Explanation(0, (), 0.0, None, "empty"),)))
 
 
+def test_dead_and_constant_are_told_apart(tmp_path):
+    """Dead: below 0.01 on all images; constant: on the training images, whatever it does elsewhere."""
+    run = make_run()
+    values = run.activations.values.clone()
+    values[:, 0] *= 1e-4  # varies, and is dead
+    values[run.split.train, 1] = 3.0  # constant, and not dead
+    activations = le.ActivationMatrix(values, run.activations.neurons, run.activations.layer)
+    explanations = le.LinearExplainer().explain(activations, run.concepts, run.split)
+    page = le.write_report(le.Finding("ours", replace(run, activations=activations), explanations), tmp_path)
+    (row,) = re.findall(r"<tr>\s*<th scope=\"row\">(.*?)</tr>", page.read_text(encoding="utf-8"), flags=re.DOTALL)
+    cells = [re.sub("<.*?>", "", cell) for cell in re.findall(r"<td.*?>(.*?)</td>", row, flags=re.DOTALL)]
+    assert cells[-2:] == ["2", "2"]
+    assert read_data(page)["layers"][0]["dead"] == [0, N_NEURONS - 1]
+
+
+def test_validation_correlations_come_with_their_errors(path, findings):
+    (layer,) = read_data(path)["layers"]
+    for method, finding in zip(layer["methods"], findings, strict=True):
+        for name, known in (("val", "val_correlation"), ("valError", "val_error")):
+            expected = [getattr(item, known) for item in finding.explanations]
+            assert method[name] == [None if value is None else pytest.approx(value, rel=0.05) for value in expected]
+
+
 def test_the_score_table_says_how_many_are_dead(path):
     text = path.read_text(encoding="utf-8")
     rows = re.findall(r"<tr>\s*<th scope=\"row\">(.*?)</tr>", text, flags=re.DOTALL)
@@ -312,8 +335,8 @@ def test_the_score_table_says_how_many_are_dead(path):
     cells = [re.sub("<.*?>", "", cell).strip() for cell in re.findall(r"<td.*?>(.*?)</td>", rows[0], flags=re.DOTALL)]
     assert cells[0] == "ours"
     assert re.fullmatch(r"0\.\d{3} ± 0\.\d{3}", cells[1])
-    assert cells[-1] == "1"
-    assert sum(map(int, cells[-3:])) == N_NEURONS
+    assert cells[-2:] == ["1", "1"]  # constant, dead: the same one
+    assert sum(map(int, cells[-4:-1])) == N_NEURONS
 
 
 def test_a_page_of_2048_neurons_is_small(tmp_path):

@@ -1,10 +1,12 @@
 """The report in a real browser: it shows what it should, loads nothing, and runs nobody else's code."""
 
 import re
+from dataclasses import replace
 
 import pytest
 
 import linexp as le
+from linexp.report import Column
 from tests.browser import Page, open_browser
 from tests.report_world import EVIL, N_NEURONS, make_findings, make_pictures, make_run
 
@@ -170,12 +172,37 @@ def test_a_card_shows_terms_ranges_pictures_and_points(page, findings):
     assert shown[0] <= float(column.max()) + 0.01
 
 
+def test_cards_are_sorted_by_what_is_sure(browser, tmp_path, findings):
+    """0.9 ± 0.5 comes after 0.5 ± 0.01, and 0.6 of unknown error after both."""
+    column = Column("correlation", "", {100: 0.9, 101: 0.5, 102: 0.6}, {100: 0.5, 101: 0.01})
+    only = replace(findings[0], columns=(column,))
+    page = Page(browser, le.write_report(only, tmp_path))
+    assert page.shown()[:3] == [101, 100, 102]
+    page.choose("sort", "score")
+    assert page.shown()[:3] == [100, 102, 101]
+    assert page.complaints == []
+    page.context.close()
+
+
+def test_what_chose_the_terms_comes_last_and_says_so(page, findings):
+    page.choose("sort", "index")
+    card = page.page.locator("#neuron-100")
+    card.scroll_into_view_if_needed()
+    page.page.wait_for_selector("#neuron-100 .predicted svg")
+    item = findings[0].explanations[100]
+    *scores, val = card.locator(".method.chosen .score-list li").all_text_contents()
+    assert len(scores) == len(findings[0].columns)
+    assert re.fullmatch(rf"val {item.val_correlation:.2f} ± \S+, selected", val)
+
+
 def test_a_dead_neuron_is_said_to_be_dead(page):
     page.choose("text", str(NUMBERS[-1]))
     card = page.page.locator(f"#neuron-{NUMBERS[-1]}")
     card.scroll_into_view_if_needed()
     page.page.wait_for_selector(f"#neuron-{NUMBERS[-1]}.drawn")
-    assert "Dead: 0.00 on every training image" in card.locator(".method.chosen").text_content()
+    assert "Constant on the training images (0.00)" in card.locator(".method.chosen").text_content()
+    assert card.locator(".headline .dead").text_content() == "dead: below 0.01 on all images"
+    assert page.page.locator(".headline .dead").count() == 1
     assert card.locator("svg").count() == 0
 
 

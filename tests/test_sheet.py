@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -48,6 +49,11 @@ def test_best_neurons_come_best_first():
 
 def test_of_equal_scores_the_earlier_neuron_comes_first():
     assert best_neurons(scores_of([0.5, 0.7, 0.5, 0.7, 0.5], neurons=[9, 8, 7, 6, 5]), 4) == (8, 6, 9, 7)
+
+
+def test_neurons_are_ordered_by_the_score_less_its_error():
+    scores = replace(scores_of([0.9, 0.7, 0.8]), errors=torch.tensor([0.3, 0.01, NAN], dtype=torch.float64))
+    assert best_neurons(scores, 3) == (1, 0, 2)
 
 
 def test_neurons_without_a_score_are_never_drawn():
@@ -129,7 +135,7 @@ def test_line_breaks_in_names_are_spaces():
 
 def test_neurons_without_terms_say_so():
     assert wrap_terms(explained(1), fits_in(100)) == ["no concept predicts it"]
-    assert wrap_terms(Explanation(1, (), 0.5, None, "constant"), fits_in(100)) == ["not explained"]
+    assert wrap_terms(Explanation(1, (), 0.5, None, "constant"), fits_in(100)) == ["constant on the training images"]
 
 
 @given(st.lists(st.text("ab $\\_^{}", min_size=1, max_size=40).filter(str.strip), min_size=1, max_size=6))

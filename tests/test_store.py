@@ -11,6 +11,7 @@ import torch
 
 import linexp as le
 from linexp.explanation import Explanation, Term
+from linexp.report.facts import method_facts
 from linexp.store import (
     Run,
     load_explanations,
@@ -247,6 +248,57 @@ def test_explanations_and_scores_lie_beside_the_run(tmp_path: Path):
     written = save_scores(tmp_path, scores, "scores-mine").read_text()
     assert written == "neuron,correlation,correlation_error\n3,0.5,\n900,,\n"
     assert sorted(read_files(tmp_path)) == ["explanations.csv", "scores-mine.csv"]
+
+
+DROPPED = (
+    le.DroppedConcept("two\nlines", "weak", 0.1 + 0.2, 0.5),
+    le.DroppedConcept('ski, "slope"', "constant", 1.0, 0.5),
+)
+
+
+def test_dropped_concepts_come_back_with_the_reason(tmp_path: Path):
+    run = make_run()
+    save_run(tmp_path, run)
+    nobody = tuple(Explanation(neuron, (), 0.0, None, "empty") for neuron in run.activations.neurons)
+    explanations = le.Explanations(nobody, "layer4.1", DROPPED)
+    save_explanations(tmp_path, explanations)
+    assert load_explanations(tmp_path).dropped == DROPPED
+    assert le.read_finding(tmp_path).explanations.dropped_concepts == ("two\nlines", 'ski, "slope"')
+    assert (tmp_path / "dropped.csv").read_text().splitlines()[2] == (
+        'lines",weak,0.30000000000000004,0.5,--min-activity 0.30000000000000004'
+    )
+    save_explanations(tmp_path, le.Explanations(nobody, "layer4.1", ()))
+    assert load_explanations(tmp_path).dropped == ()
+    save_explanations(tmp_path, explanations)
+    save_run(tmp_path, run)
+    assert not (tmp_path / "dropped.csv").exists()  # those were of the run before
+
+
+def test_an_older_result_does_not_say_what_was_dropped(tmp_path: Path):
+    save_run(tmp_path, make_run())
+    save_explanations(tmp_path, le.Explanations((Explanation(7, (Term("snow", 1.0),)),), "layer4.1", DROPPED))
+    (tmp_path / "dropped.csv").unlink()
+    finding = le.read_finding(tmp_path)
+    assert finding.explanations.dropped is None
+    assert ("Dropped", "not known") in method_facts(finding)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("concept,why\nsnow,weak\n", r"The columns of '.*dropped.csv' are concept, why, not concept, reason"),
+        ("concept,reason,activity,min_activity,kept_by\nsnow,rare,0.1,0.5,\n", r"Concept 1 .* is snow, rare, 0.1, 0.5"),
+        ("concept,reason,activity,min_activity,kept_by\nsnow,weak,nan,0.5,\n", r"which says not why"),
+        ("concept,reason,activity,min_activity,kept_by\nsnow,weak\n", r"Make the result anew"),
+        ('concept,reason\n"snow', r"is not CSV"),
+        ("", r"The columns of"),
+    ],
+)
+def test_nonsense_in_the_list_of_dropped_concepts_is_said(tmp_path: Path, text: str, said: str):
+    save_explanations(tmp_path, le.Explanations((Explanation(7, (Term("snow", 1.0),)),), "layer4.1", DROPPED))
+    (tmp_path / "dropped.csv").write_text(text)
+    with pytest.raises(ValueError, match=said):
+        load_explanations(tmp_path)
 
 
 def test_missing_explanations_are_said(tmp_path: Path):

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     )
     from linexp.explain import LinearExplainer
     from linexp.explanation import Explanation, Explanations, Term
+    from linexp.explanation_dropped import DroppedConcept
     from linexp.images import (
         HuggingFaceImages,
         ImageArray,
@@ -86,6 +87,7 @@ __all__ = [
     "CosineScorer",
     "Difference",
     "DifferentImagesError",
+    "DroppedConcept",
     "EmbeddedConceptMatrix",
     "Explanation",
     "Explanations",
@@ -160,6 +162,7 @@ _HOMES = {
         *("Calibration", "CalibrationFit", "Reliability", "fit_calibration", "measure_reliability"),
     ),
     "linexp.explanation": ("Explanation", "Explanations", "Term"),
+    "linexp.explanation_dropped": ("DroppedConcept",),
     "linexp.explain": ("LinearExplainer",),
     "linexp.simulation": ("simulate",),
     "linexp.score": (

@@ -14,7 +14,9 @@ from torch import Tensor
 
 from linexp._checks import check_at_least, check_choice, listing
 from linexp.explanation_csv import OUTCOMES, Cell, Row, read_rows, write_rows
+from linexp.explanation_dropped import DroppedConcept
 from linexp.explanation_figures import bars_of, plot_area, plot_ranges
+from linexp.explanation_quality import Judged, Quality, qualities_of, rank, show_selected, title_of
 from linexp.figures import Shares, bars_html, table_html
 from linexp.matrix import ActivationMatrix, ConceptMatrix
 from linexp.models import published_network
@@ -67,10 +69,11 @@ class Explanation:
     bias
         Predicted activation where no concept is present.
     val_correlation
-        Correlation with the neuron on the validation images; ``None`` if unknown or undefined.
+        Correlation with the neuron on the validation images, which chose the terms: higher than on new images, the more
+        so the higher it is. ``None`` if unknown or undefined.
     outcome
         "explained"; "empty": no concept predicts the neuron, there is no term and the bias is its mean; "constant":
-        the neuron has the same activation on every training image (it is "dead"), there is nothing to explain.
+        the neuron has the same activation on every training image, there is nothing to explain.
     val_error
         Standard error of the validation correlation, the terms being given; ``None`` if unknown.
     """
@@ -105,13 +108,7 @@ class Explanation:
         return first + "".join(f" {'−' if weight < 0 else '+'} {text}" for weight, text in signed[1:])
 
     def __str__(self) -> str:
-        if self.outcome == "constant":
-            return f"neuron {self.neuron} is {format_number(self.bias)} on every training image: not explained"
-        if self.outcome == "empty":
-            return f"neuron {self.neuron}: no concept predicts it"
-        # Adding 0.0 turns the −0.0 that −0.004 is rounded to into 0.0.
-        val = "" if self.val_correlation is None else f"   (val {round(self.val_correlation, 2) + 0.0:.2f})"
-        return f"neuron {self.neuron} ≈ {self.formula}{val.replace('-', '−')}"
+        return _line(self, "" if self.val_correlation is None else show_selected(_val(self)))
 
     def plot_ranges(
         self,
@@ -211,8 +208,8 @@ class Explanation:
         """Return what a notebook shows: the concepts as bars."""
         if not self.terms:
             return bars_html(str(self), ())
-        val = "" if self.val_correlation is None else f", val {round(self.val_correlation, 2) + 0.0:.2f}"
-        return bars_html(f"neuron {self.neuron}", bars_of(self), f"bias {format_number(self.bias)}{val}")
+        val = "" if self.val_correlation is None else f"{show_selected(_val(self))}; "
+        return bars_html(f"neuron {self.neuron}", bars_of(self), f"{val}bias {format_number(self.bias)}")
 
 
 @dataclass(frozen=True, repr=False)
@@ -228,8 +225,11 @@ class Explanations:
         One explanation per neuron.
     layer
         Name of the layer.
-    dropped_concepts
-        Concepts that took no part because they are too rare or constant on the training images.
+    dropped
+        Concepts that took no part because they are too weak or constant on the training images, each with the reason;
+        ``None``: not known. Explanations are equal whatever stands here.
+    scores
+        What is printed instead of validation correlations, see ``with_scores``; equal explanations may differ in it.
     network
         The network that the neurons are of, as ``load_model`` calls it, where a file of the paper's published results
         was read; "" where it is not known.
@@ -237,7 +237,8 @@ class Explanations:
 
     items: tuple[Explanation, ...]
     layer: str = ""
-    dropped_concepts: tuple[str, ...] = ()
+    dropped: tuple[DroppedConcept, ...] | None = field(default=None, compare=False)
+    scores: Judged | None = field(default=None, compare=False)
     network: str = field(default="", compare=False)  # our files do not carry it
 
     def __post_init__(self) -> None:
@@ -256,6 +257,11 @@ class Explanations:
         return tuple(dict.fromkeys(term.concept for item in self.items for term in item.terms))
 
     @property
+    def dropped_concepts(self) -> tuple[str, ...]:
+        """Names of the concepts that took no part; none if that is not known, see ``dropped``."""
+        return tuple(one.concept for one in self.dropped or ())
+
+    @property
     def mean_terms(self) -> float:
         """Mean number of terms over the neurons that have an explanation; 0 if none has."""
         lengths = [len(item.terms) for item in self.items if item.outcome == "explained"]
@@ -263,7 +269,7 @@ class Explanations:
 
     @property
     def mean_val_correlation(self) -> float:
-        """Mean validation correlation over the neurons that have one; NaN if none has."""
+        """Mean validation correlation over the neurons that have one; NaN if none has. It chose the terms."""
         known = [item.val_correlation for item in self.items if item.val_correlation is not None]
         return sum(known) / len(known) if known else math.nan
 
@@ -309,12 +315,61 @@ class Explanations:
         """
         return self._with(tuple(self[neuron] for neuron in neurons))
 
-    def best(self, n: int = 10) -> Explanations:
-        """Return the ``n`` explanations of highest validation correlation, best first."""
+    def best(self, n: int = 10, scores: Judged | None = None) -> Explanations:
+        """Return the ``n`` best explanations, best first: by what they score at least, value less standard error.
+
+        Parameters
+        ----------
+        n
+            How many at most. Neurons without a value are left out.
+        scores
+            Scores on images that nobody chose by, printed with the explanations. Default: those of ``with_scores``, or
+            else the validation correlations: these chose the terms, so the best of them are too high.
+
+        Returns
+        -------
+        Explanations
+            Ordered by the value less its standard error; behind them those without an error, by the value alone.
+        """
+        if scores is not None:
+            return self.with_scores(scores).best(n)
         check_at_least("n", n, 0)
-        known = [item for item in self.items if item.val_correlation is not None]
-        known.sort(key=lambda item: -cast(float, item.val_correlation))
-        return self._with(tuple(known[:n]))
+        ranked = rank(self._quality(item) for item in self.items)
+        return self._with(tuple(self.items[place] for place in ranked[:n]))
+
+    def with_scores(self, scores: Judged) -> Explanations:
+        """Return the same explanations, to be printed and ordered by scores instead of validation correlations.
+
+        Parameters
+        ----------
+        scores
+            What a scorer returned for these neurons, on images that nobody fitted on or chose by.
+
+        Raises
+        ------
+        ValueError
+            None of the neurons was scored.
+        """
+        if self.items and not set(self.neurons) & set(scores.neurons):
+            raise ValueError(
+                f"None of the {len(self)} explained neurons is among the {len(scores.neurons)} scored ones. "
+                "Give scores of the same layer."
+            )
+        return replace(self, scores=scores)
+
+    @cached_property
+    def _scored(self) -> dict[int, Quality]:
+        return {} if self.scores is None else qualities_of(self.scores)
+
+    def _quality(self, item: Explanation) -> Quality:
+        """Return what an explanation is ordered by."""
+        return _val(item) if self.scores is None else self._scored.get(item.neuron, Quality())
+
+    def _told(self, item: Explanation) -> str:
+        """Return what is printed beside an explanation; "" where nothing is known."""
+        if self.scores is not None and item.neuron in self._scored:
+            return f"{title_of(self.scores)} {self._scored[item.neuron]}"
+        return "" if item.val_correlation is None else show_selected(_val(item))
 
     def about(self, text: str) -> Explanations:
         """Return the explanations one of whose concepts contains ``text``, upper and lower case alike."""
@@ -326,7 +381,7 @@ class Explanations:
         return replace(self, items=items)
 
     def __str__(self) -> str:
-        shown = [str(item) for item in self.items[:20]]
+        shown = [_line(item, self._told(item)) for item in self.items[:20]]
         if len(self) > len(shown):
             shown.append(f"… and {len(self) - len(shown)} more")
         return "\n".join(shown) or "no explanations"
@@ -334,13 +389,11 @@ class Explanations:
     def _repr_html_(self) -> str:
         """Return what a notebook shows: a table of the first twenty."""
         rows = [
-            (str(item.neuron), "" if item.val_correlation is None else f"{item.val_correlation:.2f}", item.formula)
-            if item.terms
-            else (str(item.neuron), "", "no concept predicts it" if item.outcome == "empty" else "not explained: dead")
+            (str(item.neuron), self._told(item) if item.terms else "", item.formula if item.terms else _why_not(item))
             for item in self.items[:20]
         ]
         more = f", the first {len(rows)} of them" if len(self) > len(rows) else ""
-        return table_html(f"{self!r}{more}", ("neuron", "val", "explanation"), rows)
+        return table_html(f"{self!r}{more}", ("neuron", "quality", "explanation"), rows)
 
     def to_frame(self) -> pd.DataFrame:
         """Return a table with one row per neuron: its outcome, its correlation and what its terms are.
@@ -367,7 +420,7 @@ class Explanations:
     def to_csv(self, path: str | Path) -> None:
         """Write one line for each neuron, UTF-8: its outcome, correlation, bias and terms, with their errors.
 
-        Reading it back with ``from_csv`` gives equal explanations, to the last bit; ``dropped_concepts`` are not
+        Reading it back with ``from_csv`` gives equal explanations, to the last bit; ``dropped`` and ``scores`` are not
         written.
         """
         rows = [
@@ -415,6 +468,25 @@ def _network(path: Path) -> str:
 def _from_row(row: Row) -> Explanation:
     terms = tuple(Term(*cell) for cell in row.terms)
     return Explanation(row.neuron, terms, row.bias, row.val_correlation, cast(Outcome, row.outcome), row.val_error)
+
+
+def _val(item: Explanation) -> Quality:
+    return Quality(item.val_correlation, item.val_error)
+
+
+def _line(item: Explanation, quality: str) -> str:
+    """Return an explanation in one line, with what is known of its quality behind it."""
+    if item.outcome == "constant":
+        return f"neuron {item.neuron} is {_why_not(item)}"
+    if item.outcome == "empty":
+        return f"neuron {item.neuron}: {_why_not(item)}"
+    return f"neuron {item.neuron} ≈ {item.formula}" + (f"   ({quality})" if quality else "")
+
+
+def _why_not(item: Explanation) -> str:
+    if item.outcome == "empty":
+        return "no concept predicts it"
+    return f"constant on the training images ({format_number(item.bias)}): not explained"
 
 
 def format_number(value: float) -> str:

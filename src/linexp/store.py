@@ -2,7 +2,7 @@
 
 ``run.json`` (settings and names), ``images.csv`` (which image is in which row and which part of the split, and the
 SHA-256 of its file), ``matrices.safetensors`` (activations, and concepts or the embeddings they are made from),
-``explanations.csv`` and, once scored, ``scores.csv``.
+``explanations.csv``, ``dropped.csv`` (concepts that took no part, and why) and, once scored, ``scores.csv``.
 ``run.json`` holds the SHA-256 of the two files that go with it, so what was changed or swapped is noticed.
 """
 
@@ -12,7 +12,7 @@ import csv
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -26,12 +26,14 @@ from linexp._version import __version__
 from linexp.atomic import replacing, write_atomically
 from linexp.explanation import Explanations
 from linexp.explanation_csv import csv_text
+from linexp.explanation_dropped import read_dropped, write_dropped
 from linexp.matrix import ActivationMatrix, ConceptMatrix, EmbeddedConceptMatrix
 from linexp.score import Scores
 from linexp.split import Split
 
 _FORMAT = 2
 _MATRICES, _IMAGES = "matrices.safetensors", "images.csv"
+_EXPLANATIONS, _DROPPED = "explanations.csv", "dropped.csv"
 _ANEW = "Make the result anew with linexp explain."
 # Names of files need not be text; like this they come back as they were.
 _KEEP = "surrogateescape"
@@ -92,7 +94,7 @@ def save_run(folder: Path, run: Run) -> None:
         The folder cannot be written.
     """
     check_writable_folder(folder)
-    for stale in ("run.json", "explanations.csv", *(path.name for path in folder.glob("scores*.csv"))):
+    for stale in ("run.json", _EXPLANATIONS, _DROPPED, *(path.name for path in folder.glob("scores*.csv"))):
         (folder / stale).unlink(missing_ok=True)
     with replacing(folder / _MATRICES) as draft:
         save_file(_tensors(run), draft)
@@ -140,10 +142,14 @@ def load_run(folder: Path) -> Run:
 
 
 def save_explanations(folder: Path, explanations: Explanations) -> Path:
-    """Write ``explanations.csv`` into a result folder and return its path."""
-    with replacing(folder / "explanations.csv") as draft:
+    """Write ``explanations.csv``, and ``dropped.csv`` if that is known, into a result folder; return the first."""
+    (folder / _DROPPED).unlink(missing_ok=True)
+    if explanations.dropped is not None:
+        with replacing(folder / _DROPPED) as draft:
+            write_dropped(draft, explanations.dropped)
+    with replacing(folder / _EXPLANATIONS) as draft:
         explanations.to_csv(draft)
-    return folder / "explanations.csv"
+    return folder / _EXPLANATIONS
 
 
 def save_scores(folder: Path, scores: Scores, name: str = "scores") -> Path:
@@ -154,18 +160,22 @@ def save_scores(folder: Path, scores: Scores, name: str = "scores") -> Path:
 
 
 def load_explanations(folder: Path) -> Explanations:
-    """Read the explanations of a result folder.
+    """Read the explanations of a result folder, with the concepts that took no part.
+
+    A folder without ``dropped.csv``, as older versions wrote it, does not say which those were: ``dropped`` is then
+    ``None``.
 
     Raises
     ------
     FileNotFoundError
         The folder holds no explanations.
     ValueError
-        Their file was changed into nonsense; see ``Explanations.from_csv``.
+        One of the files was changed into nonsense; see ``Explanations.from_csv``.
     """
-    if not (folder / "explanations.csv").exists():
+    if not (folder / _EXPLANATIONS).exists():
         raise FileNotFoundError(f"The result in '{folder}' has no explanations.csv (was it interrupted?). {_ANEW}")
-    return Explanations.from_csv(folder / "explanations.csv")
+    explanations, dropped = Explanations.from_csv(folder / _EXPLANATIONS), folder / _DROPPED
+    return replace(explanations, dropped=read_dropped(dropped)) if dropped.exists() else explanations
 
 
 def _tensors(run: Run) -> dict[str, Tensor]:

@@ -13,7 +13,14 @@ from linexp._checks import StoreMismatchError
 from linexp.commands.cases import Case, ScoreOptions, judge_cases, open_cases, save_apart
 from linexp.commands.outputs import find_outputs
 from linexp.commands.pictures import reopen_pictures
-from linexp.commands.score_table import Scored, on_shared_neurons, print_tables, same_neurons
+from linexp.commands.score_table import (
+    Scored,
+    find_dead,
+    on_shared_neurons,
+    print_tables,
+    same_neurons,
+    tell_without_dead,
+)
 from linexp.commands.sources import IMAGENET, IMAGENET_PAPER, open_store, tell_device, tell_model, with_store
 from linexp.explanation import Explanation, Explanations
 from linexp.images import Images
@@ -73,8 +80,8 @@ def run_ablate(results: Sequence[Path], simulating: ScoreOptions, options: Ablat
     found: list[Scored] = []
     for job, concepts in zip(jobs, judged, strict=True):
         scores = _score(job, concepts, simulating)
-        _print(job, scores, save_apart(job.case, scores, simulating))
         found.append(_scored(job.case, scores))
+        _print(job, scores, tell_without_dead(found[-1]), save_apart(job.case, scores, simulating))
     if len(cases) > 1 or simulating.table is not None:
         print_tables(_with_constants(found), simulating.table)
     return [cast(AblationScores, scored.scores[0]) for scored in found]
@@ -160,8 +167,8 @@ def _warn_of_guessing(case: Case, scores: AblationScores, labels: Sequence[int])
         )
 
 
-def _print(job: _Job, scores: AblationScores, path: Path) -> None:
-    print(f"layer {job.case.run.activations.layer}: test {scores}")
+def _print(job: _Job, scores: AblationScores, without_dead: Sequence[str], path: Path) -> None:
+    print("\n".join([f"layer {job.case.run.activations.layer}: test {scores}", *without_dead]))
     if job.scorer.scaling != "norm":
         constant, added = scores.by_constant, compare_scores(scores, scores.by_constant)
         print(
@@ -182,7 +189,7 @@ def _scored(case: Case, scores: AblationScores) -> Scored:
     rows = run.activations.block(run.split.test)
     recorded = ActivationMatrix(rows, run.activations.neurons, run.activations.layer, run.activations.images)
     both = (scores,) if scores.metric == scores.by_norm.metric else (scores, scores.by_norm)
-    return Scored(case.explanations, recorded, both)
+    return Scored(case.explanations, recorded, both, find_dead(run.activations))
 
 
 def _with_constants(found: Sequence[Scored]) -> list[Scored]:
@@ -197,4 +204,5 @@ def _constant(first: Scored) -> list[Scored]:
     levels = zip(scores.neurons, scores.level.tolist(), strict=True)
     nothing = tuple(Explanation(neuron, (), level, outcome="empty") for neuron, level in levels)
     by_norm = replace(scores.by_constant, values=0 * scores.norm, metric=scores.by_norm.metric)
-    return [Scored(Explanations(nothing, first.explanations.layer), first.recorded, (scores.by_constant, by_norm))]
+    explanations, both = Explanations(nothing, first.explanations.layer), (scores.by_constant, by_norm)
+    return [Scored(explanations, first.recorded, both, first.dead)]

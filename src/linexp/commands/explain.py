@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+import statistics
 import time
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -16,7 +17,6 @@ from linexp._checks import (
     check_writable_folder,
     choose_device,
     device_for_doubles,
-    listing,
     printable,
 )
 from linexp.commands.sources import (
@@ -37,8 +37,9 @@ from linexp.concepts.groups import group_names
 from linexp.concepts.huggingface import PAPER_ENCODERS
 from linexp.explain import LinearExplainer
 from linexp.explanation import Explanations
+from linexp.explanation_dropped import tell_dropped
 from linexp.images import ImageFolder, Images, contents_of
-from linexp.matrix import ActivationMatrix, ConceptMatrix
+from linexp.matrix import DEAD_BELOW, ActivationMatrix, ConceptMatrix
 from linexp.models import VisionModel, describe_preprocess, load_model
 from linexp.recording import record_layers
 from linexp.recording.hooks import find_layers
@@ -163,26 +164,36 @@ def explain_and_save(out: Path, run: Run, explainer: LinearExplainer) -> tuple[E
     explanations = explainer.explain(run.activations, run.concepts, run.split)
     seconds = time.perf_counter() - started
     save_explanations(out, explanations)
-    print("\n".join(map(printable, summary(explanations, run.concepts).split("\n"))))
+    print("\n".join(map(printable, summary(explanations, run).split("\n"))))
     print(f"  {seconds:.1f} s ({seconds / max(len(explanations), 1) * 1000:.1f} ms per neuron), saved in {out}")
     return explanations, seconds
 
 
-def summary(explanations: Explanations, concepts: ConceptMatrix) -> str:
-    """Describe a layer's explanations in two lines."""
-    explained = explanations.n_with("explained")
-    quality = (
-        f", {explanations.mean_terms:.2f} terms each, val correlation {explanations.mean_val_correlation:.4f}"
-        if explained
-        else ""
-    )
-    dropped = explanations.dropped_concepts
-    lost = f"; {len(dropped)} dropped as too rare or constant ({listing(dropped, 5)})" if dropped else ""
-    return (
-        f"layer {explanations.layer}: {explained} of {len(explanations)} neurons explained{quality}; "
-        f"{explanations.n_with('empty')} without a fitting concept, {explanations.n_with('constant')} dead\n"
-        f"  {concepts.n_concepts - len(dropped)} of {concepts.n_concepts} concepts used{lost}"
-    )
+def summary(explanations: Explanations, run: Run) -> str:
+    """Describe a layer's explanations in a few lines: how many, what they are worth, and what took no part."""
+    explained, recorded = explanations.n_with("explained"), run.activations.select(explanations.neurons)
+    quality = f", {explanations.mean_terms:.2f} terms each, {_selected(explanations)}" if explained else ""
+    n_dead, n_neurons = int(recorded.is_dead.sum()), len(explanations)
+    dropped = explanations.dropped or ()
+    lines = [
+        f"layer {explanations.layer}: {explained} of {n_neurons} neurons explained{quality}; "
+        f"{explanations.n_with('empty')} without a fitting concept, "
+        f"{explanations.n_with('constant')} constant on the training images",
+        f"  {n_dead} of {n_neurons} neurons dead ({100 * n_dead / max(n_neurons, 1):.1f} %): "
+        f"activation below {DEAD_BELOW} on all {recorded.n_images:,} images",
+        f"  {run.concepts.n_concepts - len(dropped)} of {run.concepts.n_concepts} concepts used"
+        + (f"; {len(dropped)} dropped, all of them in dropped.csv" if dropped else ""),
+    ]
+    return "\n".join([*lines, *(f"    {line}" for line in tell_dropped(dropped))])
+
+
+def _selected(explanations: Explanations) -> str:
+    """Return the mean validation correlation ± its standard error over neurons; it chose the terms."""
+    known = [item.val_correlation for item in explanations if item.val_correlation is not None]
+    if not known:
+        return "no val correlation"
+    error = f" ± {statistics.stdev(known) / len(known) ** 0.5:.4f}" if len(known) > 1 else ""
+    return f"val correlation {statistics.fmean(known):.4f}{error}, selected"
 
 
 def _check_options(options: ExplainOptions) -> None:

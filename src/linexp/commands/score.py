@@ -8,7 +8,7 @@ from pathlib import Path
 
 from linexp._checks import check_choice
 from linexp.commands.cases import Case, ScoreOptions, file_name, judge_cases, open_cases, save_apart
-from linexp.commands.score_table import Scored, print_tables, without_dead
+from linexp.commands.score_table import Scored, find_dead, print_tables, tell_without_dead
 from linexp.matrix import ActivationMatrix, ConceptMatrix, save_activations
 from linexp.score import Scorer, Scores, scorers_of
 from linexp.simulation import simulate
@@ -28,12 +28,12 @@ def run_score(results: Sequence[Path], options: ScoreOptions) -> list[Scores]:
     judged = judge_cases(cases, options, test_only=True)
     found = [_score(case, concepts, scorers, options) for case, concepts in zip(cases, judged, strict=True)]
     for case, scored in zip(cases, found, strict=True):
-        alive = without_dead(scored)
-        for place, scores in enumerate(scored.scores):
+        without = tell_without_dead(scored) or [""] * len(scored.scores)
+        for scores, line in zip(scored.scores, without, strict=True):
             path = save_apart(case, scores, options)
             print(f"layer {case.run.activations.layer}: {options.part} {scores}\n  saved in {path}")
-            if alive is not None:
-                print(f"  without dead neurons (activation below 0.01): {alive.scores[place]}")
+            if line:
+                print(line)
     if len(cases) > 1 or options.table is not None:
         print_tables(found, options.table)
     return [scores for scored in found for scores in scored.scores]
@@ -69,4 +69,4 @@ def _score(case: Case, concepts: ConceptMatrix, scorers: Sequence[Scorer], optio
     seen = ActivationMatrix(values, simulated.neurons, activations.layer, activations.images)
     origin = case.origin(options)
     scores = [replace(scorer.score(seen, recorded, range(len(rows))), origin=origin) for scorer in scorers]
-    return Scored(case.explanations, recorded, tuple(scores))
+    return Scored(case.explanations, recorded, tuple(scores), find_dead(activations))

@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 
 from linexp.explanation import Explanations
-from linexp.matrix import ActivationMatrix
+from linexp.matrix import DEAD_BELOW, ActivationMatrix
 from linexp.report.tables import Cell, Measured, Table, print_table, write_tables
 from linexp.score import FAILING, Origin, Scores, compare_scores
 
@@ -21,11 +21,15 @@ _DETAILS = ("simulator", "images", "part", "n_images")
 
 @dataclass(frozen=True, eq=False)
 class Scored:
-    """Explanations, what their neurons did on the images scored on, and the scores by each metric."""
+    """Explanations, what their neurons did on the images scored on, and the scores by each metric.
+
+    ``dead`` are the neurons whose activation is below 0.01 on all recorded images, not on those scored on alone.
+    """
 
     explanations: Explanations
     recorded: ActivationMatrix
     scores: tuple[Scores, ...]
+    dead: frozenset[int]
 
     @property
     def origin(self) -> Origin:
@@ -35,7 +39,7 @@ class Scored:
     def only(self, neurons: Sequence[int]) -> Scored:
         """Return what is known of some neurons."""
         scores = tuple(scores.only(neurons) for scores in self.scores)
-        return Scored(self.explanations.only(neurons), self.recorded.select(neurons), scores)
+        return Scored(self.explanations.only(neurons), self.recorded.select(neurons), scores, self.dead)
 
 
 def print_tables(found: Sequence[Scored], path: Path | None) -> None:
@@ -96,7 +100,7 @@ def on_shared_neurons(group: Sequence[Scored]) -> list[Scored]:
 
 
 def _table(groups: Sequence[Sequence[Scored]]) -> Table:
-    columns = ("method", "layer", "neurons", "terms", "val corr.", "dead", "no score", *_DETAILS)
+    columns = ("method", "layer", "neurons", "terms", "val, selected", "dead", "no score", *_DETAILS)
     metrics = tuple(scores.metric for scores in groups[0][0].scores)
     rows = tuple(row for group in groups for scored in group for row in _rows(scored))
     return Table((*columns, *metrics), rows, "Mean scores ± standard errors over neurons")
@@ -111,24 +115,37 @@ def _rows(scored: Scored) -> list[tuple[Cell, ...]]:
 def without_dead(scored: Scored) -> Scored | None:
     """Return what is known of the neurons that are not dead; ``None`` if no dead one has a score (Tables 14 and 15)."""
     neurons = scored.explanations.neurons
-    is_dead = scored.recorded.select(neurons).is_dead
-    alive = [neuron for neuron, dead in zip(neurons, is_dead.tolist(), strict=True) if not dead]
-    count = any(bool((is_dead & ~scores.only(neurons).values.isnan()).any()) for scores in scored.scores)
+    alive = [neuron for neuron in neurons if neuron not in scored.dead]
+    dead = [neuron for neuron in neurons if neuron in scored.dead]
+    count = any(len(scores.only(dead).defined) for scores in scored.scores)
     return scored.only(alive) if count and alive else None
+
+
+def tell_without_dead(scored: Scored) -> list[str]:
+    """Write the mean scores of the neurons that are not dead, a line for each metric; none where that is the same."""
+    alive = without_dead(scored)
+    n_dead = len(scored.dead.intersection(scored.explanations.neurons))
+    neurons = "dead neuron" if n_dead == 1 else "dead neurons"
+    start = f"without {n_dead} {neurons} (activation below {DEAD_BELOW} on all recorded images)"
+    return [] if alive is None else [f"  {start}: {scores}" for scores in alive.scores]
+
+
+def find_dead(recorded: ActivationMatrix) -> frozenset[int]:
+    """Return the neurons that are dead on all recorded images."""
+    return frozenset(neuron for neuron, dead in zip(recorded.neurons, recorded.is_dead.tolist(), strict=True) if dead)
 
 
 def _row(scored: Scored, name: str) -> tuple[Cell, ...]:
     explanations, origin, first = scored.explanations, scored.origin, scored.scores[0]
-    recorded = scored.recorded.select(explanations.neurons)
     unscored = [neuron for neuron, score in zip(first.neurons, first.values.tolist(), strict=True) if math.isnan(score)]
     return (
         name,
-        recorded.layer,
+        scored.recorded.layer,
         len(explanations),
         round(explanations.mean_terms, 4),
         explanations.mean_val_correlation,
-        int(recorded.is_dead.sum()),
-        sum(not dead for dead in recorded.select(unscored).is_dead.tolist()) if unscored else 0,
+        len(scored.dead.intersection(explanations.neurons)),
+        len(set(unscored) - scored.dead),
         *(origin.simulator, origin.images[:12], origin.part, first.n_images),
         *(Measured(scores.mean, scores.sem) for scores in scored.scores),
     )

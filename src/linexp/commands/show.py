@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from pathlib import Path
-
-from torch import Tensor
 
 from linexp._checks import check_at_least, listing, printable
 from linexp.explanation import Explanation, format_number
+from linexp.explanation_quality import Quality, show_selected
 from linexp.models import VisionModel, load_model
 from linexp.recording import LayerInfo, list_layers
-from linexp.score import CorrelationScorer
+from linexp.score import CorrelationScorer, Origin
 from linexp.simulation import simulate
 from linexp.store import load_explanations, load_run
 
@@ -32,11 +32,11 @@ def run_show(result: Path, neuron: int) -> None:
         )
     chosen = explanations.only([neuron])
     scores = CorrelationScorer().score(simulate(chosen, run.concepts), run.activations, run.split.test)
-    value = "undefined" if scores.n_undefined else f"{scores.of(neuron):.2f}{_plus_minus(scores.errors)}"
+    scores = replace(scores, origin=Origin(part="test"))
     values = run.activations.select([neuron]).values[:, 0]
-    for line in (str(chosen[neuron]), *_terms(chosen[neuron])):
+    for line in (str(chosen.with_scores(scores)), *_terms(chosen[neuron])):
         print(printable(line))
-    print(f"layer {explanations.layer}, test {scores.metric} {value} on {scores.n_images} images")
+    print(f"layer {explanations.layer}, scored on {scores.n_images} test images{_selected(chosen[neuron])}")
     print(f"activation {values.min():.3g} to {values.max():.3g}, median {values.median():.3g}")
     for title, descending in (("highest", True), ("lowest", False)):
         print(f"{title} on")
@@ -76,8 +76,9 @@ def _writes(text: str) -> bool:
     return True
 
 
-def _plus_minus(errors: Tensor | None) -> str:
-    return "" if errors is None or bool(errors.isnan().any()) else f" ± {float(errors[0]):.2f}"
+def _selected(item: Explanation) -> str:
+    """Return the validation correlation, which chose the terms; "" if it is not known."""
+    return "" if item.val_correlation is None else f"; {show_selected(Quality(item.val_correlation, item.val_error))}"
 
 
 def run_layers(

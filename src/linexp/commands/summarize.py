@@ -26,7 +26,7 @@ def run_summarize(files: Sequence[Path], table: Path | None = None) -> Table:
     undefined = Measured(math.nan, math.nan)
     rows = tuple((*start, *(scores.get(metric, undefined) for metric in metrics)) for start, scores in summaries)
     title = "Mean scores ± standard errors over neurons, as in the files"
-    found = Table(("method", "file", "neurons", "terms", "val corr.", "no score", *metrics), rows, title)
+    found = Table(("method", "file", "neurons", "terms", "val, selected", "no score", *metrics), rows, title)
     print_table(found)
     if table is not None:
         print(f"  written to {', '.join(map(str, write_tables(table, {'': found})))}")

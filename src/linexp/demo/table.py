@@ -8,7 +8,8 @@ from pathlib import Path
 
 from linexp.demo.clock import Clock
 from linexp.explanation import Explanations
-from linexp.report import Finding, best_neurons
+from linexp.matrix import DEAD_BELOW
+from linexp.report import Finding
 from linexp.score import Scores
 
 
@@ -53,14 +54,24 @@ def print_results(results: Sequence[DemoResult], n_images: int, clock: Clock, re
     console = Console(soft_wrap=True, highlight=False)
     console.print(table)
     console.print("by same: predicted from the concepts that explained; by simulator: from another network's view")
+    console.print(f"dead neurons (activation below {DEAD_BELOW} on all pictures): {_tell_dead(results)}")
     console.print(", ".join(f"{stage} {seconds:.1f} s" for stage, seconds in clock.seconds.items()))
     last = results[-1]
-    best = best_neurons(last.judged, 5)
-    console.print(f"\nThe best of {last.name} in words, and their correlation by the simulator:")
-    for neuron in best:
-        console.print(f"  {last.judged.of(neuron):.2f}  {last.explanations[neuron]}")
+    best = last.explanations.best(5, last.judged)
+    console.print(f"\nThe best of {last.name} in words, by the simulator's correlation less its error:")
+    for line in str(best).splitlines():
+        console.print(f"  {line}")
     console.print("\nIn each folder: sheet.png shows the best neurons, the tables are CSV files.")
     for result in results:
         console.print(f"  {result.folder}")
-    console.print(f"Look at one neuron: linexp show {last.folder} {best[0]}")
+    console.print(f"Look at one neuron: linexp show {last.folder} {best.neurons[0]}")
     console.print(f"Look at all of them: {report.resolve().as_uri()}")
+
+
+def _tell_dead(results: Sequence[DemoResult]) -> str:
+    """Say how many neurons of each layer are dead, and which share that is."""
+    told = {result.name: result.finding.run.activations.is_dead for result in results}
+    return ", ".join(
+        f"{int(dead.sum())} of {len(dead):,} in {name} ({100 * float(dead.float().mean()):.1f} %)"
+        for name, dead in told.items()
+    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Literal, cast, get_args
@@ -24,8 +25,10 @@ from linexp._checks import (
 from linexp.explain.pipeline import Method, Rows, blocks, solve
 from linexp.explain.words import in_words
 from linexp.explanation import Explanation, Explanations
+from linexp.explanation_dropped import DroppedConcept
 from linexp.matrix import ActivationMatrix, ConceptMatrix
 from linexp.solve import (
+    ColumnRange,
     Moments,
     measure_columns,
     search_greedy,
@@ -46,7 +49,7 @@ Search = Literal["greedy", "stepwise", "swaps", "top"]
 class LinearExplainer:
     """Explain neurons as short weighted sums of concepts.
 
-    Concepts too rare or constant on the training images are left out; both sides are standardised on the training
+    Concepts too weak or constant on the training images are left out; both sides are standardised on the training
     images; a search picks a few concepts for each neuron, in the paper's searches among those that an elastic net
     ranks highest; least squares with a bias gives their weights. Everything is computed from means and covariances,
     for all neurons at once; what a neuron gets does not depend on its neighbours.
@@ -143,14 +146,15 @@ class LinearExplainer:
         -------
         Explanations
             One per neuron. More terms asked for than concepts exist: at most one term per concept. Neurons constant
-            on the training images have the outcome "constant", neurons that no concept predicts "empty".
+            on the training images have the outcome "constant", neurons that no concept predicts "empty". Concepts that
+            were left out are in ``dropped``, each with the reason.
 
         Raises
         ------
         DifferentImagesError
             The two matrices are of different images, or the split names images they do not have.
         ValueError
-            No concept is left after dropping the rare and the constant ones.
+            No concept is left after dropping the weak and the constant ones.
 
         Warns
         -----
@@ -159,22 +163,22 @@ class LinearExplainer:
         """
         check_same_images(activations.images, concepts.images, activations.n_images, concepts.n_images)
         split.check(activations.n_images)
-        usable = self.find_usable(concepts, split)
-        dead = measure_columns(blocks(activations, split.train)).is_constant
-        dropped = tuple(name for name, kept in zip(concepts.names, usable.tolist(), strict=True) if not kept)
+        columns = measure_columns(blocks(concepts, split.train))
+        usable = self._find_usable(columns)
+        constant = measure_columns(blocks(activations, split.train)).is_constant
         names = [name for name, kept in zip(concepts.names, usable.tolist(), strict=True) if kept]
         kept = concepts if len(names) == concepts.n_concepts else concepts.only(names)
-        rows = Rows(activations, kept, ~dead, split.train, split.val, self._place)
+        rows = Rows(activations, kept, ~constant, split.train, split.val, self._place)
         solution, units, errors = solve(rows, self._method(), self.n_shards)
         found = iter(in_words(solution, units, names, errors))
         constants = activations.values[split.train[0]].to(torch.float64).tolist()
         items: list[Explanation] = []
         for column, neuron in enumerate(activations.neurons):
-            if dead[column]:
+            if constant[column]:
                 items.append(Explanation(neuron, (), constants[column], None, "constant"))
             else:
                 items.append(replace(next(found), neuron=neuron))
-        return Explanations(tuple(items), activations.layer, dropped)
+        return Explanations(tuple(items), activations.layer, self._tell_dropped(concepts.names, columns, usable))
 
     def find_usable(self, concepts: ConceptMatrix, split: Split) -> Bool[Tensor, " concepts"]:
         """Tell which concepts vary over the training images and are present enough in some of them.
@@ -184,15 +188,27 @@ class LinearExplainer:
         ValueError
             None is.
         """
-        columns = measure_columns(blocks(concepts, split.train))
+        return self._find_usable(measure_columns(blocks(concepts, split.train)))
+
+    def _find_usable(self, columns: ColumnRange) -> Bool[Tensor, " concepts"]:
         usable = (columns.top_mean >= self.min_activity) & ~columns.is_constant
         if not bool(usable.any()):
             raise ValueError(
-                f"None of the {concepts.n_concepts} concepts is left: each is constant on the training images, or the "
+                f"None of the {len(usable)} concepts is left: each is constant on the training images, or the "
                 f"mean of its five highest presences is below min_activity = {self.min_activity}. Use concepts that "
                 "vary over these images, more images, or a lower min_activity."
             )
         return usable
+
+    def _tell_dropped(
+        self, names: Sequence[str], columns: ColumnRange, usable: Bool[Tensor, " concepts"]
+    ) -> tuple[DroppedConcept, ...]:
+        facts = zip(names, columns.is_constant.tolist(), columns.top_mean.tolist(), usable.tolist(), strict=True)
+        return tuple(
+            DroppedConcept(name, "constant" if constant else "weak", activity, float(self.min_activity))
+            for name, constant, activity, kept in facts
+            if not kept
+        )
 
     @property
     def _place(self) -> torch.device:

@@ -14,7 +14,7 @@ from torch import Tensor
 from linexp._checks import listing
 from linexp.matrix._parts import Rows, as_matrix, check_names, fill, is_table, take
 
-# A neuron that never gets so active is dead (Appendix C.2 of the paper).
+# A neuron that gets so active on no recorded image is dead (Appendix C.2 of the paper); nothing else is called so.
 DEAD_BELOW = 0.01
 
 
@@ -73,7 +73,11 @@ class ActivationMatrix:
 
     @property
     def is_dead(self) -> Bool[Tensor, " neurons"]:
-        """Whether each neuron is dead: its largest activation is below 0.01 (Appendix C.2 of the paper)."""
+        """Whether each neuron is dead: its largest activation on any image is below 0.01 (Appendix C.2 of the paper).
+
+        The threshold is meant for neurons behind a ReLU: one that is always negative counts as dead, however much it
+        varies. Ask the matrix of all recorded images: on a part of them more neurons look dead.
+        """
         return self.values.amax(0) < DEAD_BELOW
 
     def block(self, rows: Rows) -> Float[Tensor, "rows neurons"]:

@@ -54,9 +54,9 @@ class Figures:
     errors
         Their standard errors, as a random sample of images.
     is_dead
-        Which neurons never get active.
+        Which neurons are dead: their activation is below 0.01 on all images.
     influences
-        Sums over the active and over the dead neurons of each image's influence [2, images, figures].
+        Sums over the living and over the dead neurons of each image's influence [2, images, figures].
     """
 
     impact: Impact
@@ -96,7 +96,7 @@ def mean_figures(layers: Sequence[Figures], *, with_dead: bool = True) -> Means:
     layers
         Figures of layers on the same images.
     with_dead
-        Whether neurons that never get active count too (Tables 14 and 15).
+        Whether dead neurons count too (Tables 14 and 15).
 
     Raises
     ------

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from linexp.explanation import format_number
+from linexp.explanation_dropped import tell_dropped
 from linexp.matrix import EmbeddedConceptMatrix
 from linexp.report.finding import Finding
 from linexp.report.privacy import as_text, hide_folders
@@ -22,6 +23,7 @@ class Row:
     method: str
     explained: str
     empty: str
+    constant: str
     dead: str
     terms: str
     cells: tuple[tuple[str, str, str] | None, ...]
@@ -66,11 +68,12 @@ def layer_facts(layer: Sequence[Finding]) -> list[tuple[str, str]]:
 def method_facts(finding: Finding) -> list[tuple[str, str]]:
     """Return how one method made its explanations, as pairs of name and text."""
     settings, run = finding.run.settings, finding.run
-    dropped = len(finding.explanations.dropped_concepts)
-    used = f"{run.concepts.n_concepts - dropped:,} of " if dropped else ""
+    dropped = finding.explanations.dropped
+    used = f"{run.concepts.n_concepts - len(dropped):,} of " if dropped else ""
     kind = "probabilities" if isinstance(run.concepts, EmbeddedConceptMatrix) else "concepts"
     facts = [
         ("Concepts", f"{used}{run.concepts.n_concepts:,} {_source(settings)}".strip()),
+        ("Dropped", "not known" if dropped is None else _text("; ".join(tell_dropped(dropped)))),
         ("Encoder", _text(settings.get("encoder")) if kind == "probabilities" else ""),
         ("Vocabulary", _text(settings.get("vocabulary"))),
         ("Groups", _text(settings.get("groups"))),
@@ -90,6 +93,7 @@ def _row(finding: Finding, wanted: Sequence[str]) -> Row:
         f"{explanations.n_with('explained'):,}",
         f"{explanations.n_with('empty'):,}",
         f"{explanations.n_with('constant'):,}",
+        f"{int(finding.run.activations.select(explanations.neurons).is_dead.sum()):,}",
         f"{explanations.mean_terms:.2f}",
         tuple(
             None if cell is None else (_three(cell.mean), _three(cell.sem), f"{len(cell.values):,}") for cell in cells

@@ -89,6 +89,7 @@ def pack_layer(findings: Sequence[Finding], view: LayerView, pictures: Sequence[
         "nPoints": len(view.points),
         "neurons": list(view.neurons),
         "pictures": list(pictures),
+        "dead": run.activations.select(view.neurons).is_dead.nonzero()[:, 0].tolist(),
         "fitted": _fitted(findings[0], view.rows),
         "low": [short(value, 6) for value in low],
         "high": [short(value, 6) for value in high],

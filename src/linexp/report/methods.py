@@ -49,6 +49,7 @@ def pack_method(finding: Finding, view: LayerView, table: ConceptTable, shares: 
         "terms": [_terms(item, table) for item in items],
         "bias": [short(item.bias) if item else None for item in items],
         "val": [short(item.val_correlation) if item else None for item in items],
+        "valError": [short(item.val_error, 2) if item else None for item in items],
         "columns": [_column(column, view) for column in finding.columns],
         "shares": as_base64(areas, 8),
         "other": other,

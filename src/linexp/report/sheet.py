@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ from torch import Tensor
 
 from linexp._checks import check_same_images, check_within, check_writable_folder
 from linexp.explanation import Explanations
+from linexp.explanation_quality import qualities_of, rank
 from linexp.images import ImageSubset, as_images
 from linexp.matrix import ActivationMatrix
 from linexp.report.sheet_layout import RANGES, Line, Sheet, draw_sheet, number
@@ -46,7 +46,8 @@ def draw_picture_sheet(
     images
         The images behind the rows of ``recorded``: whatever ``record`` takes.
     scores
-        One score per neuron, higher being better; neurons without a defined score are never drawn.
+        One score per neuron, higher being better, of images that nobody chose by; the neurons with the highest score
+        less its standard error are drawn (behind them those without an error), none without a score.
     path
         The file to write; its folder is made if it does not exist.
     rows
@@ -71,10 +72,10 @@ def draw_picture_sheet(
     check_same_images(fingerprint, recorded.images, len(images), recorded.n_images)
     kept = [int(row) for row in (range(len(images)) if rows is None else rows)]
     shown = ImageSubset(images, kept)  # complains of rows that do not exist
-    neurons = best_neurons(scores, n_neurons)
+    neurons, quality = best_neurons(scores, n_neurons), qualities_of(scores)
     columns = recorded.select(neurons).block(kept).double().numpy().T
     lines = tuple(
-        Line(explanations[neuron], scores.of(neuron), column, choose_pictures(column, _seed(seed, neuron)))
+        Line(explanations[neuron], str(quality[neuron]), column, choose_pictures(column, _seed(seed, neuron)))
         for neuron, column in zip(neurons, columns, strict=True)
     )
     path = Path(path)
@@ -84,16 +85,17 @@ def draw_picture_sheet(
 
 
 def best_neurons(scores: Scores, n_neurons: int) -> tuple[int, ...]:
-    """Return the neurons of highest score, best first; of equal ones the earlier, and none whose score is NaN."""
-    values: list[float] = scores.values.tolist()
-    known = [place for place, value in enumerate(values) if not math.isnan(value)]
-    if not known:
+    """Return the neurons that score highest at least, best first: by the score less its standard error.
+
+    Those without an error come last, by the score alone; of equal ones the earlier, and none whose score is NaN.
+    """
+    ranked = rank(qualities_of(scores).values())
+    if not ranked:
         raise ValueError(
-            f"None of the {len(values)} neurons has a defined {scores.metric}. "
+            f"None of the {len(scores.neurons)} neurons has a defined {scores.metric}. "
             "Score neurons whose activations vary over the images scored on."
         )
-    known.sort(key=lambda place: -values[place])
-    return tuple(scores.neurons[place] for place in known[:n_neurons])
+    return tuple(scores.neurons[place] for place in ranked[:n_neurons])
 
 
 def choose_pictures(
@@ -128,7 +130,8 @@ def _seed(seed: int, neuron: int) -> tuple[int, int, int]:
 
 def _headings(scores: Scores, layer: str, n_drawn: int) -> tuple[str, str]:
     title = f"The best-explained neurons of layer {layer}" if layer else "The best-explained neurons"
-    most = f"The {n_drawn} of {len(scores.neurons):,} neurons with the highest {scores.metric}"
+    less = "" if scores.errors is None else " less its error"
+    most = f"The {n_drawn} of {len(scores.neurons):,} neurons with the highest {scores.metric}{less}"
     return (
         title,
         f"{most}, on {scores.n_images:,} images. Mean of all {len(scores.defined):,} scores: {number(scores.mean)}.",

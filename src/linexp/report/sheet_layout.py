@@ -28,7 +28,7 @@ class Line:
     """What one line of the sheet shows; ``chosen`` holds, for each range, places in ``activations``."""
 
     explanation: Explanation
-    score: float
+    score: str
     activations: Float[np.ndarray, " images"]
     chosen: tuple[tuple[int, ...], ...]
 
@@ -74,7 +74,7 @@ def number(value: float) -> str:
 def wrap_terms(explanation: Explanation, fits: Callable[[str], bool]) -> list[str]:
     """Break the weighted sum into lines that fit: between terms, or inside a term that fills a line alone."""
     if not explanation.terms:
-        return ["no concept predicts it" if explanation.outcome == "empty" else "not explained"]
+        return ["no concept predicts it" if explanation.outcome == "empty" else "constant on the training images"]
     pieces: list[str] = []
     for place, term in enumerate(explanation.terms):
         sign = "−" if term.weight < 0 else "+"
@@ -173,7 +173,7 @@ def _draw_head(axes: Any, sheet: Sheet) -> None:
 
 def _draw_text(axes: Any, line: Line, text: Sequence[str], top: float) -> None:
     _write(axes, _MARGIN, top, f"neuron {line.explanation.neuron}", fontsize=10.5, weight="bold")
-    _write(axes, _MARGIN + _TEXT, top, number(line.score), fontsize=10.5, weight="bold", ha="right")
+    _write(axes, _MARGIN + _TEXT, top, line.score, fontsize=10.5, weight="bold", ha="right")
     for place, row in enumerate(text):
         _write(axes, _MARGIN, top + 0.26 + _LINE * place, row)
 

@@ -24,7 +24,7 @@ const view = {
     return columns.find((column) => column.title === view.title) || judged || columns[0];
   },
   link: (neuron) => `#${data.layers.length > 1 ? `${encodeURIComponent(data.layers[view.number].name)}/` : ""}neuron-${neuron}`,
-  sort: "score",
+  sort: "sure",
   text: "",
   low: null,
   high: null,
@@ -73,19 +73,24 @@ function passes(at) {
   return value !== null && (view.low === null || value >= view.low) && (view.high === null || value <= view.high);
 }
 
+// A score less its error: of many scores the highest are too high by chance. Without an error it comes last.
+const atLeast = (column, at) => column.values[at] - (errorOf(column, at) || 0);
+const isUnsure = (at) => Number(view.sort === "sure" && Boolean(view.column) && errorOf(view.column, at) === null);
+
 // What cards are sorted by; highest first unless the name ends in "-up". What is not known comes last.
 function sortKey() {
   const [name, up] = view.sort.endsWith("-up") ? [view.sort.slice(0, -3), 1] : [view.sort, -1];
   if (name === "index") return (at) => view.layer.neurons[at];
   if (name === "length") return (at) => up * view.method.terms[at].length;
-  const column = name === "score" ? view.column : view.method.columns.find((one) => one.title === name);
-  return (at) => (column && column.values[at] !== null ? up * column.values[at] : Infinity);
+  const column = name === "score" || name === "sure" ? view.column : view.method.columns.find((one) => one.title === name);
+  const value = name === "sure" ? atLeast : (column, at) => column.values[at];
+  return (at) => (column && column.values[at] !== null ? up * value(column, at) : Infinity);
 }
 
 function arrange() {
   const key = sortKey();
   const all = view.layer.neurons.map((_, at) => at);
-  order = all.filter(passes).sort((one, other) => key(one) - key(other) || one - other);
+  order = all.filter(passes).sort((one, other) => isUnsure(one) - isUnsure(other) || key(one) - key(other) || one - other);
   const kept = new Set(order);
   all.forEach((at) => (articles[at].hidden = !kept.has(at)));
   cards.replaceChildren(...order.map((at) => articles[at]));
@@ -134,7 +139,7 @@ function field(name, text, kind, value, change, more) {
 
 function drawToolbar() {
   const columns = view.method.columns.map((column) => [column.title, column.title]);
-  const sorts = [["score", "score, highest first"], ["score-up", "score, lowest first"], ["length", "longest first"], ["length-up", "shortest first"], ["index", "index"],
+  const sorts = [["sure", "highest score − error"], ["score", "score, highest first"], ["score-up", "score, lowest first"], ["length", "longest first"], ["length-up", "shortest first"], ["index", "index"],
     ...columns.filter(([title]) => !view.column || title !== view.column.title).map(([title]) => [title, `${title}, highest first`])];
   const bound = (side) => (text) => { view[side] = text.trim() === "" ? null : Number(text); arrange(); };
   const parts = [

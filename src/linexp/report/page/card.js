@@ -16,16 +16,13 @@ function writeHead(article, view, at) {
   const headline = article.querySelector(".headline");
   headline.replaceChildren();
   const column = view.column;
-  if (!column) return;
-  headline.append(
-    h("p", { class: "score" }, number(column.values[at]), plusMinus(column, at)),
-    h("p", { class: "quiet" }, column.title));
+  if (column) headline.append(h("p", { class: "score" }, number(column.values[at]), plusMinus(errorOf(column, at))), h("p", { class: "quiet" }, column.title));
+  if (view.layer.dead.has(at)) headline.append(h("p", { class: "quiet dead" }, "dead: below 0.01 on all images"));
 }
 
-function plusMinus(column, at) {
-  const error = column.errors ? column.errors[at] : null;
-  return error === null || error === undefined ? null : h("span", { class: "quiet" }, ` ± ${number(error)}`);
-}
+const errorOf = (column, at) => (column.errors ? column.errors[at] : null);
+
+const plusMinus = (error) => (error === null || error === undefined ? null : h("span", { class: "quiet" }, ` ± ${number(error)}`));
 
 function cardBody(view, at, method) {
   const body = h("div", { class: "card-body" });
@@ -53,8 +50,9 @@ function methodBlock(view, method, at, chosen, choose) {
 function scoreList(method, at) {
   const items = method.columns
     .filter((column) => column.values[at] !== null)
-    .map((column) => h("li", null, `${column.title} `, together(h("b", null, number(column.values[at])), plusMinus(column, at))));
-  if (method.val[at] !== null) items.push(h("li", null, "on validation images ", h("b", null, number(method.val[at]))));
+    .map((column) => h("li", null, `${column.title} `, together(h("b", null, number(column.values[at])), plusMinus(errorOf(column, at)))));
+  // It chose the terms, so it comes last and is no score.
+  if (method.val[at] !== null) items.push(h("li", { class: "quiet" }, together(`val ${number(method.val[at])}`, plusMinus(method.valError[at]) || " ± ?"), ", selected"));
   return h("ul", { class: "score-list" }, items);
 }
 
@@ -66,8 +64,8 @@ function drawPlots(body, view, at, method) {
   const [area, predicted] = [body.querySelector(".area"), body.querySelector(".predicted")];
   const names = shareNames(method, at);
   const below = view.layer.below[at];
-  const dead = view.layer.high[at] === view.layer.low[at];
-  if (dead || method.outcomes[at] === null) return;
+  const flat = view.layer.high[at] === view.layer.low[at];
+  if (flat || method.outcomes[at] === null) return;
   view.widths = view.widths || { area: area.clientWidth, predicted: predicted.clientWidth };
   area.append(areaChart(view.widths.area, view.layer, method, at, names), h("figcaption", null, legend(names), names.length && method.probabilities ? h("p", { class: "quiet" }, "Shares are mean probabilities.") : null, belowNote(below, view.layer)));
   if (!names.length) return;

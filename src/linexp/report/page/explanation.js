@@ -51,7 +51,7 @@ function bar(term, place, most, signed) {
 }
 
 function whyNot(outcome, bias) {
-  if (outcome === "constant") return `Dead: ${number(bias)} on every training image, so there is nothing to explain.`;
+  if (outcome === "constant") return `Constant on the training images (${number(bias)}), so there is nothing to explain.`;
   if (outcome === "empty") return "No concept predicts this neuron.";
   return "This method does not explain this neuron.";
 }

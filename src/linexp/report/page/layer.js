@@ -60,6 +60,7 @@ class Layer {
     this.values = words(packed.values, 16);
     this.points = bytes(packed.points);
     this.fitted = new Set(packed.fitted);
+    this.dead = new Set(packed.dead);
     this.place = new Map(packed.neurons.map((neuron, at) => [neuron, at]));
     this.methods = packed.methods.map((method) => new Method(method, this));
   }

@@ -1,0 +1,93 @@
+"""How good an explanation is said to be: with its error, what chose the terms marked as such, and which comes first."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from typing import NamedTuple, Protocol
+
+from jaxtyping import Float
+from torch import Tensor
+
+
+class _Origin(Protocol):
+    @property
+    def part(self) -> str: ...
+
+
+class Judged(Protocol):
+    """What is needed here of ``Scores``, which stand below explanations and are described there."""
+
+    @property
+    def values(self) -> Float[Tensor, " neurons"]:
+        """One score per neuron."""
+        ...
+
+    @property
+    def neurons(self) -> tuple[int, ...]:
+        """Identifiers of the neurons."""
+        ...
+
+    @property
+    def metric(self) -> str:
+        """What was measured."""
+        ...
+
+    @property
+    def errors(self) -> Float[Tensor, " neurons"] | None:
+        """Standard error of each score."""
+        ...
+
+    @property
+    def origin(self) -> _Origin | None:
+        """Where the scores are from."""
+        ...
+
+
+class Quality(NamedTuple):
+    """A correlation or a score, and its standard error; ``None`` is what is not known or undefined."""
+
+    value: float | None = None
+    error: float | None = None
+
+    def __str__(self) -> str:
+        if self.value is None:
+            return "undefined"
+        return _two(self.value) + ("" if self.error is None else f" ± {_two(self.error)}")
+
+
+def rank(qualities: Iterable[Quality]) -> list[int]:
+    """Return the places of those that have a value, highest value less error first; of equal ones the earlier.
+
+    Those without an error come last, by the value alone: a correlation without one often hangs on a single image.
+    """
+    known = [(place, *one) for place, one in enumerate(qualities)]
+    bounds = [(error is None, (error or 0.0) - value, place) for place, value, error in known if value is not None]
+    return [place for _, _, place in sorted(bounds)]
+
+
+def show_selected(val: Quality) -> str:
+    """Write a validation correlation, ± ? where its error is not known; it chose the terms, so it is too high."""
+    return f"val {val}{' ± ?' if val.error is None else ''}, selected"
+
+
+def qualities_of(scores: Judged) -> dict[int, Quality]:
+    """Return the score of each neuron."""
+    errors = [math.nan] * len(scores.neurons) if scores.errors is None else scores.errors.tolist()
+    pairs = zip(scores.values.tolist(), errors, strict=True)
+    return dict(zip(scores.neurons, (Quality(_known(value), _known(error)) for value, error in pairs), strict=True))
+
+
+def title_of(scores: Judged) -> str:
+    """Return what scores are called: the part of the split, where it is known, and the metric."""
+    part = "" if scores.origin is None else scores.origin.part
+    return f"{part} {scores.metric}".strip()
+
+
+def _known(value: float) -> float | None:
+    return None if math.isnan(value) else value
+
+
+def _two(value: float) -> str:
+    # Adding 0.0 turns the −0.0 that −0.004 is rounded to into 0.0.
+    return f"{round(value, 2) + 0.0:.2f}".replace("-", "−")
