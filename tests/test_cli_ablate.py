@@ -42,11 +42,11 @@ def headless():
     return net()[:2], to_unit_tensor
 
 def faint():
-    model = build()
+    model = net()
     with torch.no_grad():
         model[0].weight[3, 0] = 0.009  # the last neuron sees red, but never gets active
         model[3].weight[3, 3] = 300.0
-    return model
+    return model, to_unit_tensor
 
 def many():
     model = net()
