@@ -461,7 +461,7 @@ def test_scores_beside_each_other():
     found = le.compare_scores(scores, scores.by_constant)
     assert found.mean == pytest.approx(float((scores.values - scores.constant).mean()))
     named = replace(scores, origin=Origin("m", "s", "i", "test"))
-    assert named.by_constant.origin == Origin("a constant", "s", "i", "test")
+    assert named.by_constant.origin == Origin("a constant", "s", "i", "test", 0)
     assert le.AblationScorer("optim-adam", replace="shift").metric == "ablation(optim-adam,shift)"
     assert replace(scores, metric="ablation(optim-adam,shift)").by_norm.metric == "ablation(norm,shift)"
 

@@ -165,8 +165,8 @@ def test_methods_in_one_table(linexp: Run, result: Path, other: Path, tmp_path: 
     ]
     expected = [(ours, ours.by_norm), (theirs, theirs.by_norm), (ours.by_constant, None)]
     for row, (first, second) in zip(printed, expected, strict=False):
-        assert row[7] == f"{first.mean:.4f} ± {first.sem:.4f}"
-        assert row[8] == ("0.0000 ± 0.0000" if second is None else f"{second.mean:.4f} ± {second.sem:.4f}")
+        assert row[-2] == f"{first.mean:.4f} ± {first.sem:.4f}"
+        assert row[-1] == ("0.0000 ± 0.0000" if second is None else f"{second.mean:.4f} ± {second.sem:.4f}")
     pairs = {(row[1], row[2], row[3]): row[4] for row in printed[3:]}
     differences = {
         (str(result), str(other)): le.compare_scores(ours, theirs),
@@ -198,7 +198,7 @@ def test_every_score_has_a_file_of_its_own(linexp: Run, result: Path, other: Pat
     }
     images = load_run(result).activations.images or ""
     (scores,) = read_scores(result / "scores-by-mymodels-judge-ablation-optim.csv")
-    assert scores.origin == Origin(str(result), "mymodels:judge", images, "test")
+    assert scores.origin == Origin(str(result), "mymodels:judge", images, "test", 0)
     assert (scores.metric, scores.n_images) == ("ablation(optim)", 12)
     (scores,) = read_scores(result / f"scores-{tmp_path.name}-theirs-ablation-optim-adam-T-1.1.csv")
     assert scores.origin == Origin(str(other), "labels", images, "test")

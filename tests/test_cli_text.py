@@ -13,6 +13,7 @@ from PIL import Image
 
 import linexp as le
 from linexp.matrix import load_activations
+from linexp.score import read_simulability
 from linexp.store import load_explanations, load_run
 from tests.colour_encoder import WorldEncoder
 from tests.colour_world import make_world
@@ -90,12 +91,15 @@ def test_from_words_to_scores_by_another_model(calibrated: Run, tmp_path: Path):
     both = linexp("score", text, label, "--simulator", "mymodels:judge", "--calibration", "judge.json")
     assert both.code == 0, both.err
     assert "Warning" not in both.err
-    rows = re.findall(r"│ (\S+)\s+│ stem  │\s+4 │\s+(\S+) │\s+(\S+) │\s+1 │\s+0 │ (0\.\d+) ± (0\.\d+) │", both.out)
+    rows = re.findall(
+        r"│ (\S+)\s+│ stem  │\s+4 │\s+(\S+) │\s+(\S+) │\s+1 │\s+0 │\s+0 │ (0\.\d+) ± (0\.\d+) │", both.out
+    )
     assert [row[0] for row in rows] == [str(text), str(label)]
     assert all(float(row[3]) > 0.8 for row in rows)
     names = {path.name for path in text.iterdir()}
     assert names == {"run.json", "images.csv", "matrices.safetensors", "explanations.csv", "dropped.csv"} | {
-        "scores-by-mymodels-judge.csv"
+        "scores-by-mymodels-judge.csv",
+        "simulability-by-mymodels-judge.csv",
     }
 
     # The same by hand, from the test images alone.
@@ -108,6 +112,65 @@ def test_from_words_to_scores_by_another_model(calibrated: Run, tmp_path: Path):
     scores = le.CorrelationScorer().score(le.simulate(explanations, presence), recorded, range(12))
     assert f"{text / 'scores-by-mymodels-judge.csv'}" in both.out
     assert f"test {scores}" in both.out
+
+
+def test_words_that_the_judge_does_not_know_are_marked(
+    calibrated: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """The judge takes "blue" for a word without meaning: the same everywhere, so its simulability is undefined."""
+    linexp, out = calibrated, tmp_path / "out"
+    assert linexp(*TEXT, "--calibration", "see.json", "--out", out).code == 0
+    explanations, run = load_explanations(out), load_run(out)
+    count = sum("blue" in item.concepts for item in explanations)
+    encode = WorldEncoder.encode_texts
+    monkeypatch.setattr(
+        WorldEncoder, "encode_texts", lambda self, texts: encode(self, ["?" if t == "blue" else t for t in texts])
+    )
+    (tmp_path / "theirs.csv").write_text("neuron,text\n0,red\n2,sky\n")
+    ended = linexp(
+        "score", out, tmp_path / "theirs.csv", "--simulator", "mymodels:judge", "--calibration", "judge.json"
+    )
+    assert ended.code == 0, ended.err
+    n_terms = sum(len(item.terms) for item in explanations)
+    assert (
+        f"not known to the simulator: 1 of {len(explanations.concepts)} concepts (blue), {count} of {n_terms} terms"
+        in (ended.out)
+    )
+    assert "of 1 of 2 concepts the result's explainer knows nothing, so whether the simulator does is not" in ended.out
+    shown = [line for line in ended.out.splitlines() if f" {out} " in line or "unknown terms" in line]
+    assert "unknown terms" in shown[0]
+
+    # The same by hand, on the validation images.
+    path = out / "simulability-by-mymodels-judge.csv"
+    found = read_simulability(path)
+    # The judge's mistakes go by the place of an image among those it sees: the test images come first.
+    both = le.ImageSubset(le.ImageFolder("pictures"), [*run.split.test.tolist(), *run.split.val.tolist()])
+    judge = WorldEncoder("judge", seed=5)
+    judged = (
+        le.TextConcepts(found.concepts, judge, le.Calibration.from_json("judge.json"))
+        .describe(both)
+        .block(range(12, 18))
+    )
+    seen = run.concepts.only(found.concepts).block(run.split.val)
+    for name, one, other in zip(found.concepts, seen.T, judged.T, strict=True):
+        if name == "blue":
+            assert found.of(name) != found.of(name)
+        else:
+            assert found.of(name) == pytest.approx(float(torch.corrcoef(torch.stack([one, other]))[0, 1]), abs=1e-4)
+
+    neuron = next(item.neuron for item in explanations if "blue" in item.concepts)
+    assert "blue  (chosen again 100%)  (not known to mymodels:judge: simulability undefined)" in (
+        linexp("show", out, neuron).out.replace(f"{load_explanations(out)[neuron].terms[0].kept:.0%}", "100%")
+    )
+    assert linexp("report", out, "--out", tmp_path / "page").code == 0
+    page = (tmp_path / "page" / "index.html").read_text(encoding="utf-8")
+    (method,) = json.loads(re.search(r'id="data">(.*?)</script>', page)[1])["layers"][0]["methods"]
+    (judges,) = method["judges"]
+    assert (judges["name"], judges["limit"]) == ("mymodels:judge", 0.1)
+    assert sorted(value is None for _, value in judges["known"]) == [False] * (len(found.concepts) - 1) + [True]
+    # A result that is made anew has not been judged yet.
+    assert linexp(*TEXT, "--calibration", "see.json", "--out", out).code == 0
+    assert not path.exists()
 
 
 def test_each_concept_is_embedded_once(calibrated: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
@@ -126,7 +189,7 @@ def test_each_concept_is_embedded_once(calibrated: Run, tmp_path: Path, monkeypa
     )
     assert ended.code == 0, ended.err
     assert sorted(asked) == sorted(load_explanations(tmp_path / "one").concepts)
-    assert looked == [12]  # the test images of both, once
+    assert looked == [18]  # the test and the validation images of both, once
 
 
 def test_simulate(calibrated: Run, tmp_path: Path):

@@ -28,6 +28,7 @@ from linexp.store import Run, load_explanations, load_run, save_explanations, sa
 from tests.colour_world import draw_pictures, make_world
 
 SEED = 1  # every colour is in every part of the split
+UNKNOWN = pytest.mark.filterwarnings("ignore:It is not known on which images:UserWarning")
 
 
 @pytest.fixture(scope="module")
@@ -173,12 +174,13 @@ def test_score_of_a_result(options: ExplainOptions, capsys: pytest.CaptureFixtur
     said = capsys.readouterr().out
     assert said == f"layer stem: test {scores}\n  saved in {options.out / 'scores.csv'}\n"
     lines = (options.out / "scores.csv").read_text().splitlines()
-    assert lines[0] == "neuron,correlation,correlation_error,method,simulator,images,part,n_images"
+    assert lines[0] == "neuron,correlation,correlation_error,method,simulator,images,part,n_seen,n_images"
     images = load_run(options.out).activations.images
     assert lines[1].startswith(f"0,{scores.of(0)!r},")
-    assert lines[4] == f"3,,,{options.out},labels,{images},test,12"
+    assert lines[4] == f"3,,,{options.out},labels,{images},test,0,12"
 
 
+@UNKNOWN
 def test_scores_of_the_papers_files_are_kept_apart(options: ExplainOptions, tmp_path: Path):
     run_explain(options, le.LinearExplainer())
     columns = ",".join(f"weight{place},concept{place}" for place in range(10))
@@ -205,6 +207,7 @@ def test_scores_of_the_papers_files_are_kept_apart(options: ExplainOptions, tmp_
     }
 
 
+@UNKNOWN
 def test_explanations_of_another_layer_are_refused_unless_forced(options: ExplainOptions, tmp_path: Path):
     run_explain(options, le.LinearExplainer())
     other = tmp_path / "other.csv"
@@ -214,6 +217,7 @@ def test_explanations_of_another_layer_are_refused_unless_forced(options: Explai
     assert run_score([options.out], ScoreOptions(other, force=True))[0].neurons == (0,)
 
 
+@UNKNOWN
 @pytest.mark.parametrize(
     ("line", "said"),
     [

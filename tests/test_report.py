@@ -278,7 +278,7 @@ def test_several_layers_and_methods_of_one_name(tmp_path):
 
 def test_results_of_other_splits_are_layers_of_their_own(tmp_path, findings):
     run = replace(findings[0].run, split=le.Split.random(N_IMAGES, seed=1))
-    other = le.Finding("ours", run, findings[0].explanations)
+    other = le.Finding("ours", run, le.LinearExplainer().explain(run.activations, run.concepts, run.split))
     layers = read_data(le.write_report([findings[0], other], tmp_path))["layers"]
     assert [layer["name"] for layer in layers] == ["layer4.<b>", "layer4.<b> 2"]
 

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from linexp.explain import LinearExplainer
     from linexp.explanation import Explanation, Explanations, Term
     from linexp.explanation_dropped import DroppedConcept
+    from linexp.fitted_on import FittedOn
     from linexp.images import (
         HuggingFaceImages,
         ImageArray,
@@ -65,9 +66,12 @@ if TYPE_CHECKING:
         IoUScorer,
         SanityCheck,
         Scores,
+        Simulability,
         SpearmanScorer,
         check_metric,
+        check_unseen,
         compare_scores,
+        simulability,
     )
     from linexp.shards import Store
     from linexp.simulation import simulate
@@ -93,6 +97,7 @@ __all__ = [
     "Explanations",
     "F1Scorer",
     "Finding",
+    "FittedOn",
     "HuggingFaceImages",
     "ImageArray",
     "ImageFiles",
@@ -109,6 +114,7 @@ __all__ = [
     "Reliability",
     "SanityCheck",
     "Scores",
+    "Simulability",
     "SpearmanScorer",
     "Split",
     "Store",
@@ -120,6 +126,7 @@ __all__ = [
     "Vocabulary",
     "__version__",
     "check_metric",
+    "check_unseen",
     "compare_scores",
     "draw_picture_sheet",
     "draw_reliability",
@@ -137,6 +144,7 @@ __all__ = [
     "read_vocabulary",
     "record",
     "record_layers",
+    "simulability",
     "simulate",
     "skip_broken",
     "superclasses",
@@ -154,6 +162,7 @@ _HOMES = {
     ),
     "linexp.matrix": ("ActivationMatrix", "ConceptMatrix", "EmbeddedConceptMatrix"),
     "linexp.split": ("Split",),
+    "linexp.fitted_on": ("FittedOn",),
     "linexp.planted": ("Planted", "make_planted"),
     "linexp.models": ("VisionModel", "load_model", "to_unit_tensor"),
     "linexp.recording": ("LayerInfo", "list_layers", "record", "record_layers"),
@@ -178,6 +187,7 @@ _HOMES = {
             "AUROCScorer",
         ),
         *("Scores", "Difference", "compare_scores", "SanityCheck", "check_metric"),
+        *("Simulability", "simulability", "check_unseen"),
     ),
     "linexp.removal": ("Impact", "TopImpact", "impact", "impact_layers", "top_impact"),
     "linexp.report": (

@@ -18,6 +18,7 @@ from linexp.explanation_dropped import DroppedConcept
 from linexp.explanation_figures import bars_of, plot_area, plot_ranges
 from linexp.explanation_quality import Judged, Quality, qualities_of, rank, show_selected, title_of
 from linexp.figures import Shares, bars_html, table_html
+from linexp.fitted_on import FittedOn
 from linexp.matrix import ActivationMatrix, ConceptMatrix
 from linexp.models import published_network
 
@@ -233,6 +234,9 @@ class Explanations:
     network
         The network that the neurons are of, as ``load_model`` calls it, where a file of the paper's published results
         was read; "" where it is not known.
+    fitted_on
+        The images that the weights were fitted and the terms chosen on, so that nobody scores on these unawares
+        (``check_unseen``); ``None``: not known.
     """
 
     items: tuple[Explanation, ...]
@@ -240,6 +244,7 @@ class Explanations:
     dropped: tuple[DroppedConcept, ...] | None = field(default=None, compare=False)
     scores: Judged | None = field(default=None, compare=False)
     network: str = field(default="", compare=False)  # our files do not carry it
+    fitted_on: FittedOn | None = None
 
     def __post_init__(self) -> None:
         if len(self._place) < len(self.items):
@@ -421,14 +426,14 @@ class Explanations:
         """Write one line for each neuron, UTF-8: its outcome, correlation, bias and terms, with their errors.
 
         Reading it back with ``from_csv`` gives equal explanations, to the last bit; ``dropped`` and ``scores`` are not
-        written.
+        written. Which images they were fitted on stands in the first line, behind the terms.
         """
         rows = [
             Row(self.layer, item.neuron, item.outcome, cells, item.bias, item.val_correlation, item.val_error)
             for item in self.items
             for cells in (tuple(Cell(term.concept, term.weight, term.error, term.kept) for term in item.terms),)
         ]
-        write_rows(Path(path), rows)
+        write_rows(Path(path), rows, "" if self.fitted_on is None else str(self.fitted_on))
 
     @staticmethod
     def from_csv(path: str | Path, layer: str | None = None) -> Explanations:
@@ -455,7 +460,9 @@ class Explanations:
             message names line, column and value. It has several layers, and none is ``layer``.
         """
         rows = read_rows(Path(path), layer)
-        return Explanations(tuple(_from_row(row) for row in rows), rows[0].layer, network=_network(Path(path)))
+        items = tuple(_from_row(row) for row in rows)
+        network, fitted_on = _network(Path(path)), _fitted_on(rows, Path(path))
+        return Explanations(items, rows[0].layer, network=network, fitted_on=fitted_on)
 
 
 def _network(path: Path) -> str:
@@ -468,6 +475,22 @@ def _network(path: Path) -> str:
 def _from_row(row: Row) -> Explanation:
     terms = tuple(Term(*cell) for cell in row.terms)
     return Explanation(row.neuron, terms, row.bias, row.val_correlation, cast(Outcome, row.outcome), row.val_error)
+
+
+def _fitted_on(rows: Sequence[Row], path: Path) -> FittedOn | None:
+    said = sorted({row.fitted_on for row in rows} - {""})
+    try:
+        found = [FittedOn.parse(text) for text in said]
+    except ValueError as error:
+        raise ValueError(
+            f"The column fitted_on0 of '{path}' does not say on which images it was fitted: {error}. "
+            "Empty it, if that is not known, or write the file anew with to_csv."
+        ) from error
+    if len(found) > 1:
+        raise ValueError(
+            f"The column fitted_on0 of '{path}' says {len(found)} things. Keep explanations of one split per file."
+        )
+    return found[0] if found else None
 
 
 def _val(item: Explanation) -> Quality:

@@ -26,6 +26,9 @@ _MOST_SHOWN = 60
 _PADDING = ("0", 0.0)
 _LEADING = ("layer", "neuron", "outcome", "n_terms", "val_correlation", "val_error", "bias")
 _KINDS = ("weight", "concept", "error", "kept")
+_FITTED_ON = "fitted_on"
+# Characters of a cell: a spreadsheet keeps 32,767, Python's reader 131,072.
+_LONGEST = 30_000
 
 
 class Cell(NamedTuple):
@@ -47,18 +50,21 @@ class Row(NamedTuple):
     bias: float
     val_correlation: float | None
     val_error: float | None = None
+    fitted_on: str = ""
 
 
-def write_rows(path: Path, rows: Sequence[Row]) -> None:
+def write_rows(path: Path, rows: Sequence[Row], fitted_on: str = "") -> None:
     """Write our layout: a line for each explanation, four columns for each term.
 
     The columns are ``layer, neuron, outcome, n_terms, val_correlation, val_error, bias``, then ``weight0, concept0,
     error0, kept0`` and so on. What is unknown is left empty. Numbers are written with all their digits, so that reading
-    gives back the same bits.
+    gives back the same bits. Where it is known what they were fitted on, that stands in the first line alone, behind
+    the terms: in ``fitted_on0`` and, what is too long for a cell, in ``fitted_on1`` and so on.
     """
     most = max((len(row.terms) for row in rows), default=0)
     header = [*_LEADING, *(f"{kind}{place}" for place in range(most) for kind in _KINDS)]
-    lines: list[Sequence[object]] = [header]
+    pieces = [fitted_on[start : start + _LONGEST] for start in range(0, len(fitted_on), _LONGEST)]
+    lines: list[Sequence[object]] = [[*header, *(f"{_FITTED_ON}{place}" for place in range(len(pieces)))]]
     for row in rows:
         terms = [
             cell
@@ -67,7 +73,8 @@ def write_rows(path: Path, rows: Sequence[Row]) -> None:
         ]
         terms += [""] * (len(header) - len(_LEADING) - len(terms))
         quality = (_digits(row.val_correlation), _digits(row.val_error), _digits(row.bias))
-        lines.append([row.layer, row.neuron, row.outcome, len(row.terms), *quality, *terms])
+        lines.append([row.layer, row.neuron, row.outcome, len(row.terms), *quality, *terms, *pieces])
+        pieces = [""] * len(pieces)
     path.write_bytes(csv_text(lines).encode())
 
 
@@ -190,6 +197,12 @@ class _Line:
             self.fail(f"{column} is {value}, not a correlation from -1 to 1")
         return value
 
+    @property
+    def fitted_on(self) -> str:
+        """Return the text that was parted among several columns; "" where there are none."""
+        columns = (f"{_FITTED_ON}{place}" for place in itertools.count())
+        return "".join(self.cells[column] for column in itertools.takewhile(self.cells.__contains__, columns)).strip()
+
     def error_in(self, column: str) -> float | None:
         """Return a number from 0 on; ``None`` where there is no such column or nothing in it."""
         if not self.cells.get(column, "").strip():
@@ -278,6 +291,7 @@ def _parse_ours(line: _Line) -> Row:
         line.number_in("bias"),
         line.correlation_in("val_correlation"),
         line.error_in("val_error"),
+        line.fitted_on,
     )
 
 

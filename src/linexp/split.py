@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -11,6 +13,8 @@ from jaxtyping import Int
 from torch import Tensor
 
 from linexp._checks import DifferentImagesError, check_at_least
+from linexp.images import as_images
+from linexp.split_file import read_parts
 
 
 @dataclass(frozen=True, eq=False, init=False)
@@ -96,6 +100,43 @@ class Split:
         order = np.random.default_rng(seed).permutation(n_images)
         train, val, test = np.split(order, [n_train, n_train + n_val])
         return Split(*(torch.from_numpy(np.sort(rows)) for rows in (train, val, test)))
+
+    @staticmethod
+    def from_file(path: str | Path, images: Any = None) -> Split:
+        """Read a split from a file, or from a folder as the paper's authors publish theirs.
+
+        JSON: ``{"train": [0, 1], "val": [2, 3], "test": [4, 5]}``. CSV: the columns ``part`` (train, val, test, or
+        nothing) and ``image`` or ``row``, as in the ``images.csv`` of a result. A folder: ``train_ids.pt``,
+        ``val_ids.pt`` and ``test_ids.pt``, each a tensor or a list of row numbers. Images that are named nowhere take
+        no part.
+
+        Parameters
+        ----------
+        path
+            The file or folder.
+        images
+            The images, whatever ``record`` takes: needed where the file names images instead of numbering rows. An
+            image goes by its name, or by the end of it, such as "dog/7.png", that no other image has.
+
+        Raises
+        ------
+        FileNotFoundError
+            There is no such file or folder, or the folder lacks one of the three.
+        ValueError
+            It is of no known layout, names images that are not there, or its parts are none of a split.
+        DifferentImagesError
+            It names a row that the images do not have.
+        """
+        collection = None if images is None else as_images(images)
+        names = None if collection is None else [collection.name(row) for row in range(len(collection))]
+        parts = read_parts(Path(path), names)
+        try:
+            split = Split(**parts)
+        except ValueError as error:
+            raise ValueError(f"{error} It is said in '{path}'.") from error
+        if collection is not None:
+            split.check(len(collection))
+        return split
 
     def check(self, n_images: int) -> None:
         """Raise ``DifferentImagesError`` if the split names a row that ``n_images`` images do not have."""

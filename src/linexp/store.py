@@ -27,6 +27,7 @@ from linexp.atomic import replacing, write_atomically
 from linexp.explanation import Explanations
 from linexp.explanation_csv import csv_text
 from linexp.explanation_dropped import read_dropped, write_dropped
+from linexp.fitted_on import FittedOn
 from linexp.matrix import ActivationMatrix, ConceptMatrix, EmbeddedConceptMatrix
 from linexp.score import Scores
 from linexp.split import Split
@@ -94,7 +95,7 @@ def save_run(folder: Path, run: Run) -> None:
         The folder cannot be written.
     """
     check_writable_folder(folder)
-    for stale in ("run.json", _EXPLANATIONS, _DROPPED, *(path.name for path in folder.glob("scores*.csv"))):
+    for stale in ("run.json", _EXPLANATIONS, _DROPPED, *_judged(folder)):
         (folder / stale).unlink(missing_ok=True)
     with replacing(folder / _MATRICES) as draft:
         save_file(_tensors(run), draft)
@@ -112,6 +113,11 @@ def save_run(folder: Path, run: Run) -> None:
     }
     text = json.dumps(manifest, indent=1, ensure_ascii=False, sort_keys=True)
     write_atomically(folder / "run.json", f"{text}\n".encode(errors=_KEEP))
+
+
+def _judged(folder: Path) -> list[str]:
+    """Name the files in which judges of the explanations have their say."""
+    return [path.name for kind in ("scores", "simulability") for path in folder.glob(f"{kind}*.csv")]
 
 
 def load_run(folder: Path) -> Run:
@@ -165,17 +171,31 @@ def load_explanations(folder: Path) -> Explanations:
     A folder without ``dropped.csv``, as older versions wrote it, does not say which those were: ``dropped`` is then
     ``None``.
 
+    Which images they were fitted on is not in files of older versions: then these are train and val of the result.
+
     Raises
     ------
     FileNotFoundError
         The folder holds no explanations.
+    StoreMismatchError
+        The run is of another format, or its split cannot be read.
     ValueError
         One of the files was changed into nonsense; see ``Explanations.from_csv``.
     """
     if not (folder / _EXPLANATIONS).exists():
         raise FileNotFoundError(f"The result in '{folder}' has no explanations.csv (was it interrupted?). {_ANEW}")
     explanations, dropped = Explanations.from_csv(folder / _EXPLANATIONS), folder / _DROPPED
-    return replace(explanations, dropped=read_dropped(dropped)) if dropped.exists() else explanations
+    if dropped.exists():
+        explanations = replace(explanations, dropped=read_dropped(dropped))
+    return explanations if explanations.fitted_on is not None else replace(explanations, fitted_on=_fitted_on(folder))
+
+
+def _fitted_on(folder: Path) -> FittedOn | None:
+    images = _read_manifest(folder).get("images") if (folder / "run.json").is_file() else None
+    try:
+        return FittedOn.of(_read_images(folder / _IMAGES)[-1], images) if images else None
+    except (OSError, KeyError, ValueError) as error:
+        raise StoreMismatchError(f"'{folder / _IMAGES}' cannot be read ({error}). {_ANEW}") from error
 
 
 def _tensors(run: Run) -> dict[str, Tensor]:

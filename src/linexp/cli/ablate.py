@@ -44,7 +44,12 @@ def ablate(
         ),
     ] = None,
     table: TableName = None,
-    force: Annotated[bool, typer.Option("--force", help="Take explanations whose layer is called otherwise.")] = False,
+    force: Annotated[
+        bool,
+        typer.Option(
+            "--force", help="Take explanations that were fitted on test images, or whose layer is called otherwise."
+        ),
+    ] = False,
     explanations: Others = None,
     simulator: Simulator = None,
     calibration: CalibrationName = None,

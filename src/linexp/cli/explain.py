@@ -22,6 +22,7 @@ from linexp.cli.options import (
     OutputName,
     PreprocessName,
     Seed,
+    SplitFile,
     StoreFolder,
     Template,
     TrustRemoteCode,
@@ -92,6 +93,7 @@ def explain(
         int, option("N", "Parts of the images left out in turn to get standard errors; 0: no errors.")
     ] = 20,
     seed: Seed = 0,
+    split: SplitFile = None,
     device: Device = "auto",
     batch_size: BatchSize = None,
     workers: Annotated[int | None, option("N", "Processes that decode pictures; 0: none.", "by processors")] = None,
@@ -102,8 +104,10 @@ def explain(
 ) -> None:
     """Explain every neuron of one or more layers in terms of concepts.
 
-    Fits and chooses the terms on 80 % of the pictures and keeps the rest for linexp score.
+    Fits and chooses the terms on 80 % of the pictures, or those that --split says, and keeps the rest for linexp score.
     """
+    if split is not None and seed:
+        raise ValueError(f"--seed {seed} and --split '{split}' contradict each other. Leave one out.")
     from linexp.commands import ExplainOptions, run_explain
     from linexp.explain import LinearExplainer
 
@@ -138,6 +142,7 @@ def explain(
         token=token,
         output=output,
         seed=seed,
+        split=split,
         device=device,
         batch_size=batch_size,
         workers=workers,

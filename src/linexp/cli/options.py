@@ -90,6 +90,15 @@ Template = Annotated[
     option("TEXT", 'What the encoder is told for a concept, such as "a photo of a {}"; repeated: averaged.', "{}"),
 ]
 Seed = Annotated[int, option("N", "Seed of the split into 70 % train, 10 % validation, 20 % test images.")]
+SplitFile = Annotated[
+    Path | None,
+    option(
+        "FILE",
+        "Which images are train, val and test: JSON of lists, CSV of image or row and part (such as images.csv of a "
+        "result), or a folder of train_ids.pt, val_ids.pt and test_ids.pt.",
+        "drawn with --seed",
+    ),
+]
 Device = Annotated[
     str, option("NAME", "Where the models run: cpu, cuda, cuda:1, mps, …; auto: cuda, else mps, else cpu.")
 ]

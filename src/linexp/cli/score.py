@@ -66,7 +66,11 @@ def score(
     part: Annotated[str, option("NAME", "Which images of the split: test; val and train only with --force.")] = "test",
     force: Annotated[
         bool,
-        typer.Option("--force", help="Score on train or val images, or explanations whose layer is called otherwise."),
+        typer.Option(
+            "--force",
+            help="Score on train or val images, explanations that were fitted on test images, or explanations whose "
+            "layer is called otherwise.",
+        ),
     ] = False,
     calibration: CalibrationName = None,
     template: Template = None,

@@ -21,6 +21,7 @@ from linexp.commands.score_table import (
     same_neurons,
     tell_without_dead,
 )
+from linexp.commands.seen import check_unseen_cases, tell_seen
 from linexp.commands.sources import IMAGENET, IMAGENET_PAPER, open_store, tell_device, tell_model, with_store
 from linexp.explanation import Explanation, Explanations
 from linexp.images import Images
@@ -68,10 +69,11 @@ def run_ablate(results: Sequence[Path], simulating: ScoreOptions, options: Ablat
     """
     scorer = AblationScorer(cast(Any, options.scaling), options.temperature, cast(Any, options.replace))
     cases = open_cases(results, simulating)
+    check_unseen_cases(cases, simulating)
     jobs = _prepare(cases, scorer, simulating, options)
     for job in jobs:
         job.check()
-    judged = judge_cases(cases, simulating, test_only=False)
+    judged = judge_cases(cases, simulating)
     for model, asked in {job.model.name: (job.model, _setting(job.case, "model")) for job in jobs}.values():
         tell_model(model, asked)
     if simulating.simulator is None:  # else told with it
@@ -182,6 +184,8 @@ def _print(job: _Job, scores: AblationScores, without_dead: Sequence[str], path:
         )
     right = f"the model is right on {100 * scores.accuracy:.1f} % of the test images"
     print(f"  {right}; temperature {scores.temperature:.3f}\n  saved in {path}")
+    if seen := tell_seen(job.case, "test"):
+        print(seen)
 
 
 def _scored(case: Case, scores: AblationScores) -> Scored:
@@ -189,7 +193,7 @@ def _scored(case: Case, scores: AblationScores) -> Scored:
     rows = run.activations.block(run.split.test)
     recorded = ActivationMatrix(rows, run.activations.neurons, run.activations.layer, run.activations.images)
     both = (scores,) if scores.metric == scores.by_norm.metric else (scores, scores.by_norm)
-    return Scored(case.explanations, recorded, both, find_dead(run.activations))
+    return Scored(case.explanations, recorded, both, find_dead(run.activations), tuple(run.split.test.tolist()))
 
 
 def _with_constants(found: Sequence[Scored]) -> list[Scored]:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import re
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple, TypeVar
 
 import torch
 
@@ -19,9 +20,11 @@ from linexp.explanation import Explanations
 from linexp.images import Images, ImageSubset
 from linexp.matrix import ConceptMatrix, EmbeddedConceptMatrix
 from linexp.models import same_network
-from linexp.score import TOP_SHARE, Origin, Scores, read_scores
+from linexp.score import TOP_SHARE, Origin, Scores, count_seen, read_scores
 from linexp.shards import Store
 from linexp.store import Run, load_explanations, load_run, save_scores
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -62,7 +65,15 @@ class Case:
     def origin(self, options: ScoreOptions) -> Origin:
         """Say where scores of these explanations are from."""
         own = str(self.run.settings.get("encoder") or "labels")
-        return Origin(self.shown, options.simulator or own, self.run.activations.images or "", options.part)
+        images = self.run.activations.images or ""
+        return Origin(self.shown, options.simulator or own, images, options.part, self.n_seen(options.part))
+
+    def n_seen(self, part: str) -> int | None:
+        """Count the images of a part that the explanations were fitted or chosen on; ``None``: not known."""
+        rows = self.rows(part)
+        if self.explanations.fitted_on is None and not self.name:  # a result's own keep to its split
+            return 0 if part == "test" else len(rows)
+        return count_seen(self.explanations, self.run.activations, rows)
 
 
 def open_cases(results: Sequence[Path], options: ScoreOptions) -> list[Case]:
@@ -85,7 +96,7 @@ def _open(path: Path, run: Run, first: Path, options: ScoreOptions) -> Case:
     if file is None:
         return Case(str(path), "", path, run, load_explanations(path))
     layer = run.activations.layer
-    chosen = Explanations.from_csv(file, layer)
+    chosen = _read_file(file, layer)
     if chosen.layer not in ("", layer) and not options.force:
         raise ValueError(
             f"The explanations in '{file}' are of layer '{chosen.layer}', the result is of layer '{layer}'. "
@@ -125,17 +136,56 @@ def _network_beside(file: Path) -> str:
         return ""
 
 
-def judge_cases(cases: Sequence[Case], options: ScoreOptions, *, test_only: bool) -> list[ConceptMatrix]:
-    """Return, for each case, how much of the concepts is in its images.
+def _read_file(file: Path, layer: str) -> Explanations:
+    """Read a file of explanations; if it is that of a result, what they were fitted on is known from there too."""
+    of_result = file.name == "explanations.csv" and (file.parent / "run.json").is_file()
+    return load_explanations(file.parent) if of_result else Explanations.from_csv(file, layer)
 
-    Without a simulator what explained also judges, on all images; with one it can be done for the scored images alone.
+
+def judge_cases(cases: Sequence[Case], options: ScoreOptions) -> list[ConceptMatrix]:
+    """Return, for each case, how much of the concepts is in all of its images."""
+    if options.simulator is None:
+        return _own_judges(cases)
+    return _ask(cases, options, lambda _, images, simulator: simulator.describe(images))
+
+
+class Judgement(NamedTuple):
+    """How much of the concepts is in some images, and which of its rows are the images scored on, and of validation."""
+
+    concepts: ConceptMatrix
+    scored: torch.Tensor
+    val: torch.Tensor | None
+
+
+def judge_parts(cases: Sequence[Case], options: ScoreOptions) -> list[Judgement]:
+    """Return, for each case, how much of the concepts is in the images that scoring needs.
+
+    Without a simulator what explained also judges: on all images, and there is nobody to measure. With one, the images
+    scored on and the validation images, by which the simulator is measured, are looked at, and no others.
     """
     if options.simulator is None:
-        for folder, run in {case.folder: case.run for case in cases}.items():
-            _warn_of_own_judge(folder, run)
-        for case in cases:
-            _check_known(case)
-        return [case.run.concepts for case in cases]
+        own = zip(cases, _own_judges(cases), strict=True)
+        return [Judgement(concepts, case.rows(options.part), None) for case, concepts in own]
+
+    def look(case: Case, images: Images, simulator: _Simulator) -> Judgement:
+        parts = [case.rows(options.part), *([] if options.part == "val" else [case.rows("val")])]
+        places = torch.arange(sum(map(len, parts))).split([len(part) for part in parts])
+        return Judgement(simulator.describe(ImageSubset(images, torch.cat(parts).tolist())), places[0], places[-1])
+
+    return _ask(cases, options, look)
+
+
+def _own_judges(cases: Sequence[Case]) -> list[ConceptMatrix]:
+    for folder, run in {case.folder: case.run for case in cases}.items():
+        _warn_of_own_judge(folder, run)
+    for case in cases:
+        _check_known(case)
+    return [case.run.concepts for case in cases]
+
+
+def _ask(cases: Sequence[Case], options: ScoreOptions, look: Callable[[Case, Images, _Simulator], T]) -> list[T]:
+    """Open pictures and simulator, and let it look at those of each case."""
+    assert options.simulator is not None
     pictures = {id(case.run): reopen_pictures(case.run, options.images, options.store) for case in cases}
     encoder = load_encoder(
         options.simulator,
@@ -149,11 +199,7 @@ def judge_cases(cases: Sequence[Case], options: ScoreOptions, *, test_only: bool
     for run in {id(case.run): case.run for case in cases}.values():
         _warn_of_same_model(run, encoder.name)
     try:
-        return [
-            source.describe(ImageSubset(images, case.rows(options.part).tolist()) if test_only else images)
-            for case in cases
-            for images in (pictures[id(case.run)],)
-        ]
+        return [look(case, pictures[id(case.run)], source) for case in cases]
     except ValueError as error:
         raise ValueError(f"{error}{_who_says(cases, str(error))}") from error
 

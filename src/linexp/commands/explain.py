@@ -38,7 +38,7 @@ from linexp.concepts.huggingface import PAPER_ENCODERS
 from linexp.explain import LinearExplainer
 from linexp.explanation import Explanations
 from linexp.explanation_dropped import tell_dropped
-from linexp.images import ImageFolder, Images, contents_of
+from linexp.images import ImageFolder, Images, ImageSubset, contents_of
 from linexp.matrix import DEAD_BELOW, ActivationMatrix, ConceptMatrix
 from linexp.models import VisionModel, describe_preprocess, load_model
 from linexp.recording import record_layers
@@ -78,6 +78,7 @@ class ExplainOptions:
     token: int = 0
     output: str | None = None
     seed: int = 0
+    split: Path | None = None
     device: str = AUTO
     batch_size: int | None = None
     workers: int | None = None
@@ -93,9 +94,10 @@ def run_explain(options: ExplainOptions, explainer: LinearExplainer) -> None:
     explainer = replace(explainer, device=str(device_for_doubles(options.device)))
     folder = open_pictures(options.images, options.class_names)
     store = open_store(options.store)
+    split = None if options.split is None else Split.from_file(options.split, folder)
     source = _open_source(options, folder)
-    if options.concepts == "labels":
-        _prepare(folder, source, options, explainer)  # takes no time, and says what is wrong with labels and groups
+    if options.concepts == "labels":  # it takes no time, and says what is wrong with labels and groups
+        _prepare(folder, source, options, explainer, split)
     check_writable_folder(options.out)
     model = load_model(
         options.model,
@@ -110,9 +112,10 @@ def run_explain(options: ExplainOptions, explainer: LinearExplainer) -> None:
     taken = look_at_layers(model, options.layers, images, _pooling(options))
     contents = tuple(content.hex() for content in contents_of(images))
     reuse_large_buffers()
+    split = None if split is None else _leave_out(split, folder, images)
     tell_model(model, options.model)
     tell_device(options.device)
-    concepts, split = _prepare(images, source, options, explainer, store)
+    concepts, split = _prepare(images, source, options, explainer, split, store)
     recorded = _record(model, images, options, store)
     names = tuple(images.name(row) for row in range(len(images)))
     settings = _settings(replace(options, model=model.name), explainer, source)
@@ -247,6 +250,7 @@ def _prepare(
     source: ConceptSource,
     options: ExplainOptions,
     explainer: LinearExplainer,
+    split: Split | None,
     store: Store | None = None,
 ) -> tuple[ConceptMatrix, Split]:
     """Describe and split the images, and find out whether the explainer will take them."""
@@ -255,9 +259,18 @@ def _prepare(
         if isinstance(source, TextConcepts)
         else source.describe(images)
     )
-    split = Split.random(len(images), options.seed)
+    split = Split.random(len(images), options.seed) if split is None else split
     explainer.find_usable(concepts, split)  # refuses concepts of which none is of use
     return concepts, split
+
+
+def _leave_out(split: Split, folder: Images, images: Images) -> Split:
+    """Return the split of the pictures that are left where broken ones were left out, whose rows a file counts too."""
+    if not isinstance(images, ImageSubset) or len(images) == len(folder):
+        return split
+    place = {row: number for number, row in enumerate(images.rows)}
+    parts = (split.train, split.val, split.test)
+    return Split(*([place[row] for row in rows.tolist() if row in place] for rows in parts))
 
 
 def _choose_folders(options: ExplainOptions) -> dict[str, Path]:
@@ -271,6 +284,8 @@ def _choose_folders(options: ExplainOptions) -> dict[str, Path]:
 def _settings(options: ExplainOptions, explainer: LinearExplainer, source: ConceptSource) -> dict[str, Any]:
     plain = {name: str(value) if isinstance(value, Path) else value for name, value in asdict(options).items()}
     del plain["out"], plain["store"]  # so that a result can be moved, and two runs compared
+    if options.split is not None:
+        plain["seed"] = None  # nothing was drawn
     if isinstance(source, TextConcepts):
         plain |= {"encoder": source.encoder.name, "calibration": asdict(source.calibration)}
         plain |= {"vocabulary": options.vocabulary or VOCABULARY, "template": source.templates}

@@ -7,9 +7,20 @@ from dataclasses import replace
 from pathlib import Path
 
 from linexp._checks import check_choice
-from linexp.commands.cases import Case, ScoreOptions, file_name, judge_cases, open_cases, save_apart
+from linexp.commands.cases import (
+    Case,
+    Judgement,
+    ScoreOptions,
+    file_name,
+    judge_cases,
+    judge_parts,
+    open_cases,
+    save_apart,
+)
+from linexp.commands.known import measure_simulability, save_simulability, tell_simulability
 from linexp.commands.score_table import Scored, find_dead, print_tables, tell_without_dead
-from linexp.matrix import ActivationMatrix, ConceptMatrix, save_activations
+from linexp.commands.seen import check_unseen_cases, tell_seen
+from linexp.matrix import ActivationMatrix, save_activations
 from linexp.score import Scorer, Scores, scorers_of
 from linexp.simulation import simulate
 
@@ -25,8 +36,9 @@ def run_score(results: Sequence[Path], options: ScoreOptions) -> list[Scores]:
     scorers = scorers_of(options.metrics, options.top_share)
     _check_part(options)
     cases = open_cases(results, options)
-    judged = judge_cases(cases, options, test_only=True)
-    found = [_score(case, concepts, scorers, options) for case, concepts in zip(cases, judged, strict=True)]
+    check_unseen_cases(cases, options)
+    judged = judge_parts(cases, options)
+    found = [_score(case, seen, scorers, options) for case, seen in zip(cases, judged, strict=True)]
     for case, scored in zip(cases, found, strict=True):
         without = tell_without_dead(scored) or [""] * len(scored.scores)
         for scores, line in zip(scored.scores, without, strict=True):
@@ -34,6 +46,11 @@ def run_score(results: Sequence[Path], options: ScoreOptions) -> list[Scores]:
             print(f"layer {case.run.activations.layer}: {options.part} {scores}\n  saved in {path}")
             if line:
                 print(line)
+        if seen := tell_seen(case, options.part):
+            print(seen)
+        if scored.simulability is not None:
+            path = save_simulability(case, scored.simulability, options)
+            print(tell_simulability(case, scored.simulability, path))
     if len(cases) > 1 or options.table is not None:
         print_tables(found, options.table)
     return [scores for scored in found for scores in scored.scores]
@@ -42,7 +59,7 @@ def run_score(results: Sequence[Path], options: ScoreOptions) -> list[Scores]:
 def run_simulate(result: Path, options: ScoreOptions, out: Path | None) -> ActivationMatrix:
     """Predict the activations of a result's neurons on all its images; saves them."""
     (case,) = open_cases([result], options)
-    (concepts,) = judge_cases([case], options, test_only=False)
+    (concepts,) = judge_cases([case], options)
     simulated = simulate(case.explanations, concepts)
     path = out or result / f"{file_name('simulated', case.name, options)}.safetensors"
     save_activations(path, simulated, simulator=options.simulator or "")
@@ -60,13 +77,13 @@ def _check_part(options: ScoreOptions) -> None:
         )
 
 
-def _score(case: Case, concepts: ConceptMatrix, scorers: Sequence[Scorer], options: ScoreOptions) -> Scored:
-    simulated, rows = simulate(case.explanations, concepts), case.rows(options.part)
+def _score(case: Case, judged: Judgement, scorers: Sequence[Scorer], options: ScoreOptions) -> Scored:
+    simulated, rows = simulate(case.explanations, judged.concepts), case.rows(options.part)
     activations = case.run.activations
     recorded = ActivationMatrix(activations.block(rows), activations.neurons, activations.layer, activations.images)
-    # The simulator looked at these images only; explanations whose layer is called otherwise are taken by force only.
-    values = simulated.values[rows] if options.simulator is None else simulated.values
-    seen = ActivationMatrix(values, simulated.neurons, activations.layer, activations.images)
+    # Explanations whose layer is called otherwise are taken by force only.
+    seen = ActivationMatrix(simulated.values[judged.scored], simulated.neurons, activations.layer, activations.images)
     origin = case.origin(options)
     scores = [replace(scorer.score(seen, recorded, range(len(rows))), origin=origin) for scorer in scorers]
-    return Scored(case.explanations, recorded, tuple(scores), find_dead(activations))
+    known = measure_simulability(case, judged, options.simulator or "")
+    return Scored(case.explanations, recorded, tuple(scores), find_dead(activations), tuple(rows.tolist()), known)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -13,10 +13,12 @@ import torch
 from linexp.explanation import Explanations
 from linexp.matrix import DEAD_BELOW, ActivationMatrix
 from linexp.report.tables import Cell, Measured, Table, print_table, write_tables
-from linexp.score import FAILING, Origin, Scores, compare_scores
+from linexp.score import FAILING, Origin, Scores, Simulability, compare_scores
 
 # In the files, but too wide for the terminal.
 _DETAILS = ("simulator", "images", "part", "n_images")
+# How many of the images scored on the explanations have seen, and how many of their terms the simulator does not know.
+_SEEN, _UNKNOWN = "fitted on", "unknown terms"
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,12 +26,15 @@ class Scored:
     """Explanations, what their neurons did on the images scored on, and the scores by each metric.
 
     ``dead`` are the neurons whose activation is below 0.01 on all recorded images, not on those scored on alone.
+    ``rows`` are the places of those among all; ``simulability`` is known if there is a simulator.
     """
 
     explanations: Explanations
     recorded: ActivationMatrix
     scores: tuple[Scores, ...]
     dead: frozenset[int]
+    rows: tuple[int, ...] = ()
+    simulability: Simulability | None = None
 
     @property
     def origin(self) -> Origin:
@@ -39,7 +44,8 @@ class Scored:
     def only(self, neurons: Sequence[int]) -> Scored:
         """Return what is known of some neurons."""
         scores = tuple(scores.only(neurons) for scores in self.scores)
-        return Scored(self.explanations.only(neurons), self.recorded.select(neurons), scores, self.dead)
+        kept = {"explanations": self.explanations.only(neurons), "recorded": self.recorded.select(neurons)}
+        return replace(self, **kept, scores=scores)
 
 
 def print_tables(found: Sequence[Scored], path: Path | None) -> None:
@@ -56,11 +62,14 @@ def print_tables(found: Sequence[Scored], path: Path | None) -> None:
         columns = ("layer", "first", "second", "metric", "difference", "from", "to", "neurons")
         tables["-differences"] = Table(columns, tuple(differences), title)
     for table in tables.values():
-        print_table(table.without(_DETAILS))
+        print_table(_shown(table))
     for before, after in zip(itertools.chain(*whole), itertools.chain(*groups), strict=True):
         if len(after.explanations) < len(before.explanations):
             counts = f"{len(after.explanations):,} of its {len(before.explanations):,} neurons"
             print(f"{before.origin.method}: {counts}, those that all methods explain")
+    for first, second in itertools.combinations(whole, 2):
+        if told := _why_no_differences(first[0], second[0]):
+            print(told)
     for metric in found[0].scores:
         failed = FAILING.get(metric.metric.split("@")[0])
         if failed is not None:
@@ -89,6 +98,19 @@ def _are_same(first: ActivationMatrix, second: ActivationMatrix) -> bool:
     return bool(shared) and torch.equal(first.select(shared).values, second.select(shared).values)
 
 
+def _why_no_differences(first: Scored, second: Scored) -> str:
+    """Say why two methods of one layer are not compared if it is because of the images; "" if it is obvious."""
+    one, other = first.recorded, second.recorded
+    if (one.layer, one.images) != (other.layer, other.images) or set(first.rows) == set(second.rows):
+        return ""
+    shared = len(set(first.rows) & set(second.rows))
+    return (
+        f"No differences between {first.origin.method} and {second.origin.method}: they are scored on different images "
+        f"({len(first.rows):,} and {len(second.rows):,}, {shared:,} of them the same). Explain with one split for both "
+        "(--seed, --split)."
+    )
+
+
 def on_shared_neurons(group: Sequence[Scored]) -> list[Scored]:
     """Return what is known of the neurons that all of some methods explain; of all if there are none."""
     if len(group) == 1:
@@ -100,10 +122,18 @@ def on_shared_neurons(group: Sequence[Scored]) -> list[Scored]:
 
 
 def _table(groups: Sequence[Sequence[Scored]]) -> Table:
-    columns = ("method", "layer", "neurons", "terms", "val, selected", "dead", "no score", *_DETAILS)
+    columns = ("method", "layer", "neurons", "terms", "val, selected", "dead", "no score", _SEEN, _UNKNOWN, *_DETAILS)
     metrics = tuple(scores.metric for scores in groups[0][0].scores)
     rows = tuple(row for group in groups for scored in group for row in _rows(scored))
     return Table((*columns, *metrics), rows, "Mean scores ± standard errors over neurons")
+
+
+def _shown(table: Table) -> Table:
+    """Return what the terminal has room for: no details, and no column that is the same for everyone as usual."""
+    usual = [(_SEEN, 0), (_UNKNOWN, "–")]
+    places = [(name, table.columns.index(name), value) for name, value in usual if name in table.columns]
+    empty = [name for name, place, value in places if all(row[place] == value for row in table.rows)]
+    return table.without([*_DETAILS, *empty])
 
 
 def _rows(scored: Scored) -> list[tuple[Cell, ...]]:
@@ -146,6 +176,8 @@ def _row(scored: Scored, name: str) -> tuple[Cell, ...]:
         explanations.mean_val_correlation,
         len(scored.dead.intersection(explanations.neurons)),
         len(set(unscored) - scored.dead),
+        "unknown" if origin.n_seen is None else origin.n_seen,
+        "–" if scored.simulability is None else scored.simulability.count_unknown(explanations),
         *(origin.simulator, origin.images[:12], origin.part, first.n_images),
         *(Measured(scores.mean, scores.sem) for scores in scored.scores),
     )

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import sys
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,7 +13,7 @@ from linexp.explanation import Explanation, format_number
 from linexp.explanation_quality import Quality, show_selected
 from linexp.models import VisionModel, load_model
 from linexp.recording import LayerInfo, list_layers
-from linexp.score import CorrelationScorer, Origin
+from linexp.score import CorrelationScorer, Origin, Simulability, count_seen, read_simulability
 from linexp.simulation import simulate
 from linexp.store import load_explanations, load_run
 
@@ -34,9 +36,13 @@ def run_show(result: Path, neuron: int) -> None:
     scores = CorrelationScorer().score(simulate(chosen, run.concepts), run.activations, run.split.test)
     scores = replace(scores, origin=Origin(part="test"))
     values = run.activations.select([neuron]).values[:, 0]
-    for line in (str(chosen.with_scores(scores)), *_terms(chosen[neuron])):
+    judges = [read_simulability(path) for path in sorted(result.glob("simulability-by-*.csv"))]
+    seen = count_seen(chosen, run.activations, run.split.test)
+    for line in (str(chosen.with_scores(scores)), *_terms(chosen[neuron], judges)):
         print(printable(line))
     print(f"layer {explanations.layer}, scored on {scores.n_images} test images{_selected(chosen[neuron])}")
+    if seen:
+        print(f"  which is too high: the explanation was fitted or chosen on {seen} of them")
     print(f"activation {values.min():.3g} to {values.max():.3g}, median {values.median():.3g}")
     for title, descending in (("highest", True), ("lowest", False)):
         print(f"{title} on")
@@ -44,16 +50,25 @@ def run_show(result: Path, neuron: int) -> None:
             print(f"  {values[row]:10.3g}  {printable(run.image_names[row])}")
 
 
-def _terms(explanation: Explanation) -> list[str]:
-    """Draw each term as a bar, and say how far its weight is known and how often it was chosen again, where it is."""
+def _terms(explanation: Explanation, judges: Sequence[Simulability]) -> list[str]:
+    """Draw each term as a bar, with its weight's error, how often it was chosen again, and which judges know it not."""
     most = max((abs(term.weight) for term in explanation.terms), default=0.0)
     errors = ["" if term.error is None else f" ± {format_number(term.error)}" for term in explanation.terms]
     wide = max(map(len, errors), default=0)
     return [
         f"  {format_number(term.weight):>8}{error:<{wide}}  {_bar(term.weight, most)}  {term.concept}"
         + ("" if term.kept is None else f"  (chosen again {term.kept:.0%})")
+        + "".join(_unknown(term.concept, judge) for judge in judges)
         for term, error in zip(explanation.terms, errors, strict=True)
     ]
+
+
+def _unknown(concept: str, judge: Simulability) -> str:
+    if concept not in judge.unknown:
+        return ""
+    value = judge.of(concept)
+    how = "undefined" if value is None or math.isnan(value) else format_number(value)
+    return f"  (not known to {judge.simulator}: simulability {how})"
 
 
 def _bar(weight: float, most: float) -> str:

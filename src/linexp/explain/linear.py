@@ -26,6 +26,7 @@ from linexp.explain.pipeline import Method, Rows, blocks, solve
 from linexp.explain.words import in_words
 from linexp.explanation import Explanation, Explanations
 from linexp.explanation_dropped import DroppedConcept
+from linexp.fitted_on import FittedOn
 from linexp.matrix import ActivationMatrix, ConceptMatrix
 from linexp.solve import (
     ColumnRange,
@@ -178,7 +179,11 @@ class LinearExplainer:
                 items.append(Explanation(neuron, (), constants[column], None, "constant"))
             else:
                 items.append(replace(next(found), neuron=neuron))
-        return Explanations(tuple(items), activations.layer, self._tell_dropped(concepts.names, columns, usable))
+        images = activations.images or concepts.images
+        fitted_on = None if images is None else FittedOn.of(split, images)
+        return Explanations(
+            tuple(items), activations.layer, self._tell_dropped(concepts.names, columns, usable), fitted_on=fitted_on
+        )
 
     def find_usable(self, concepts: ConceptMatrix, split: Split) -> Bool[Tensor, " concepts"]:
         """Tell which concepts vary over the training images and are present enough in some of them.

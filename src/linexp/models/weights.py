@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import tarfile
-import zipfile
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,11 +14,10 @@ import torch
 from torch import Tensor
 
 from linexp._checks import listing
+from linexp.torch_file import why_refused
 
 _RESAVE = "Re-save it: safetensors.torch.save_file(model.state_dict(), 'weights.safetensors')."
 _WRAPPERS = ("state_dict", "model", "model_state_dict")
-# torch itself stores weights as they are; a packer makes them somewhat smaller, a bomb hundreds of times.
-_MOST_TIMES = 20
 _FORCE = "TORCH_FORCE_WEIGHTS_ONLY_LOAD"
 
 
@@ -98,15 +95,9 @@ class _RefusedError(ValueError):
 
 def _check_archive(path: Path) -> None:
     """Refuse what torch should not even begin to read."""
-    if zipfile.is_zipfile(path):
-        with zipfile.ZipFile(path) as archive:
-            size = sum(entry.file_size for entry in archive.infolist())
-        if size > _MOST_TIMES * os.path.getsize(path):
-            raise _RefusedError(
-                f"The checkpoint '{path}' has {os.path.getsize(path):,} bytes and would unpack to {size:,}. {_RESAVE}"
-            )
-    elif tarfile.is_tarfile(path):  # in torch before 2.6 a way around weights_only
-        raise _RefusedError(f"The checkpoint '{path}' is a tar archive, torch's format of before 2017. {_RESAVE}")
+    refused = why_refused(path)
+    if refused is not None:
+        raise _RefusedError(f"The checkpoint '{path}' {refused}. {_RESAVE}")
 
 
 def _read(path: Path) -> Any:

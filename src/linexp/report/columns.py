@@ -89,14 +89,23 @@ def _read_file(path: Path) -> list[Column]:
     if judge and is_ours and rows:
         judge = rows[0]["simulator"] or judge
     neurons = [int(_number(path, "neuron", row["neuron"])) for row in rows]
-    passed_over = {"neuron", *(_ORIGIN if is_ours else ())}
+    passed_over = {"neuron", *((*_ORIGIN, "n_seen") if is_ours else ())}
     wanted = [
         name for name in header if name not in passed_over and not name.endswith(_ERROR) and _is_numeric(rows, name)
     ]
+    note = _seen_note(rows[0]) if is_ours and rows else ""
     return [
-        Column(name, judge, _cells(path, rows, neurons, name), _cells(path, rows, neurons, f"{name}{_ERROR}"))
+        Column(
+            f"{name}{note}", judge, _cells(path, rows, neurons, name), _cells(path, rows, neurons, f"{name}{_ERROR}")
+        )
         for name in wanted
     ]
+
+
+def _seen_note(line: dict[str, str]) -> str:
+    """Return what stands behind a score's name if it was taken on images that the explanations have seen."""
+    n_seen = line.get("n_seen") or "0"
+    return "" if n_seen == "0" else f" (fitted on {n_seen} of these {line['n_images']} images)"
 
 
 def _is_numeric(rows: Sequence[dict[str, str]], name: str) -> bool:

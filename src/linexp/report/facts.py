@@ -61,6 +61,7 @@ def layer_facts(layer: Sequence[Finding]) -> list[tuple[str, str]]:
         ("Images", pictures),
         ("Split", f"{len(split.train):,} to fit, {len(split.val):,} to choose terms, {len(split.test):,} to score"),
         ("Split's seed", _text(settings.get("seed"))),
+        ("Split from", Path(_text(settings.get("split"))).name),
     ]
     return [(name, text) for name, text in facts if text]
 

@@ -15,7 +15,7 @@ from linexp._version import __version__
 from linexp.explanation import Explanations
 from linexp.images import Images, as_images
 from linexp.report.columns import Column, column_of, read_columns
-from linexp.score import CorrelationScorer
+from linexp.score import CorrelationScorer, Simulability, check_unseen, read_simulability
 from linexp.simulation import simulate
 from linexp.store import Run, load_explanations, load_run
 
@@ -39,11 +39,13 @@ class Finding:
         The pictures behind the rows of the run; ``None``: a report shows none of it.
     version
         The version of linexp that made it; "" if unknown.
+    simulability
+        How well each judge knows the concepts.
 
     Raises
     ------
     ValueError
-        An explained neuron was not recorded.
+        An explained neuron was not recorded; the explanations were fitted or chosen on test images of the run.
     DifferentImagesError
         ``images`` are not those of the run.
     """
@@ -54,6 +56,7 @@ class Finding:
     columns: tuple[Column, ...] = ()
     images: Images | None = None
     version: str = __version__
+    simulability: tuple[Simulability, ...] = ()
 
     def __post_init__(self) -> None:
         unknown = set(self.explanations.neurons).difference(self.run.activations.neurons)
@@ -62,6 +65,7 @@ class Finding:
                 f"'{self.method}' explains neuron {min(unknown)}, which was not recorded. "
                 "Explain neurons of the same layer."
             )
+        check_unseen(self.explanations, self.run.activations, self.run.split.test)
         if self.images is not None:
             recorded = self.run.activations
             fingerprint = self.images.fingerprint if recorded.images is not None else None
@@ -86,7 +90,8 @@ def read_finding(folder: Path | str) -> Finding:
     """
     folder = Path(folder)
     run, explanations = load_run(folder), load_explanations(folder)
-    return Finding(folder.resolve().name, run, explanations, read_columns(folder), None, _version(folder))
+    known = tuple(read_simulability(path) for path in sorted(folder.glob("simulability-by-*.csv")))
+    return Finding(folder.resolve().name, run, explanations, read_columns(folder), None, _version(folder), known)
 
 
 def same_layer(first: Finding, second: Finding) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from linexp.report.columns import Column
 from linexp.report.finding import Finding
 from linexp.report.layers import LayerView, picked
 from linexp.report.packing import as_base64, quantise, short
+from linexp.score import SIMULABLE, Simulability
 from linexp.simulation import simulate
 
 # Neurons whose concepts are held at a time; fixed, so that the bytes do not depend on the memory there is.
@@ -51,6 +53,7 @@ def pack_method(finding: Finding, view: LayerView, table: ConceptTable, shares: 
         "val": [short(item.val_correlation) if item else None for item in items],
         "valError": [short(item.val_error, 2) if item else None for item in items],
         "columns": [_column(column, view) for column in finding.columns],
+        "judges": [_judge(judge, explanations.concepts, table) for judge in finding.simulability],
         "shares": as_base64(areas, 8),
         "other": other,
         "none": as_base64(none, 8),
@@ -70,6 +73,13 @@ def _terms(item: Explanation | None, table: ConceptTable) -> list[list[float | i
             cells.pop()
         packed.append(cells)
     return packed
+
+
+def _judge(judge: Simulability, concepts: Sequence[str], table: ConceptTable) -> dict[str, Any]:
+    """Return how well a judge knows the concepts that it was asked about."""
+    known = dict(zip(judge.concepts, judge.values.tolist(), strict=True))
+    pairs = [[table.number(name), short(known[name], 2)] for name in concepts if name in known]
+    return {"name": judge.simulator, "limit": SIMULABLE, "known": pairs}
 
 
 def _column(column: Column, view: LayerView) -> dict[str, Any]:

@@ -8,15 +8,18 @@ from linexp.score.compare import Difference, compare_scores
 from linexp.score.correlation import CorrelationScorer
 from linexp.score.cosine import CosineScorer
 from linexp.score.cut import TOP_SHARE
+from linexp.score.judge import SIMULABLE, Simulability, read_simulability, simulability
 from linexp.score.metrics import FAILING, METRICS, scorers_of
 from linexp.score.overlap import F1Scorer, IoUScorer
 from linexp.score.published import published_sem, read_scores
 from linexp.score.ranking import AUPRCScorer, AUROCScorer, SpearmanScorer
 from linexp.score.sanity import SanityCheck, check_metric
+from linexp.score.unseen import check_unseen, count_seen
 
 __all__ = [
     "FAILING",
     "METRICS",
+    "SIMULABLE",
     "TOP_SHARE",
     "AUPRCScorer",
     "AUROCScorer",
@@ -31,11 +34,16 @@ __all__ = [
     "SanityCheck",
     "Scorer",
     "Scores",
+    "Simulability",
     "SpearmanScorer",
     "check_metric",
+    "check_unseen",
     "compare_scores",
+    "count_seen",
     "is_constant",
     "published_sem",
     "read_scores",
+    "read_simulability",
     "scorers_of",
+    "simulability",
 ]

@@ -77,7 +77,7 @@ class AblationScores(Scores):
     @property
     def by_constant(self) -> Scores:
         """The scores of the constant alone, to be compared with these (``compare_scores``) or shown beside them."""
-        origin = None if self.origin is None else replace(self.origin, method=_BY_CONSTANT)
+        origin = None if self.origin is None else replace(self.origin, method=_BY_CONSTANT, n_seen=0)
         return Scores(self.constant, self.neurons, self.metric, self.n_images, None, origin)
 
     def only(self, neurons: Sequence[int]) -> AblationScores:

@@ -32,12 +32,16 @@ class Origin:
         Fingerprint of the images.
     part
         Part of their split that was scored on: "test", unless someone insisted.
+    n_seen
+        On how many of the images scored on the explanations were fitted or chosen: 0, unless someone insisted.
+        ``None``: not known.
     """
 
     method: str = ""
     simulator: str = ""
     images: str = ""
     part: str = ""
+    n_seen: int | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -160,7 +164,7 @@ class Scores:
     def to_csv(self, path: str | Path) -> None:
         """Write ``neuron``, the metric's name and its standard error; what is undefined or unknown is left empty.
 
-        Where the origin is known, every line also says it: ``method, simulator, images, part, n_images``.
+        Where the origin is known, every line also says it: ``method, simulator, images, part, n_seen, n_images``.
         """
         errors = self.errors if self.errors is not None else torch.full_like(self.values, math.nan)
         named = {} if self.origin is None else {**asdict(self.origin), "n_images": self.n_images}

@@ -70,6 +70,11 @@ def _score_neurons(
     return _correlate(_sums(simulated, recorded), len(simulated)), _jackknife(simulated, recorded)
 
 
+def correlate_columns(one: Float[Tensor, "rows columns"], other: Float[Tensor, "rows columns"]) -> Tensor:
+    """Return the correlation of each column of one matrix with that of another [columns]; NaN where one is constant."""
+    return _correlate(_sums(_centre_and_scale(one), _centre_and_scale(other)), len(one))
+
+
 def _centre_and_scale(side: Tensor) -> Tensor:
     side = side.to(torch.float64)
     side = side - add_rows(side) / len(side)

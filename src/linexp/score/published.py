@@ -61,7 +61,9 @@ def read_scores(path: str | Path) -> tuple[Scores, ...]:
         return tuple(Scores(numbers[column], neurons, metric, 0) for column, metric in columns.items())
     errors = _numbers(path, header, lines[1:], f"{ours}_error")
     names = dict(zip(header, lines[1], strict=False)) if len(lines) > 1 else {}
-    origin = Origin(*(names.get(name, "") for name in ("method", "simulator", "images", "part")))
+    seen = _numbers(path, header, lines[1:2], "n_seen") if names.get("n_seen") else torch.zeros(0)
+    n_seen = int(seen[0]) if len(seen) else None
+    origin = Origin(*(names.get(name, "") for name in ("method", "simulator", "images", "part")), n_seen=n_seen)
     n_images = _numbers(path, header, lines[1:2], "n_images") if "n_images" in header else torch.zeros(0)
     total = int(n_images[0].nan_to_num(0)) if len(n_images) else 0
     return (Scores(numbers[ours], neurons, ours, total, errors, origin),)

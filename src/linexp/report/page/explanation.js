@@ -7,7 +7,7 @@ function bars(method, at, other) {
   const signed = terms.some((term) => term.weight < 0);
   const rows = terms.map((term, place) =>
     h("li", { class: "term" },
-      h("span", { class: "concept" }, swatch(place), term.concept, kept(term)),
+      h("span", { class: "concept" }, swatch(place), h("span", { title: judgedBy(term) }, term.concept), kept(term), unknown(term)),
       bar(term, place, most, signed),
       h("span", { class: "weight" }, number(term.weight), error(term)),
     ),
@@ -33,6 +33,15 @@ const kept = (term) =>
     ? null
     : [" ", h("span", { class: "kept quiet", title: "share of repetitions, a part of the images left out, in which this concept was chosen again" },
         `chosen again ${Math.round(term.kept * 100)}%`)];
+
+const simulability = ({ name, value }) => `simulability by ${name} ${value === null ? "undefined" : number(value)}`;
+
+const judgedBy = (term) => (term.judged.length ? term.judged.map(simulability).join(", ") : null);
+
+// Of what a judge does not know, it cannot say whether it is true.
+const unknown = (term) =>
+  term.judged.filter((judge) => judge.low).flatMap((judge) => [" ", h("span", { class: "kept quiet", title: `${simulability(judge)}: it means something else by this word, or nothing` },
+    `not known to ${judge.name}`)]);
 
 // From zero, to the left where a weight is negative; the whisker is the standard error.
 function bar(term, place, most, signed) {

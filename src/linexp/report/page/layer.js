@@ -29,12 +29,20 @@ class Method {
     this.none = bytes(packed.none);
     this.predicted = words(packed.predicted, 16);
     this.points = bytes(packed.points);
+    this.judges = packed.judges.map(({ name, limit, known }) => ({ name, limit, known: new Map(known) }));
     this.text = packed.terms.map((terms) => terms.map((term) => data.concepts[term[0]]).join("\n").toLowerCase());
   }
 
   // Terms of one neuron: what is unknown is undefined.
   termsOf(at) {
-    return this.terms[at].map(([concept, weight, error, kept]) => ({ concept: data.concepts[concept], weight, error, kept }));
+    return this.terms[at].map(([concept, weight, error, kept]) => ({ concept: data.concepts[concept], weight, error, kept, judged: this.judgedOf(concept) }));
+  }
+
+  // How well each judge knows a concept: from -1 to 1, null where that is undefined.
+  judgedOf(concept) {
+    return this.judges
+      .filter(({ known }) => known.has(concept))
+      .map(({ name, limit, known }) => ({ name, value: known.get(concept), low: known.get(concept) === null || known.get(concept) < limit }));
   }
 
   // Share of the inputs in a range (0 is the lowest) that count for a term, from 0 to 1.
