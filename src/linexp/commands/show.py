@@ -45,13 +45,13 @@ def run_show(result: Path, neuron: int) -> None:
 
 
 def _terms(explanation: Explanation) -> list[str]:
-    """Draw each term as a bar, and say how far its weight is known and how often it was chosen again, where it is."""
+    """Draw each term as a bar, and say how far its weight is known and how often it was chosen again."""
     most = max((abs(term.weight) for term in explanation.terms), default=0.0)
     errors = ["" if term.error is None else f" ± {format_number(term.error)}" for term in explanation.terms]
     wide = max(map(len, errors), default=0)
     return [
         f"  {format_number(term.weight):>8}{error:<{wide}}  {_bar(term.weight, most)}  {term.concept}"
-        + ("" if term.kept is None else f"  (chosen again {term.kept:.0%})")
+        + ("" if term.kept is None else f"  (chosen again in {term.kept:.0%} of redraws)")
         for term, error in zip(explanation.terms, errors, strict=True)
     ]
 
