@@ -96,7 +96,7 @@ def explain(
     ] = 20,
     n_repeats: Annotated[
         int, option("N", "Redraws of the images to see which terms would be chosen again; 0: none.")
-    ] = 20,
+    ] = 10,
     seed: Seed = 0,
     device: Device = "auto",
     batch_size: BatchSize = None,

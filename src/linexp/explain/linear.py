@@ -120,7 +120,7 @@ class LinearExplainer:
     min_activity: float = 0.5
     tolerance: float = 1e-6
     n_shards: int = 20
-    n_repeats: int = 20
+    n_repeats: int = 10
     device: str | None = None
 
     def __post_init__(self) -> None:
