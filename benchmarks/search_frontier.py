@@ -24,6 +24,7 @@ from linexp.solve import (
     Solution,
     accumulate_moments,
     search_greedy,
+    search_greedy_nonzero,
     search_stepwise,
     search_swaps,
     search_top,
@@ -33,7 +34,13 @@ from linexp.store import load_run
 
 MIN_GAINS = (0.1, 0.05, 0.03, 0.02, 0.015, 0.01, 0.005, 0.0)
 MAX_TERMS = (1, 2, 3, 5, 7, 10)
-COLOURS = {"greedy": "tab:red", "top": "tab:orange", "stepwise": "tab:blue", "swaps": "tab:green"}
+COLOURS = {
+    "greedy": "tab:red",
+    "greedy-nonzero": "tab:purple",
+    "top": "tab:orange",
+    "stepwise": "tab:blue",
+    "swaps": "tab:green",
+}
 BLOCK_ROWS = 2048
 MORE_CORRELATION, SHARE_OF_TERMS = 1.15, 2 / 3
 
@@ -56,6 +63,7 @@ class Problem:
         given = (self.train, self.val)
         return {
             "greedy": partial(search_greedy, *given, self.guide),
+            "greedy-nonzero": partial(search_greedy_nonzero, *given, self.guide),
             "top": partial(search_top, *given, self.guide),
             "stepwise": partial(search_stepwise, *given),
             "swaps": partial(search_swaps, *given),
@@ -186,12 +194,16 @@ def print_curves(curves: dict[str, list[Point]]) -> None:
 
 def compare(problem: Problem) -> bool:
     """Print every search against greedy as the paper runs it; tell whether swaps meets the goals."""
-    greedy = evaluate("", search_greedy(problem.train, problem.val, problem.guide), problem.test)
+    found = search_greedy(problem.train, problem.val, problem.guide)
+    greedy = evaluate("", found, problem.test)
     length, goal = greedy.terms.mean(), greedy.test.mean()
     print(f"\nAgainst greedy at min_gain 0.02 ({length:.2f} terms, test {goal:.4f}):\n")
+    used = found.concepts >= 0
+    weightless = used & (np.take_along_axis(problem.guide.T, np.maximum(found.concepts, 0), 1) == 0)
+    print(f"{weightless.sum()} of greedy's {used.sum()} terms have no weight in the elastic net.\n")
     print("| search | terms | test | difference, paired | more | terms for the same test | of greedy's |")
     print("|---|---:|---:|---:|---:|---:|---:|")
-    for name in ("stepwise", "swaps"):
+    for name in ("greedy-nonzero", "stepwise", "swaps"):
         run = partial(run_at, problem, name)
         same = bisect(run, lambda point: point.terms.mean() <= length)
         short = bisect(run, lambda point: point.test.mean() < goal, upper=False)

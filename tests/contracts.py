@@ -78,6 +78,7 @@ CONCEPT_SOURCES = {
 
 EXPLAINERS = {
     "linear, greedy": lambda: le.LinearExplainer(),
+    "linear, greedy-nonzero": lambda: le.LinearExplainer(search="greedy-nonzero"),
     "linear, top": lambda: le.LinearExplainer(search="top", max_terms=2),
 }
 

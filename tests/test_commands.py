@@ -240,7 +240,7 @@ def test_show_a_neuron(options: ExplainOptions, capsys: pytest.CaptureFixture[st
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].startswith("neuron 2 ≈ 0.7")
     assert lines[0].endswith("   (test correlation 1.00 ± 0.00)")
-    assert re.fullmatch(r" +0\.7\d ± \S+  █{20}  blue  \(chosen again 83%\)", lines[1])
+    assert re.fullmatch(r" +0\.7\d ± \S+  █{20}  blue  \(chosen again in \d+% of redraws\)", lines[1])
     assert lines[2] == "layer stem, scored on 12 test images; val 1.00 ± ?, selected"
     assert lines[3].startswith("activation 0.0")
     assert (lines[4], lines[10]) == ("highest on", "lowest on")

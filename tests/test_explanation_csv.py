@@ -61,10 +61,17 @@ def test_the_layout_is_as_documented(tmp_path: Path):
     Explanations(items, "layer4").to_csv(tmp_path / "e.csv")
     assert (tmp_path / "e.csv").read_bytes().decode() == (
         "layer,neuron,outcome,n_terms,val_correlation,val_error,bias,"
-        "weight0,concept0,error0,kept0,weight1,concept1,error1,kept1\n"
+        "weight0,concept0,error0,again0,weight1,concept1,error1,again1\n"
         'layer4,3,explained,2,0.5,0.03,0.125,2.5,snow,0.25,0.9,-1.0,"ski, slope",,\n'
         "layer4,1,empty,0,,,0.75,,,,,,,,\n"
     )
+
+
+def test_what_older_files_call_kept_is_unknown_now(tmp_path: Path):
+    """It was the share of repetitions without a twentieth of the images, the ranking being kept: something else."""
+    header = "neuron,outcome,n_terms,val_correlation,val_error,bias,weight0,concept0,error0,kept0"
+    (tmp_path / "e.csv").write_text(f"{header}\n3,explained,1,0.5,0.03,0.125,2.5,snow,0.25,0.9\n")
+    assert Explanations.from_csv(tmp_path / "e.csv")[3].terms == (Term("snow", 2.5, 0.25, None),)
 
 
 def test_numbers_of_numpy_are_written_as_numbers(tmp_path: Path):

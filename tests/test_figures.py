@@ -239,7 +239,7 @@ def test_notebooks_show_bars_and_escape_names():
     assert "&lt;img src=x&gt;" in text
     assert "<img" not in text
     assert "2 ± 0.1" in text
-    assert "chosen again 50%" in text
+    assert "chosen again in 50% of redraws" in text
     assert "width:160.0px" in text
     assert "width:80.0px" in text
     assert "b &amp; c" in text

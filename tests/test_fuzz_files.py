@@ -30,8 +30,8 @@ from tests.test_store import make_run
 CELLS = st.sampled_from(
     ["", "0", "1", "2", "-1", "0.5", "nan", "inf", "1e999", "9" * 40, "1_0", "a", "explained", "empty"]
 )
-_COLUMNS = """layer neuron outcome n_terms val_correlation val_error bias weight0 concept0 error0 kept0 weight1 concept1
-unit description weight99999 concept"""
+_COLUMNS = """layer neuron outcome n_terms val_correlation val_error bias weight0 concept0 error0 again0 weight1
+concept1 unit description weight99999 concept"""
 COLUMNS = st.sampled_from([*_COLUMNS.split(), "val correlation", ""])
 JUNK = st.binary(max_size=200) | st.text(max_size=100).map(lambda text: text.encode(errors="surrogatepass"))
 
@@ -48,7 +48,7 @@ def tables(draw: st.DrawFn) -> bytes:
 
 
 GOOD_TABLE = (
-    b"layer,neuron,outcome,n_terms,val_correlation,val_error,bias,weight0,concept0,error0,kept0\n"
+    b"layer,neuron,outcome,n_terms,val_correlation,val_error,bias,weight0,concept0,error0,again0\n"
     b'l,3,explained,1,0.5,0.03,0.125,2.5,"ski, slope",0.25,0.9\nl,1,empty,0,,,0.75,,,,\n'
 )
 

@@ -124,7 +124,7 @@ def numbers_of(found: le.Explanations) -> list[float]:
 
 
 @cases(25)
-@pytest.mark.parametrize("search", ["greedy", "stepwise", "swaps", "top"])
+@pytest.mark.parametrize("search", ["greedy", "greedy-nonzero", "stepwise", "swaps", "top"])
 @pytest.mark.filterwarnings("ignore::linexp.NotConvergedWarning")
 @given(data=st.data())
 def test_explaining(search: Search, data: Any) -> None:

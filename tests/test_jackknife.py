@@ -34,34 +34,29 @@ def test_equals_literal_refits():
     train, val = make_problem(duplicate=False)
     n_shards = 7
     solution = search(moments_of(*train), moments_of(*val))
-    found = jackknife(cut(train, n_shards), cut(val, n_shards), solution, search)
+    found = jackknife(cut(train, n_shards), cut(val, n_shards), solution)
     for neuron, concepts in enumerate(solution.concepts):
         used = concepts[concepts >= 0]
-        weights, correlations, kept = [], [], np.zeros(len(used))
+        weights, correlations = [], []
         for shard in range(n_shards):
             rest, rest_val = (without(part, shard, n_shards) for part in (train, val))
             fitted, bias = paper.least_squares(rest[0][:, used], rest[1][:, neuron])
             weights.append(fitted)
             correlations.append(paper.correlation(rest_val[0][:, used] @ fitted + bias, rest_val[1][:, neuron]))
-            again = search(moments_of(*rest), moments_of(*rest_val)).concepts[neuron]
-            kept += np.isin(used, again)
         factor = (n_shards - 1) / n_shards
         expected = np.sqrt(factor * np.square(weights - np.mean(weights, 0)).sum(0))
         np.testing.assert_allclose(found.weight_error[neuron][: len(used)], expected, rtol=1e-6)
         expected = np.sqrt(factor * np.square(np.array(correlations) - np.mean(correlations)).sum())
         assert found.val_error[neuron] == pytest.approx(expected, rel=1e-6)
-        np.testing.assert_allclose(found.kept[neuron][: len(used)], kept / n_shards)
         assert np.isnan(found.weight_error[neuron][len(used) :]).all()
-        assert np.isnan(found.kept[neuron][len(used) :]).all()
 
 
 def test_no_term_no_error():
     train, val = make_problem(n_neurons=3)
     nothing = Solution(np.full((3, 2), -1), np.zeros((3, 2)), np.full(3, np.nan))
-    found = jackknife(cut(train, 4), cut(val, 4), nothing, lambda *_: nothing)
+    found = jackknife(cut(train, 4), cut(val, 4), nothing)
     assert np.isnan(found.weight_error).all()
     assert np.isnan(found.val_error).all()
-    assert np.isnan(found.kept).all()
 
 
 def test_a_term_of_one_shard_has_no_error():
@@ -70,17 +65,16 @@ def test_a_term_of_one_shard_has_no_error():
     train[0][:, 7] = 0
     train[0][:9, 7] = 1
     one = Solution(np.array([[0, 7], [0, -1]]), np.ones((2, 2)), np.full(2, np.nan))
-    found = jackknife(cut(train, 5), cut(val, 5), one, lambda *_: one)
+    found = jackknife(cut(train, 5), cut(val, 5), one)
     assert np.isnan(found.weight_error[0]).all()
     assert np.isfinite(found.weight_error[1][0])
-    assert (found.kept[0] == 1).all()
 
 
 def test_shards():
     train, val = make_problem(n_neurons=2)
     one = Solution(np.array([[0], [1]]), np.ones((2, 1)), np.full(2, np.nan))
     with pytest.raises(ValueError, match=r"The number of shards is 1\. It must be at least 2\."):
-        jackknife(cut(train, 1), cut(val, 1), one, lambda *_: one)
+        jackknife(cut(train, 1), cut(val, 1), one)
 
 
 def test_intervals_cover_the_planted_weights():
@@ -93,7 +87,7 @@ def test_intervals_cover_the_planted_weights():
         neurons = concepts @ weights + rng.standard_normal((800, 5)) * rng.uniform(0.5, 2, 5)
         parts = (concepts[:700], neurons[:700]), (concepts[700:], neurons[700:])
         given = Solution(np.tile([0, 1, 2], (5, 1)), np.zeros((5, 3)), np.full(5, np.nan))
-        found = jackknife(cut(parts[0], 20), cut(parts[1], 20), given, lambda *_, kept=given: kept)
+        found = jackknife(cut(parts[0], 20), cut(parts[1], 20), given)
         centred, target = concepts[:700] - concepts[:700].mean(0), neurons[:700] - neurons[:700].mean(0)
         fitted = np.linalg.lstsq(centred, target, rcond=None)[0]
         inside.append(np.abs(fitted - weights) <= 2.093 * found.weight_error.T)  # Student's t, 19 degrees of freedom

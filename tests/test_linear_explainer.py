@@ -5,10 +5,11 @@ import pytest
 import torch
 
 import linexp as le
+from linexp.explain.stability import redraw
 from tests.reference import paper
 
 N_IMAGES = 800
-SEARCHES = ("greedy", "stepwise", "swaps", "top")
+SEARCHES = ("greedy", "greedy-nonzero", "stepwise", "swaps", "top")
 
 
 @pytest.fixture(scope="module")
@@ -51,9 +52,10 @@ def test_recovers_planted_terms(search):
         assert found[neuron].val_correlation > 0.9
 
 
-def test_silence_on_noise():
+@pytest.mark.parametrize("search", ["greedy-nonzero", "stepwise", "swaps"])
+def test_silence_on_noise(search):
     noise = le.make_planted(n_images=5000, n_terms=0, noise=1.0, seed=2)
-    found = explain(noise.activations, noise.concepts, le.Split.random(5000))
+    found = explain(noise.activations, noise.concepts, le.Split.random(5000), search=search)
     assert all(item.outcome == "empty" and item.terms == () for item in found)
     assert all(item.val_correlation is None for item in found)
     assert found[0].bias == pytest.approx(float(noise.activations.values[:, 0].mean()), abs=0.1)
@@ -237,6 +239,7 @@ def test_neuron_identifiers_are_kept(planted, split):
         ("n_candidates", 2.5, "n_candidates is 2.5. It must be a whole number and at least 1"),
         ("n_shards", 1, "n_shards is 1. It must be a whole number and at least 2"),
         ("n_shards", -1, "n_shards is -1"),
+        ("n_repeats", -1, "n_repeats is -1. It must be a whole number and at least 0"),
         ("min_gain", -1, "min_gain is -1"),
         ("search", "gredy", "search is 'gredy'. Did you mean 'greedy'"),
         ("min_activity", 2, "min_activity is 2"),
@@ -292,51 +295,73 @@ def test_errors_are_those_of_literal_refits(planted, split):
         assert item.val_error == pytest.approx(spread[1], rel=1e-3)
 
 
-def test_no_shards_no_errors(planted, split):
-    found = explain(planted.activations, planted.concepts, split, n_shards=0)
-    for item, other in zip(found, explain(planted.activations, planted.concepts, split), strict=True):
-        same(item, other)
+@pytest.mark.parametrize("search", SEARCHES)
+def test_settings_of_errors_change_no_bit_of_an_explanation(search):
+    """More concepts than all shards' moments would fit into memory for, and more candidates for a neuron than 100."""
+    planted = le.make_planted(n_images=400, n_concepts=1900, n_neurons=4, n_terms=8, noise=1.0, seed=1)
+    settings = {"search": search, "n_candidates": 30, "min_gain": 0.001, "min_activity": 0.0}
+    split = le.Split.random(400)
+    bare = explain(planted.activations, planted.concepts, split, n_shards=0, n_repeats=0, **settings)
+    full = explain(planted.activations, planted.concepts, split, n_shards=20, n_repeats=1, **settings)
+    assert any(item.terms for item in bare)
+    for item, other in zip(bare, full, strict=True):
+        assert (item.bias, item.val_correlation) == (other.bias, other.val_correlation)
+        assert [str(term) for term in item.terms] == [str(term) for term in other.terms]
+        assert [term.weight for term in item.terms] == [term.weight for term in other.terms]
         assert item.val_error is None
-        assert {(term.error, term.kept) for term in item.terms} == {(None, None)}
+        assert {(term.error, term.kept) for term in item.terms} <= {(None, None)}
+        assert all(term.kept in (0.0, 1.0) for term in other.terms)
 
 
-def test_shards_of_a_term_that_noise_chose_are_few(split):
-    """A term that only just made it is chosen again less often than one that was planted."""
+def test_kept_is_the_share_of_redraws_in_which_everything_is_done_again(split):
+    planted = le.make_planted(n_images=N_IMAGES, n_concepts=40, n_neurons=8, n_terms=3, noise=2.0, seed=3)
+    found = explain(planted.activations, planted.concepts, split, n_repeats=4)
+    redraws = [redraw(split.train, split.val, repeat) for repeat in range(4)]
+    again = [
+        explain(planted.activations, planted.concepts, le.Split(*rows, split.test), n_repeats=0) for rows in redraws
+    ]
+    for item in found:
+        for term in item.terms:
+            assert term.kept == np.mean([term.concept in other[item.neuron].concepts for other in again])
+    assert len({term.kept for item in found for term in item.terms}) > 2
+
+
+def test_redraws_are_new_splits_of_the_same_images(split):
+    everything = set(torch.cat([split.train, split.val]).tolist())
+    drawn = [redraw(split.train, split.val, repeat) for repeat in range(3)]
+    for train, val in drawn:
+        assert set(train.tolist()) | set(val.tolist()) <= everything
+        assert not set(train.tolist()) & set(val.tolist())
+        assert (len(train), len(val)) == (round(0.75 * len(split.train)), len(split.val))
+    assert not torch.equal(drawn[0][0], drawn[1][0])
+    assert torch.equal(drawn[0][1], redraw(split.train, split.val, 0)[1])
+
+
+@pytest.mark.parametrize("search", SEARCHES)
+def test_kept_says_what_another_seed_chooses_again(search):
+    """Leaving out a twentieth and keeping the ranking said 0.8 to 1 here."""
+    planted = le.make_planted(n_images=600, n_concepts=60, n_neurons=60, n_terms=4, noise=9.0, seed=3)
+    settings = {"search": search, "n_shards": 0, "max_terms": 5}
+    splits = [le.Split.random(600, seed) for seed in range(5)]
+    one, *others = [
+        explain(planted.activations, planted.concepts, split, n_repeats=0 if place else 20, **settings)
+        for place, split in enumerate(splits)
+    ]
+    kept = np.mean([term.kept for item in one for term in item.terms])
+    again = np.mean(
+        [term.concept in other[item.neuron].concepts for other in others for item in one for term in item.terms]
+    )
+    assert kept == pytest.approx(again, abs=0.1)
+    assert again < 0.65
+
+
+def test_a_term_that_noise_chose_is_seldom_chosen_again(split):
     planted = le.make_planted(n_images=N_IMAGES, n_concepts=60, n_neurons=20, n_terms=2, noise=1.5, seed=3)
     found = explain(planted.activations, planted.concepts, split, min_gain=0.0)
     true = [term.kept for item in found for term in item.terms if term.concept in planted.terms(item.neuron)]
     false = [term.kept for item in found for term in item.terms if term.concept not in planted.terms(item.neuron)]
-    assert np.mean(true) > 0.95
-    assert np.mean(false) < np.mean(true) - 0.1
-
-
-@pytest.mark.parametrize("search", ["greedy", "top", "stepwise", "swaps"])
-@pytest.mark.parametrize("n_shards", [0, 6])
-def test_moments_of_a_few_concepts_give_what_those_of_all_give(planted, split, monkeypatch, search, n_shards):
-    settings = {"search": search, "n_shards": n_shards, "max_terms": 4}
-    expected = explain(planted.activations, planted.concepts, split, **settings)
-    monkeypatch.setattr("linexp.explain.pipeline.MOST_FOR_SHARDS", 0)
-    found = explain(planted.activations, planted.concepts, split, **settings)
-    for item, other in zip(found, expected, strict=True):
-        assert item.concepts == other.concepts
-        assert item.val_correlation == pytest.approx(other.val_correlation, abs=1e-7)
-        assert item.bias == pytest.approx(other.bias, abs=1e-6)
-        if n_shards:
-            assert item.val_error == pytest.approx(other.val_error, rel=1e-4)
-        for term, same in zip(item.terms, other.terms, strict=True):
-            assert term.weight == pytest.approx(same.weight, rel=1e-6)
-            if n_shards:
-                assert term.error == pytest.approx(same.error, rel=1e-4)
-                assert term.kept == (same.kept if search in ("greedy", "top") else None)
-
-
-def test_a_guide_that_ranks_everything(planted, split, monkeypatch):
-    settings = {"strength": 0.0, "n_shards": 4, "max_terms": 3}
-    expected = explain(planted.activations, planted.concepts, split, **settings)
-    monkeypatch.setattr("linexp.explain.pipeline.MOST_FOR_SHARDS", 0)
-    for item, other in zip(explain(planted.activations, planted.concepts, split, **settings), expected, strict=True):
-        assert item.concepts == other.concepts
-        assert [term.weight for term in item.terms] == pytest.approx([term.weight for term in other.terms], rel=1e-6)
+    assert np.mean(true) > 0.9
+    assert np.mean(false) < 0.5
 
 
 def test_the_way_of_other_devices_gives_the_same(planted, split, monkeypatch):
@@ -360,14 +385,12 @@ def test_fewer_images_than_shards():
     assert all(item.outcome == "explained" for item in found)
 
 
-@pytest.mark.parametrize("search", ["greedy", "stepwise", "swaps", "top"])
-@pytest.mark.parametrize("most_for_shards", [2**31, 0])
+@pytest.mark.parametrize("search", SEARCHES)
 @pytest.mark.parametrize("columns", [[0], [77], [129], [5, 6], list(range(3, 8)), list(range(100, 129))], ids=len)
-def test_the_same_bytes_in_whatever_company(search, columns, most_for_shards, monkeypatch):
-    monkeypatch.setattr("linexp.explain.pipeline.MOST_FOR_SHARDS", most_for_shards)
+def test_the_same_bytes_in_whatever_company(search, columns):
     planted = le.make_planted(n_images=700, n_concepts=30, n_neurons=130, noise=0.3, seed=1)
     split = le.Split.random(700)
-    explainer = le.LinearExplainer(search=search, n_shards=4)
+    explainer = le.LinearExplainer(search=search, n_shards=4, n_repeats=2)
     together = explainer.explain(planted.activations, planted.concepts, split)
     part = explainer.explain(planted.activations.select(columns), planted.concepts, split)
     assert part.items == tuple(together[neuron] for neuron in columns)

@@ -13,9 +13,7 @@ from linexp.solve import (
     jackknife,
     refit_among,
     search_greedy,
-    search_greedy_among,
     search_top,
-    search_top_among,
 )
 from tests.test_searches import elastic_net, make_problem, measure
 
@@ -38,24 +36,14 @@ def problem():
 
 @pytest.fixture
 def shortlist(problem):
-    return Shortlist.of_weights(elastic_net(measure(*problem)[0]))
+    largest = np.argsort(-np.abs(elastic_net(measure(*problem)[0])), axis=0, kind="stable").T
+    return Shortlist.of_lists([concepts[: 5 + neuron] for neuron, concepts in enumerate(largest)])
 
 
 def assert_equal(found, expected, rtol=1e-9):
     assert found.n_images == expected.n_images
     for name in FIELDS:
         np.testing.assert_allclose(getattr(found, name), getattr(expected, name), rtol=rtol, atol=1e-12, err_msg=name)
-
-
-def test_lists_are_ranked_by_signed_weight():
-    guide = np.array([[0.0, 1.0, 0.0], [2.0, -1.0, 0.0], [-3.0, 1.0, 0.0], [5.0, 0.0, 0.0]])
-    shortlist = Shortlist.of_weights(guide)
-    assert shortlist.concepts.tolist() == [3, 1, 2, 0, 2, 1]
-    assert shortlist.starts.tolist() == [0, 3, 6, 6]
-    assert shortlist.squares.tolist() == [0, 9, 18, 18]
-    assert Shortlist.of_weights(guide, 2).concepts.tolist() == [3, 1, 0, 2]
-    assert shortlist.neurons.tolist() == [0, 0, 0, 1, 1, 1]
-    assert [side[9:13].tolist() for side in shortlist.pairs] == [[3, 3, 3, 4], [3, 4, 5, 3]]
 
 
 def test_equal_to_the_literal_moments(problem, shortlist):
@@ -108,31 +96,16 @@ def test_all_equal_columns_have_no_variance_whatever_their_value():
     assert found.gram.item() == found.cross.item() == found.neuron_variance.item() == 0
 
 
-@pytest.mark.parametrize("settings", [{}, {"max_terms": 2}, {"n_candidates": 3}, {"min_gain": 0.1, "n_candidates": 1}])
-def test_greedy_search_is_the_same(problem, settings):
-    moments = measure(*problem)
-    guide = elastic_net(moments[0])
-    shortlist = Shortlist.of_weights(guide)
-    expected = search_greedy(*moments, guide, **settings)
-    found = search_greedy_among(*(ShortlistMoments.taken_from(part, shortlist) for part in moments), **settings)
-    width = found.concepts.shape[1]
-    np.testing.assert_array_equal(found.concepts, expected.concepts[:, :width])
-    assert (expected.concepts[:, width:] == -1).all()
-    np.testing.assert_array_equal(found.weights, expected.weights[:, :width])
-    np.testing.assert_array_equal(found.val_correlation, expected.val_correlation)
-
-
 @pytest.mark.parametrize("max_terms", [1, 3, 100])
-def test_largest_weights_are_the_same(problem, max_terms):
+def test_refitting_is_the_same(problem, max_terms):
     moments = measure(*problem)
-    guide = elastic_net(moments[0])
-    shortlist = Shortlist.of_weights(guide)
-    expected = search_top(*moments, guide, max_terms=max_terms)
+    expected = search_top(*moments, elastic_net(moments[0]), max_terms=max_terms)
+    shortlist = Shortlist.of_terms(expected)
     few = [ShortlistMoments.taken_from(part, shortlist) for part in moments]
-    found = search_top_among(*few, max_terms=max_terms)
-    width = found.concepts.shape[1]
-    np.testing.assert_array_equal(found.concepts, expected.concepts[:, :width])
-    np.testing.assert_array_equal(found.weights, expected.weights[:, :width])
+    found = refit_among(*few, expected.concepts)
+    np.testing.assert_array_equal(found.concepts, expected.concepts)
+    np.testing.assert_array_equal(found.weights, expected.weights)
+    np.testing.assert_array_equal(found.val_correlation, expected.val_correlation)
 
 
 def test_jackknife_is_the_same(problem):
@@ -140,26 +113,17 @@ def test_jackknife_is_the_same(problem):
         return [accumulate_moments([tensors(rows)]) for rows in zip(*(np.array_split(side, 5) for side in part))]  # noqa: B905
 
     train, val = (shards(part) for part in problem)
-    guide = elastic_net(measure(*problem)[0])
-    shortlist = Shortlist.of_weights(guide)
-    solution = search_greedy(*measure(*problem), guide)
+    moments = measure(*problem)
+    solution = search_greedy(*moments, elastic_net(moments[0]))
+    shortlist = Shortlist.of_terms(solution)
     few = [[ShortlistMoments.taken_from(shard, shortlist) for shard in side] for side in (train, val)]
-    expected = jackknife(train, val, solution, lambda *rest: search_greedy(*rest, guide))
-    found = jackknife(*few, solution, search_greedy_among)
-    for name in ("weight_error", "val_error", "kept"):
+    expected, found = jackknife(train, val, solution), jackknife(*few, solution)
+    for name in ("weight_error", "val_error"):
         np.testing.assert_allclose(getattr(found, name), getattr(expected, name), rtol=1e-9, err_msg=name)
-    without_search = jackknife(*few, solution, None)
-    assert np.isnan(without_search.kept).all()
-    np.testing.assert_array_equal(without_search.weight_error, found.weight_error)
 
 
 def test_neurons_without_any_concept():
     rows = (torch.rand(20, 3, dtype=torch.float64), torch.rand(20, 2, dtype=torch.float64))
-    nothing = Shortlist.of_weights(np.zeros((3, 2)))
-    few = accumulate_shortlist([rows], nothing)
-    for solution in (search_greedy_among(few, few), search_top_among(few, few)):
-        assert (solution.concepts == -1).all()
-        assert np.isnan(solution.val_correlation).all()
     terms = Shortlist.of_terms(Solution(np.array([[1, -1], [-1, -1]]), np.zeros((2, 2)), np.zeros(2)))
     few = accumulate_shortlist([rows], terms)
     fitted = refit_among(few, few, np.array([[1, -1], [-1, -1]]))

@@ -31,7 +31,7 @@ def literal_stepwise(train, val, *, max_terms=10, min_gain=0.02):
         honest = share - 3 * np.log(n_concepts) * len(chosen) / n_train * (1 - share)
         expected = (n_train * honest + n_val * on_val**2) / (n_train + n_val)
         score = np.sqrt(max(expected, 0)) - min_gain * len(chosen)
-        if on_val > 0 and score > best:
+        if on_val > 1 / np.sqrt(n_val - 1) and score > best:
             best, kept, value = score, list(chosen), on_val
     return kept, value
 

@@ -44,8 +44,9 @@ class Term:
     error
         Standard error of the weight, the terms being given; ``None`` if unknown.
     kept
-        How sure the choice is: the share, from 0 to 1, of repetitions with a part of the images left out in which the
-        term was chosen again; ``None`` if unknown.
+        How stable the choice is: the share, from 0 to 1, of random redraws of the images to fit on and to choose by in
+        which the whole procedure chose the term again. Its mean says how many terms another random split of the same
+        images would choose again. ``None`` if unknown.
     """
 
     concept: str
@@ -403,7 +404,7 @@ class Explanations:
     def to_frame(self) -> pd.DataFrame:
         """Return a table with one row per neuron: its outcome, its correlation and what its terms are.
 
-        ``least_kept`` is the ``Term.kept`` of its least sure term.
+        ``least_kept`` is the ``Term.kept`` of its least stable term.
         """
         import pandas as pd
 

@@ -25,7 +25,9 @@ _MOST_SHOWN = 60
 # What stands behind the last term in the authors' files.
 _PADDING = ("0", 0.0)
 _LEADING = ("layer", "neuron", "outcome", "n_terms", "val_correlation", "val_error", "bias")
-_KINDS = ("weight", "concept", "error", "kept")
+# "again" is ``kept``. Older files have "kept", the share of repetitions with a twentieth of the images left out, which
+# is something else and not read.
+_KINDS = ("weight", "concept", "error", "again")
 _FITTED_ON = "fitted_on"
 # Characters of a cell: a spreadsheet keeps 32,767, Python's reader 131,072.
 _LONGEST = 30_000
@@ -57,9 +59,9 @@ def write_rows(path: Path, rows: Sequence[Row], fitted_on: str = "") -> None:
     """Write our layout: a line for each explanation, four columns for each term.
 
     The columns are ``layer, neuron, outcome, n_terms, val_correlation, val_error, bias``, then ``weight0, concept0,
-    error0, kept0`` and so on. What is unknown is left empty. Numbers are written with all their digits, so that reading
-    gives back the same bits. Where it is known what they were fitted on, that stands in the first line alone, behind
-    the terms: in ``fitted_on0`` and, what is too long for a cell, in ``fitted_on1`` and so on.
+    error0, again0`` and so on. What is unknown is left empty. Numbers are written with all their digits, so that
+    reading gives back the same bits. Where it is known what they were fitted on, that stands in the first line alone,
+    behind the terms: in ``fitted_on0`` and, what is too long for a cell, in ``fitted_on1`` and so on.
     """
     most = max((len(row.terms) for row in rows), default=0)
     header = [*_LEADING, *(f"{kind}{place}" for place in range(most) for kind in _KINDS)]
@@ -276,7 +278,7 @@ def _parse_ours(line: _Line) -> Row:
             line.concept_in(f"concept{k}"),
             line.number_in(f"weight{k}"),
             line.error_in(f"error{k}"),
-            line.error_in(f"kept{k}"),
+            line.error_in(f"again{k}"),
         )
         for k in range(n_terms)
     )
@@ -296,7 +298,7 @@ def _parse_ours(line: _Line) -> Row:
 
 
 def _beyond(columns: Iterable[str], n_terms: int) -> list[str]:
-    numbered = ((column, re.fullmatch("(?:weight|concept|error|kept)([0-9]{1,30})", column)) for column in columns)
+    numbered = ((column, re.fullmatch("(?:weight|concept|error|again)([0-9]{1,30})", column)) for column in columns)
     return [column for column, match in numbered if match and int(match[1]) >= n_terms]
 
 

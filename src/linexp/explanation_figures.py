@@ -91,7 +91,7 @@ def bars_of(explanation: _Explanation) -> list[Bar]:
             term.concept,
             term.weight,
             f"{term.weight:.3g}".replace("-", "−") + ("" if term.error is None else f" ± {term.error:.2g}"),
-            "" if term.kept is None else f"chosen again {term.kept:.0%}",
+            "" if term.kept is None else f"chosen again in {term.kept:.0%} of redraws",
         )
         for term in explanation.terms
     ]

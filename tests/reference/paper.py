@@ -57,29 +57,35 @@ def greedy(
     max_terms: int,
     n_candidates: int,
     min_gain: float,
+    *,
+    with_zeros: bool = True,
+    noise: float = 0.0,
 ) -> tuple[list[int], float]:
-    """Algorithm 1 for one neuron: chosen concepts and the validation correlation reached.
+    """Algorithm 1 for one neuron, line by line: the selected concepts and the validation correlation reached.
 
-    The first term needs a positive correlation only (the released code), and zero weights are no candidates.
+    Without zeros concepts of weight zero are bad from the start. The first correlation must be above the noise.
     """
-    chosen: list[int] = []
-    discarded: set[int] = set()
+    selected: list[int] = []
+    bad = set() if with_zeros else set(np.flatnonzero(guide == 0).tolist())
     best = 0.0
-    while len(chosen) < max_terms:
-        ranked = sorted(range(len(guide)), key=lambda concept: -guide[concept])
-        usable = [c for c in ranked if guide[c] != 0 and c not in chosen and c not in discarded]
+    while len(selected) < max_terms:
+        candidates: list[int] = []
+        while len(candidates) < n_candidates:
+            left = [c for c in range(len(guide)) if c not in candidates and c not in selected and c not in bad]
+            if not left:
+                break
+            candidates.append(max(left, key=lambda concept: guide[concept]))  # of equal ones the first
         round_best, winner = best, -1
-        for candidate in usable[:n_candidates]:
-            columns = [*chosen, candidate]
+        for candidate in candidates:
+            columns = [*selected, candidate]
             weights, bias = least_squares(train[0][:, columns], train[1])
             reached = correlation(val[0][:, columns] @ weights + bias, val[1])
             if not reached >= best + min_gain:  # NaN is a shortfall too
-                discarded.add(candidate)
-            if reached > round_best:
+                bad.add(candidate)
+            elif reached > round_best:
                 round_best, winner = reached, candidate
-        if winner < 0 or (chosen and round_best < best + min_gain):
+        if winner < 0 or round_best < best + min_gain or (not selected and round_best <= noise):
             break
-        chosen.append(winner)
-        discarded.discard(winner)
+        selected.append(winner)
         best = round_best
-    return chosen, best
+    return selected, best

@@ -72,16 +72,19 @@ def explain(
         str,
         option(
             "HOW",
-            "greedy: the paper's. stepwise: by fit over all concepts. swaps: the best subset, truest on new images. "
-            "top: largest elastic-net weights.",
+            "greedy: the paper's. greedy-nonzero: the same among weights that are not 0. stepwise: by fit over all "
+            "concepts. swaps: the best subset, truest on new images. top: largest elastic-net weights.",
         ),
     ] = "greedy",
     max_terms: Annotated[int, option("N", "Most terms of an explanation.")] = 10,
     n_candidates: Annotated[int, option("N", "Concepts the greedy search tries for each term.")] = 10,
     min_gain: Annotated[
-        float, option("X", "Correlation each term must add: in greedy, on validation images and after the first.")
+        float, option("X", "Correlation each term must add: in the greedy searches, on validation images.")
     ] = 0.02,
-    strength: Annotated[float, option("X", "Weight of the elastic net's penalty; more: fewer candidates.")] = 0.05,
+    strength: Annotated[
+        float,
+        option("X", "Weight of the elastic net's L1 penalty, the paper's λ·η/(2n); more: fewer candidates."),
+    ] = 0.05,
     l1_ratio: Annotated[float, option("X", "Share of the L1 norm in that penalty, above 0, at most 1.")] = 0.99,
     min_activity: Annotated[
         float,
@@ -92,6 +95,9 @@ def explain(
     n_shards: Annotated[
         int, option("N", "Parts of the images left out in turn to get standard errors; 0: no errors.")
     ] = 20,
+    n_repeats: Annotated[
+        int, option("N", "Redraws of the images to see which terms would be chosen again; 0: none.")
+    ] = 10,
     seed: Seed = 0,
     split: SplitFile = None,
     device: Device = "auto",
@@ -120,6 +126,7 @@ def explain(
         search=search,  # pyright: ignore[reportArgumentType] - checked by the explainer itself
         min_activity=min_activity,
         n_shards=n_shards,
+        n_repeats=n_repeats,
         device=device,
     )
     options = ExplainOptions(

@@ -57,7 +57,7 @@ def _terms(explanation: Explanation, judges: Sequence[Simulability]) -> list[str
     wide = max(map(len, errors), default=0)
     return [
         f"  {format_number(term.weight):>8}{error:<{wide}}  {_bar(term.weight, most)}  {term.concept}"
-        + ("" if term.kept is None else f"  (chosen again {term.kept:.0%})")
+        + ("" if term.kept is None else f"  (chosen again in {term.kept:.0%} of redraws)")
         + "".join(_unknown(term.concept, judge) for judge in judges)
         for term, error in zip(explanation.terms, errors, strict=True)
     ]

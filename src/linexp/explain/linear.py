@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
-from typing import Any, Literal, cast, get_args
+from typing import Any, Literal, get_args
 
 import numpy as np
 import torch
@@ -22,8 +22,9 @@ from linexp._checks import (
     check_within,
     device_for_doubles,
 )
-from linexp.explain.pipeline import Method, Rows, blocks, solve
-from linexp.explain.words import in_words
+from linexp.explain.once import Task
+from linexp.explain.pipeline import Method, blocks
+from linexp.explain.stability import count_again
 from linexp.explanation import Explanation, Explanations
 from linexp.explanation_dropped import DroppedConcept
 from linexp.fitted_on import FittedOn
@@ -33,17 +34,16 @@ from linexp.solve import (
     Moments,
     measure_columns,
     search_greedy,
-    search_greedy_among,
+    search_greedy_nonzero,
     search_stepwise,
     search_swaps,
     search_top,
-    search_top_among,
     solve_elastic_net,
     solve_elastic_net_batched,
 )
 from linexp.split import Split
 
-Search = Literal["greedy", "stepwise", "swaps", "top"]
+Search = Literal["greedy", "greedy-nonzero", "stepwise", "swaps", "top"]
 
 
 @dataclass(frozen=True)
@@ -58,31 +58,37 @@ class LinearExplainer:
     Parameters
     ----------
     strength
-        Weight of the elastic net's L1 penalty (λ in the paper), 0 or more.
+        Weight of the elastic net's L1 penalty, 0 or more, beside half the mean squared error of standardised columns:
+        λ·η/(2n) for the λ of Eq. 6, which stands beside the sum of n squares. 0.05 is what the released code runs with.
     l1_ratio
-        Share of L1 in the penalty (η in the paper), above 0 and at most 1.
+        Share of L1 in the penalty (η in the paper), above 0 and at most 1. η = 0, ridge regression, is impossible: it
+        ranks concepts without leaving any out, and the L1 penalty is what ``strength`` is measured in.
     max_terms
         Most terms of an explanation (v in the paper).
     n_candidates
-        Candidates tried for each term by the greedy search (r in the paper). With more than some 1,800 concepts only
-        the 100 of largest weight, or ``max_terms``, can be one at all.
+        Candidates tried for each term by the greedy searches (r in the paper).
     min_gain
-        What a term must be worth. "greedy": validation correlation each term after the first must add (ε in the paper).
-        "stepwise" and "swaps": correlation on other images that each term, also the first, must be expected to add.
+        What a term, also the first, must be worth. "greedy" and "greedy-nonzero": validation correlation it must add (ε
+        in the paper). "stepwise" and "swaps": correlation on other images that it must be expected to add.
     search
-        "greedy": the paper's Algorithm 1. "top": the ``max_terms`` largest elastic-net weights (Appendix B.4).
-        "stepwise": each term by training fit over all concepts. "swaps": the best subset found by swapping terms, for
-        what all concepts together can predict; gives the highest correlations on images nobody fitted on.
+        "greedy": the paper's Algorithm 1 to the letter. "greedy-nonzero": the same, but concepts of weight zero are no
+        candidates. "top": the ``max_terms`` largest elastic-net weights (Appendix B.4). "stepwise": each term by
+        training fit over all concepts. "swaps": the best subset found by swapping terms, for what all concepts together
+        can predict; gives the highest correlations on images nobody fitted on, and terms that are chosen again.
+        In those that are not the paper's ("greedy-nonzero", "stepwise", "swaps") an explanation is "empty" unless its
+        validation correlation is above one standard error, 1/√(n − 1) for n validation images.
     min_activity
         Concepts whose five highest presences among the training images have a smaller mean are left out; with 0.5, of
         labels those of one or two training images. The paper does so for probabilities alone, its released code always.
     tolerance
         Largest duality gap of the elastic net, as a share of its objective without any term.
     n_shards
-        Parts of the images left out, one at a time, to see how far weights and validation correlation move and which
-        terms are chosen again (``Term.error``, ``Term.kept``, ``Explanation.val_error``); the ranking of the
-        elastic net is kept. 0: none of that. 2 or more otherwise. With "stepwise" and "swaps" and more than some 1,800
-        concepts ``Term.kept`` is unknown: searching all of them again would take their moments in every shard.
+        Parts of the images left out, one at a time, to see how far weights and validation correlation move, the terms
+        being given (``Term.error``, ``Explanation.val_error``). 0: none of that. 2 or more otherwise.
+    n_repeats
+        Random redraws of the images to fit on and to choose by, in each of which everything is done again, ranking and
+        search, to see which terms are chosen again (``Term.kept``). 0: none of that. Each takes about as long as
+        explaining does. No explanation depends on this setting, or on ``n_shards``.
     device
         Where moments and the elastic net are computed, such as "cuda" or "auto"; default: the CPU, also in place of
         MPS, which has no float64. Elsewhere results agree with those of the CPU but for rounding and the elastic net's
@@ -115,6 +121,7 @@ class LinearExplainer:
     min_activity: float = 0.5
     tolerance: float = 1e-6
     n_shards: int = 20
+    n_repeats: int = 10
     device: str | None = None
 
     def __post_init__(self) -> None:
@@ -127,6 +134,7 @@ class LinearExplainer:
         check_within("min_activity", self.min_activity, 0, 1)
         check_at_least("tolerance", self.tolerance, 1e-15)
         check_whole("n_shards", self.n_shards, 2 if self.n_shards else 0)
+        check_whole("n_repeats", self.n_repeats, 0)
         check_device(device_for_doubles(self.device or "cpu"))
 
     def explain(self, activations: ActivationMatrix, concepts: ConceptMatrix, split: Split) -> Explanations:
@@ -165,25 +173,23 @@ class LinearExplainer:
         check_same_images(activations.images, concepts.images, activations.n_images, concepts.n_images)
         split.check(activations.n_images)
         columns = measure_columns(blocks(concepts, split.train))
-        usable = self._find_usable(columns)
-        constant = measure_columns(blocks(activations, split.train)).is_constant
-        names = [name for name, kept in zip(concepts.names, usable.tolist(), strict=True) if kept]
-        kept = concepts if len(names) == concepts.n_concepts else concepts.only(names)
-        rows = Rows(activations, kept, ~constant, split.train, split.val, self._place)
-        solution, units, errors = solve(rows, self._method(), self.n_shards)
-        found = iter(in_words(solution, units, names, errors))
-        constants = activations.values[split.train[0]].to(torch.float64).tolist()
-        items: list[Explanation] = []
-        for column, neuron in enumerate(activations.neurons):
-            if constant[column]:
-                items.append(Explanation(neuron, (), constants[column], None, "constant"))
-            else:
-                items.append(replace(next(found), neuron=neuron))
+        usable = self._check_usable(columns)
+        task = Task(activations, concepts, self._method(), self._place)
+        items = task.explain(split.train, split.val, usable, self.n_shards)
+        if self.n_repeats:
+            items = count_again(items, partial(self._explain_again, task), split.train, split.val, self.n_repeats)
         images = activations.images or concepts.images
-        fitted_on = None if images is None else FittedOn.of(split, images)
         return Explanations(
-            tuple(items), activations.layer, self._tell_dropped(concepts.names, columns, usable), fitted_on=fitted_on
+            items,
+            activations.layer,
+            self._tell_dropped(concepts.names, columns, usable),
+            fitted_on=None if images is None else FittedOn.of(split, images),
         )
+
+    def _explain_again(self, task: Task, train: Tensor, val: Tensor) -> tuple[Explanation, ...]:
+        """Explain with other images, if these leave a concept."""
+        usable = self._find_usable(measure_columns(blocks(task.concepts, train)))
+        return task.explain(train, val, usable, 0) if bool(usable.any()) else ()
 
     def find_usable(self, concepts: ConceptMatrix, split: Split) -> Bool[Tensor, " concepts"]:
         """Tell which concepts vary over the training images and are present enough in some of them.
@@ -193,10 +199,13 @@ class LinearExplainer:
         ValueError
             None is.
         """
-        return self._find_usable(measure_columns(blocks(concepts, split.train)))
+        return self._check_usable(measure_columns(blocks(concepts, split.train)))
 
     def _find_usable(self, columns: ColumnRange) -> Bool[Tensor, " concepts"]:
-        usable = (columns.top_mean >= self.min_activity) & ~columns.is_constant
+        return (columns.top_mean >= self.min_activity) & ~columns.is_constant
+
+    def _check_usable(self, columns: ColumnRange) -> Bool[Tensor, " concepts"]:
+        usable = self._find_usable(columns)
         if not bool(usable.any()):
             raise ValueError(
                 f"None of the {len(usable)} concepts is left: each is constant on the training images, or the "
@@ -221,19 +230,13 @@ class LinearExplainer:
 
     def _method(self) -> Method:
         """Return the search, with the elastic net's ranking where it needs one."""
-        if self.search in ("stepwise", "swaps"):
-            search = search_stepwise if self.search == "stepwise" else search_swaps
-            return Method(self.max_terms, None, partial(search, max_terms=self.max_terms, min_gain=self.min_gain), None)
         if self.search == "top":
-            limit = {"max_terms": self.max_terms}
-            return Method(self.max_terms, self._guide, partial(search_top, **limit), partial(search_top_among, **limit))
-        greedy = {"max_terms": self.max_terms, "n_candidates": self.n_candidates, "min_gain": self.min_gain}
-        return Method(
-            self.max_terms,
-            self._guide,
-            partial(search_greedy, **cast(Any, greedy)),
-            partial(search_greedy_among, **cast(Any, greedy)),
-        )
+            return Method(self._guide, partial(search_top, max_terms=self.max_terms))
+        limits: dict[str, Any] = {"max_terms": self.max_terms, "min_gain": self.min_gain}
+        if self.search in ("stepwise", "swaps"):
+            return Method(None, partial(search_stepwise if self.search == "stepwise" else search_swaps, **limits))
+        search = search_greedy if self.search == "greedy" else search_greedy_nonzero
+        return Method(self._guide, partial(search, n_candidates=self.n_candidates, **limits))
 
     def _guide(self, train: Moments) -> NDArray[np.float64]:
         """Return the weights of the elastic net."""

@@ -1,10 +1,10 @@
-"""From rows to a solution with its errors: which moments are taken, and in how many shards."""
+"""From rows to a solution with its errors: moments, ranking, search, and which of it is done again."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import partial, reduce
+from functools import partial
 
 import numpy as np
 import torch
@@ -13,26 +13,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from linexp.matrix import ActivationMatrix, ConceptMatrix
-from linexp.solve import (
-    Jackknife,
-    Moments,
-    Shortlist,
-    ShortlistMoments,
-    Solution,
-    accumulate_moments,
-    accumulate_shortlist,
-    jackknife,
-    refit_among,
-)
+from linexp.solve import Jackknife, Moments, Shortlist, Solution, accumulate_moments, accumulate_shortlist, jackknife
 
 Array = NDArray[np.float64]
 
 BLOCK_ROWS = 2048
-# Moments of all concepts with each other are kept for every shard, if all of them take no more than so many bytes.
-MOST_FOR_SHARDS = 2**31
-# Otherwise each neuron has at most so many candidates. A rule about the memory of all neurons together would make what
-# a neuron gets depend on its neighbours.
-MOST_CANDIDATES = 100
 
 
 @dataclass(frozen=True)
@@ -68,8 +53,9 @@ class Units:
 
     @staticmethod
     def of(train: Moments) -> Units:
-        """Take them from moments."""
-        concept_scale, neuron_scale = train.concept_variance.sqrt(), train.neuron_variance.sqrt()
+        """Take them from moments; the deviation of a column that does not vary counts as 1."""
+        scales = [side.sqrt() for side in (train.concept_variance, train.neuron_variance)]
+        concept_scale, neuron_scale = (torch.where(scale > 0, scale, 1.0) for scale in scales)
         columns = (train.concept_mean, concept_scale, train.neuron_mean, neuron_scale)
         return Units(*(column.numpy() for column in columns))
 
@@ -80,80 +66,41 @@ class Units:
 
 @dataclass(frozen=True)
 class Method:
-    """A search in its three guises.
+    """How terms are found in moments.
 
     Parameters
     ----------
-    max_terms
-        Most terms it finds.
     guide
-        From moments to the weights [concepts, neurons] that rank the concepts; ``None`` if the search needs none.
-    among_all
-        From moments of train and val, and the guide, to a solution.
-    among_few
-        The same from moments of shortlists, which hold the guide's order; ``None`` if the search needs all concepts.
+        From moments of the training images to the weights [concepts, neurons] that rank the concepts; ``None`` if the
+        search needs none.
+    search
+        From moments of training and validation images, and the guide (``guide=``), to a solution.
     """
 
-    max_terms: int
     guide: Callable[[Moments], Array] | None
-    among_all: Callable[..., Solution]
-    among_few: Callable[[ShortlistMoments, ShortlistMoments], Solution] | None
+    search: Callable[..., Solution]
+
+    def find(self, rows: Rows) -> tuple[Solution, Units]:
+        """Return what is found in standardised columns, and their units."""
+        train = accumulate_moments(rows.blocks(rows.train))
+        units = Units.of(train)
+        train = units.standardise(train)
+        search = self.search if self.guide is None else partial(self.search, guide=self.guide(train))
+        return search(train, units.standardise(accumulate_moments(rows.blocks(rows.val)))), units
 
 
-def bytes_for_shards(n_concepts: int, n_shards: int) -> int:
-    """Return the memory that moments of all concepts in shards take: train and val, twice while they are merged."""
-    return 4 * max(n_shards, 1) * n_concepts**2 * 8
-
-
-def solve(rows: Rows, method: Method, n_shards: int) -> tuple[Solution, Units, Jackknife | None]:
-    """Return what was found in standardised columns, their units, and the errors."""
-    n_shards = max(min(n_shards, len(rows.train), len(rows.val)), 1)
-    if bytes_for_shards(rows.concepts.n_concepts, n_shards) <= MOST_FOR_SHARDS:
-        return _solve_with_all(rows, method, n_shards)
-    return _solve_with_few(rows, method, n_shards)
-
-
-def _solve_with_all(rows: Rows, method: Method, n_shards: int) -> tuple[Solution, Units, Jackknife | None]:
-    """Keep the moments of all concepts for every shard."""
-    parts = [[accumulate_moments(rows.blocks(part)) for part in pair] for pair in rows.shards(n_shards)]
-    units = Units.of(reduce(Moments.merge, [pair[0] for pair in parts]))
-    train, val = ([units.standardise(pair[side]) for pair in parts] for side in (0, 1))
-    together = [reduce(Moments.merge, side) for side in (train, val)]
-    search = method.among_all
-    if method.guide is not None:
-        search = partial(search, guide=method.guide(together[0]))
-    solution = search(*together)
-    return solution, units, jackknife(train, val, solution, search) if n_shards > 1 else None
-
-
-def _solve_with_few(rows: Rows, method: Method, n_shards: int) -> tuple[Solution, Units, Jackknife | None]:
-    """Take the moments of all concepts once, and for the shards those that a shortlist or the terms found ask for."""
-    train = accumulate_moments(rows.blocks(rows.train))
-    units = Units.of(train)
-    train = units.standardise(train)
-    if method.guide is not None and method.among_few is not None:
-        shortlist = Shortlist.of_weights(method.guide(train), max(MOST_CANDIDATES, method.max_terms))
-        shards = _measure_few(rows, shortlist, n_shards, units)
-        solution = method.among_few(*(reduce(ShortlistMoments.merge, side) for side in shards))
-        return solution, units, jackknife(*shards, solution, method.among_few) if n_shards > 1 else None
-    solution = method.among_all(train, units.standardise(accumulate_moments(rows.blocks(rows.val))))
-    shards = _measure_few(rows, Shortlist.of_terms(solution), n_shards, units)
-    together = [reduce(ShortlistMoments.merge, side) for side in shards]
-    solution = refit_among(together[0], together[1], solution.concepts)
-    return solution, units, jackknife(*shards, solution, None) if n_shards > 1 else None
-
-
-def _measure_few(
-    rows: Rows, shortlist: Shortlist, n_shards: int, units: Units
-) -> tuple[list[ShortlistMoments], list[ShortlistMoments]]:
-    """Return the moments of each shard of train and of val, as far as the shortlist asks for them."""
+def find_errors(rows: Rows, solution: Solution, units: Units, n_shards: int) -> Jackknife | None:
+    """Return the errors of a solution from so many shards; ``None`` if there are fewer than two."""
+    n_shards = min(n_shards, len(rows.train), len(rows.val))
+    if n_shards < 2:
+        return None
+    shortlist, scales = Shortlist.of_terms(solution), (units.concept_scale, units.neuron_scale)
     shards = list(rows.shards(n_shards))
-    scales = units.concept_scale, units.neuron_scale
     train, val = (
         [accumulate_shortlist(rows.blocks(pair[side]), shortlist).standardise(*scales) for pair in shards]
         for side in (0, 1)
     )
-    return train, val
+    return jackknife(train, val, solution)
 
 
 def blocks(matrix: ActivationMatrix | ConceptMatrix, rows: Tensor) -> Iterator[Tensor]:

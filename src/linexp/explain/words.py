@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
 
 import numpy as np
 
@@ -25,16 +24,10 @@ def in_words(solution: Solution, units: Units, names: list[str], errors: Jackkni
         weights = scaled[: len(used)] * scale
         bias = neuron_mean[neuron] - float(weights @ units.concept_mean[used])
         order = np.argsort(-weights, kind="stable")
-        terms = tuple(Term(names[used[place]], float(weights[place])) for place in order)
-        if errors is not None:
-            terms = tuple(
-                replace(
-                    term,
-                    error=_known(errors.weight_error[neuron][place] * scale[place]),
-                    kept=_known(errors.kept[neuron][place]),
-                )
-                for term, place in zip(terms, order, strict=True)
-            )
+        deviations = scale * (math.nan if errors is None else errors.weight_error[neuron][: len(used)])
+        terms = tuple(
+            Term(names[used[place]], float(weights[place]), _known(float(deviations[place]))) for place in order
+        )
         found.append(
             Explanation(
                 neuron,

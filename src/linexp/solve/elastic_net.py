@@ -47,8 +47,8 @@ def solve_elastic_net(
     """Minimise ½·(v − 2cᵀw + wᵀGw) + ``strength``·(‖w‖₁ + (1 − η)/(2η)·‖w‖²) for each neuron.
 
     With G, c and v the covariances of standardised columns this is half the mean squared error plus the penalty, the
-    problem the paper's released code solves (Eq. 6 up to its constants). A neuron's solution does not depend on which
-    other neurons are solved with it.
+    problem the paper's released code solves: Eq. 6 with λ = 2n·``strength``/η. A neuron's solution does not depend on
+    which other neurons are solved with it.
 
     Parameters
     ----------
@@ -59,10 +59,10 @@ def solve_elastic_net(
     variance
         Variance v of each neuron [neurons]. A neuron of variance 0 gets the weights 0.
     strength
-        Weight of the L1 penalty (λ in the paper), 0 or more; 0 gives least squares, of least norm.
+        Weight of the L1 penalty, λ·η/(2n) for the λ of Eq. 6, 0 or more; 0 gives least squares, of least norm.
     l1_ratio
-        η in the paper, above 0 and at most 1. At 1 concepts that are copies of each other share one weight in no
-        particular way.
+        η in the paper, above 0 and at most 1; 0 is impossible, as the penalty is in units of its L1 part. At 1 concepts
+        that are copies of each other share one weight in no particular way.
     tolerance
         Largest duality gap accepted, as a share of the objective at w = 0.
     max_rounds

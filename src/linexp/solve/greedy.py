@@ -1,4 +1,4 @@
-"""The paper's greedy search (Algorithm 1) for all neurons at once, each least-squares fit exact."""
+"""The paper's greedy search (Algorithm 1) and ours for all neurons at once, each least-squares fit exact."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from linexp.solve._compiled import compiled, share_neurons
-from linexp.solve.least_squares import UNDEFINED, Solution, correlation, grow, solve
+from linexp.solve.least_squares import UNDEFINED, Solution, correlation, grow, noise_of, solve
 from linexp.solve.moments import Moments
 
 Array = NDArray[np.float64]
@@ -24,10 +24,11 @@ def search_greedy(
 ) -> Solution:
     """Add, one after the other, the candidate whose fit correlates best with the neuron on the validation images.
 
-    Candidates are the ``n_candidates`` concepts of largest (signed, non-zero) guide weight that are neither chosen nor
-    discarded. The first term needs a positive correlation, each later one a gain of ``min_gain``; a candidate that
-    falls short of it is discarded for good. A neuron none of whose candidates reaches the first threshold gets no
-    term. Each neuron's result is its own: it does not depend on the others.
+    Algorithm 1 to the letter. Candidates are the ``n_candidates`` concepts of largest (signed) guide weight that are
+    neither chosen nor discarded: those of weight zero, in their order, come before those of negative weight. Each term,
+    also the first, must add ``min_gain`` to the correlation; a candidate that falls short of it is discarded for good.
+    A neuron none of whose first candidates reaches it gets no term. Each neuron's result is its own: it does not depend
+    on the others.
 
     Parameters
     ----------
@@ -40,19 +41,65 @@ def search_greedy(
     n_candidates
         Candidates tried for each term (r in the paper).
     min_gain
-        Gain in validation correlation asked of each term after the first (ε in the paper).
+        Gain in validation correlation asked of each term (ε in the paper).
 
     References
     ----------
-    Paper, Section 3.2.2, Algorithm 1 and Appendix A.3. The first term's threshold is the released code's.
+    Paper, Section 3.2.2, Algorithm 1 and Appendix A.3.
     """
-    n_neurons = guide.shape[1]
-    most = min(max_terms, guide.shape[0])
+    ranked = _rank(guide.T, n_candidates * max_terms, with_zeros=True)
+    return _search(train, val, ranked, max_terms, n_candidates, min_gain, 0.0)
+
+
+def search_greedy_nonzero(
+    train: Moments,
+    val: Moments,
+    guide: Array,
+    *,
+    max_terms: int = 10,
+    n_candidates: int = 10,
+    min_gain: float = 0.02,
+) -> Solution:
+    """Do what ``search_greedy`` does, but among concepts that have guide weight, and beyond noise.
+
+    Concepts of weight zero are no candidates, so those of negative weight are reached; and the correlation of the first
+    term must also be above its standard error (``noise_of``). Parameters as in ``search_greedy``.
+    """
+    ranked = _rank(guide.T, n_candidates * max_terms, with_zeros=False)
+    return _search(train, val, ranked, max_terms, n_candidates, min_gain, noise_of(val.n_images))
+
+
+def _rank(guide: Array, most: int, *, with_zeros: bool) -> Indices:
+    """Return the concepts of largest weight, the largest first, equal ones in their order, padded with -1.
+
+    Those beyond ``most`` are never tried, if that is the number of candidates of a round times that of rounds.
+    """
+    ranked = np.full((len(guide), min(most, guide.shape[1])), -1)
+    for neuron, weights in enumerate(guide):
+        above, below = np.flatnonzero(weights > 0), np.flatnonzero(weights < 0)
+        zeros = np.flatnonzero(weights == 0) if with_zeros else above[:0]
+        found = [above[np.argsort(-weights[above], kind="stable")], zeros]
+        found.append(below[np.argsort(-weights[below], kind="stable")])
+        order = np.concatenate(found)[: ranked.shape[1]]
+        ranked[neuron, : len(order)] = order
+    return ranked
+
+
+def _search(
+    train: Moments,
+    val: Moments,
+    ranked: Indices,
+    max_terms: int,
+    n_candidates: int,
+    min_gain: float,
+    noise: float,
+) -> Solution:
+    n_neurons = len(ranked)
+    most = min(max_terms, len(train.gram))
     solution = Solution(np.full((n_neurons, most), -1), np.zeros((n_neurons, most)), np.full(n_neurons, np.nan))
     gram, cross = train.gram.numpy(), np.ascontiguousarray(train.cross.numpy().T)
     val_gram, val_cross = val.gram.numpy(), np.ascontiguousarray(val.cross.numpy().T)
-    val_variance, weights = val.neuron_variance.numpy(), np.ascontiguousarray(guide.T)
-    ranked = _rank(weights)
+    val_variance = val.neuron_variance.numpy()
 
     def work(part: slice) -> None:
         _search_neurons(
@@ -64,6 +111,7 @@ def search_greedy(
             ranked[part],
             n_candidates,
             min_gain,
+            noise,
             solution.concepts[part],
             solution.weights[part],
             solution.val_correlation[part],
@@ -71,15 +119,6 @@ def search_greedy(
 
     share_neurons(n_neurons, work)
     return solution
-
-
-def _rank(guide: Array) -> Indices:
-    """Return the concepts that have weight, the largest first, equal ones in their order, padded with -1."""
-    found = [np.flatnonzero(weights) for weights in guide]
-    ranked = np.full((len(guide), max(map(len, found), default=0)), -1)
-    for neuron, concepts in enumerate(found):
-        ranked[neuron, : len(concepts)] = concepts[np.argsort(-guide[neuron, concepts], kind="stable")]
-    return ranked
 
 
 @compiled
@@ -92,12 +131,13 @@ def _search_neurons(
     ranked: Indices,
     n_candidates: int,
     min_gain: float,
+    noise: float,
     concepts: Indices,
     weights: Array,
     val_correlation: Array,
 ) -> None:
     for neuron in range(len(cross)):
-        val_correlation[neuron] = search_one(
+        val_correlation[neuron] = _search_one(
             gram,
             cross[neuron],
             val_gram,
@@ -106,13 +146,14 @@ def _search_neurons(
             ranked[neuron],
             n_candidates,
             min_gain,
+            noise,
             concepts[neuron],
             weights[neuron],
         )
 
 
 @compiled
-def search_one(
+def _search_one(
     gram: Array,
     cross: Array,
     val_gram: Array,
@@ -121,6 +162,7 @@ def search_one(
     ranked: Indices,
     n_candidates: int,
     min_gain: float,
+    noise: float,
     chosen: Indices,
     weights: Array,
 ) -> float:
@@ -152,7 +194,7 @@ def search_one(
             if value < reached + min_gain:
                 open_[rank] = False
         chosen[n_terms] = -1
-        if best < 0 or (n_terms > 0 and best_correlation < reached + min_gain):
+        if best < 0 or best_correlation < reached + min_gain or (n_terms == 0 and best_correlation <= noise):
             break
         open_[best] = False
         chosen[n_terms] = ranked[best]

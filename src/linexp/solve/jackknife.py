@@ -15,7 +15,7 @@ from linexp._checks import check_at_least
 from linexp.solve.least_squares import Solution, fit_terms
 from linexp.solve.moments import Moments
 from linexp.solve.shortlist import ShortlistMoments
-from linexp.solve.shortlist_search import refit_among
+from linexp.solve.shortlist_fit import refit_among
 
 Array = NDArray[np.float64]
 Kind = TypeVar("Kind", Moments, ShortlistMoments)
@@ -23,7 +23,7 @@ Kind = TypeVar("Kind", Moments, ShortlistMoments)
 
 @dataclass(frozen=True, eq=False)
 class Jackknife:
-    """Standard errors of a solution, and how often its terms are found again.
+    """Standard errors of a solution.
 
     Parameters
     ----------
@@ -32,20 +32,14 @@ class Jackknife:
         there is no term.
     val_error
         Standard error of the validation correlation, its terms being given [neurons]; NaN where it is undefined.
-    kept
-        Share of the repetitions, each without one shard, in which the search chose the term again [neurons, terms];
-        NaN where there is no term, or no search to repeat.
     """
 
     weight_error: Array
     val_error: Array
-    kept: Array
 
 
-def jackknife(
-    train: Sequence[Kind], val: Sequence[Kind], solution: Solution, search: Callable[[Kind, Kind], Solution] | None
-) -> Jackknife:
-    """Leave out each shard of the training and the validation images once, fit and search again, and compare.
+def jackknife(train: Sequence[Kind], val: Sequence[Kind], solution: Solution) -> Jackknife:
+    """Leave out each shard of the training and the validation images once, fit the terms again, and compare.
 
     Parameters
     ----------
@@ -54,8 +48,6 @@ def jackknife(
         shortlists do, if the terms of the solution are on them.
     solution
         What was found on all of them.
-    search
-        How: from moments of training and validation images to a solution. ``None``: no search is repeated.
 
     Raises
     ------
@@ -70,16 +62,12 @@ def jackknife(
     check_at_least("The number of shards", n_shards, 2)
     weights = np.full((n_shards, *solution.weights.shape), np.nan)
     correlations = np.full((n_shards, len(solution.weights)), np.nan)
-    found_again = np.zeros(solution.weights.shape)
     for left_out, rest in enumerate(zip(_leave_out(train), _leave_out(val), strict=True)):
         weights[left_out], correlations[left_out] = _refit(*rest, solution)
-        if search is not None:
-            found_again += _found_in(solution, search(*rest))
     used = solution.concepts >= 0
     return Jackknife(
         np.where(used, _spread(weights), np.nan),
         np.where(used.any(1), _spread(correlations), np.nan),
-        np.where(used & (search is not None), found_again / n_shards, np.nan),
     )
 
 
@@ -110,9 +98,3 @@ def _refit(train: Kind, val: Kind, solution: Solution) -> tuple[Array, Array]:
         raise TypeError(f"train is {type(train).__name__}, val is {type(val).__name__}. Give two of the same kind.")
     same = (fitted.concepts == solution.concepts).all(1)
     return np.where(same[:, None], fitted.weights, np.nan), np.where(same, fitted.val_correlation, np.nan)
-
-
-def _found_in(solution: Solution, other: Solution) -> Array:
-    """Tell which terms of a solution are terms of another one, as 0 and 1."""
-    same = solution.concepts[:, :, None] == other.concepts[:, None, :]
-    return (same.any(2) & (solution.concepts >= 0)).astype(np.float64)

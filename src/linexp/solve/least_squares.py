@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -37,6 +38,14 @@ class Solution:
     concepts: Indices
     weights: Array
     val_correlation: Array
+
+
+def noise_of(n_images: int) -> float:
+    """Return the standard deviation of the correlation of two columns that have nothing to do with each other.
+
+    Over all orders of one of them it is exactly 1/√(n − 1), whatever their values are. Infinite for one image.
+    """
+    return 1 / math.sqrt(n_images - 1) if n_images > 1 else math.inf
 
 
 @compiled

@@ -39,16 +39,6 @@ class Shortlist:
     starts: Indices
 
     @staticmethod
-    def of_weights(guide: Float[NDArray[np.float64], "concepts neurons"], most: int | None = None) -> Shortlist:
-        """Return at most so many concepts that have weight, the largest (signed) first, equal ones in their order."""
-        found = [np.flatnonzero(weights) for weights in guide.T]
-        ranked = [
-            concepts[np.argsort(-guide[concepts, neuron], kind="stable")][:most]
-            for neuron, concepts in enumerate(found)
-        ]
-        return Shortlist.of_lists(ranked)
-
-    @staticmethod
     def of_terms(solution: Solution) -> Shortlist:
         """Return the terms of a solution."""
         return Shortlist.of_lists([concepts[concepts >= 0] for concepts in solution.concepts])

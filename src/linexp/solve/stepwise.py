@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from linexp.solve._compiled import compiled, share_neurons
-from linexp.solve.least_squares import COLLINEAR, Solution, correlation, grow, solve
+from linexp.solve.least_squares import COLLINEAR, Solution, correlation, grow, noise_of, solve
 from linexp.solve.moments import Moments
 
 Array = NDArray[np.float64]
@@ -26,8 +26,8 @@ def search_stepwise(train: Moments, val: Moments, *, max_terms: int = 10, min_ga
     are skipped. Of the sizes 0 to ``max_terms`` the one is kept whose expected correlation on other images, less
     ``min_gain`` for each term, is largest. What is expected comes from all images: the share of variance explained on
     the training images, less what searching for the terms alone would have gained, and that on the validation images,
-    averaged by the number of images. A size whose validation correlation is not positive is out. Each neuron's result
-    is its own: it does not depend on the others.
+    averaged by the number of images. A size whose validation correlation is not above its standard error (``noise_of``)
+    is out. Each neuron's result is its own: it does not depend on the others.
 
     Parameters
     ----------
@@ -51,6 +51,7 @@ def search_stepwise(train: Moments, val: Moments, *, max_terms: int = 10, min_ga
     scales = gram.diagonal().copy()  # side by side: in the matrix each is a page of memory away from the next
     cost = _SEARCH_COST * np.log(len(gram)) / train.n_images
     val_share = val.n_images / (train.n_images + val.n_images)
+    noise = noise_of(val.n_images)
 
     def work(part: slice) -> None:
         _search_neurons(
@@ -63,6 +64,7 @@ def search_stepwise(train: Moments, val: Moments, *, max_terms: int = 10, min_ga
             val_variance[part],
             cost,
             val_share,
+            noise,
             min_gain,
             solution.concepts[part],
             solution.weights[part],
@@ -84,6 +86,7 @@ def _search_neurons(
     val_variance: Array,
     cost: float,
     val_share: float,
+    noise: float,
     min_gain: float,
     concepts: Indices,
     weights: Array,
@@ -100,6 +103,7 @@ def _search_neurons(
             val_variance[neuron],
             cost,
             val_share,
+            noise,
             min_gain,
             concepts[neuron],
             weights[neuron],
@@ -117,6 +121,7 @@ def _search_one(
     val_variance: float,
     cost: float,
     val_share: float,
+    noise: float,
     min_gain: float,
     chosen: Indices,
     weights: Array,
@@ -135,7 +140,7 @@ def _search_one(
         value = correlation(val_gram, val_cross, val_variance, chosen, n_terms + 1, trial)
         expected = (1 - val_share) * (explained - cost * (n_terms + 1) * (1 - explained)) + val_share * value * value
         score = np.sqrt(max(expected, 0.0)) - min_gain * (n_terms + 1)
-        if value > 0.0 and score > best:
+        if value > noise and score > best:
             best, best_size, best_value = score, n_terms + 1, value
             weights[: n_terms + 1] = trial[: n_terms + 1]
     chosen[best_size:] = -1

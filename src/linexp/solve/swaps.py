@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from linexp.solve._compiled import compiled, share_neurons
-from linexp.solve.least_squares import COLLINEAR, Solution, refit_neurons
+from linexp.solve.least_squares import COLLINEAR, Solution, noise_of, refit_neurons
 from linexp.solve.moments import Moments
 from linexp.solve.stepwise import add_concept, choose_next
 
@@ -29,8 +29,9 @@ def search_swaps(train: Moments, val: Moments, *, max_terms: int = 10, min_gain:
     one term for any other concept as long as that explains more. The correlation to be expected on other images is
     that of the reference, known from the cross-validation, times that between the short fit and the reference. The
     size is kept at which it is largest, less ``min_gain`` for each term, so terms go to neurons where they buy most.
-    Weights are least squares on the training images, as in the other searches. Each neuron's result is its own: it
-    does not depend on the others.
+    Weights are least squares on the training images, as in the other searches. Terms whose validation correlation is
+    not above its standard error (``noise_of``), or undefined, are none. Each neuron's result is its own: it does not
+    depend on the others.
 
     Parameters
     ----------
@@ -77,7 +78,17 @@ def search_swaps(train: Moments, val: Moments, *, max_terms: int = 10, min_gain:
         )
 
     share_neurons(n_neurons, work)
-    return solution
+    return _beyond(solution, noise_of(val.n_images))
+
+
+def _beyond(solution: Solution, noise: float) -> Solution:
+    """Leave out the terms of neurons whose validation correlation is not above the noise."""
+    good = solution.val_correlation > noise
+    return Solution(
+        np.where(good[:, None], solution.concepts, -1),
+        np.where(good[:, None], solution.weights, 0.0),
+        np.where(good, solution.val_correlation, np.nan),
+    )
 
 
 def _fit_reference(gram: Array, cross: Array, variance: Array, n_images: int) -> tuple[Array, Array, Array]:

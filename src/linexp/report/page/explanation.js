@@ -29,10 +29,10 @@ const swatchOf = (fill) => {
 const error = (term) => (term.error === undefined || term.error === null ? null : h("span", { class: "quiet" }, ` ± ${number(term.error)}`));
 
 const kept = (term) =>
-  term.kept === undefined || term.kept > 0.8
+  term.kept === undefined || term.kept > 0.5
     ? null
-    : [" ", h("span", { class: "kept quiet", title: "share of repetitions, a part of the images left out, in which this concept was chosen again" },
-        `chosen again ${Math.round(term.kept * 100)}%`)];
+    : [" ", h("span", { class: "kept quiet", title: "share of random redraws of the images in which the whole procedure chose this concept again" },
+        `chosen again in ${Math.round(term.kept * 100)}% of redraws`)];
 
 const simulability = ({ name, value }) => `simulability by ${name} ${value === null ? "undefined" : number(value)}`;
 

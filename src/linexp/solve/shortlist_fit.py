@@ -1,61 +1,16 @@
-"""The paper's searches and least squares on the moments of shortlists: the same steps as on those of all concepts."""
+"""Least squares on the moments of shortlists: the same steps as on those of all concepts."""
 
 from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
 
-from linexp.solve._compiled import compiled, share_neurons
-from linexp.solve.greedy import search_one
+from linexp.solve._compiled import compiled
 from linexp.solve.least_squares import UNDEFINED, Solution, refit
 from linexp.solve.shortlist import ShortlistMoments
 
 Array = NDArray[np.float64]
 Indices = NDArray[np.int64]
-
-
-def search_greedy_among(
-    train: ShortlistMoments,
-    val: ShortlistMoments,
-    *,
-    max_terms: int = 10,
-    n_candidates: int = 10,
-    min_gain: float = 0.02,
-) -> Solution:
-    """Do what ``search_greedy`` does, the candidates being each neuron's shortlist in its order."""
-    shortlist = train.shortlist
-    solution = _empty(len(train.neuron_variance), min(max_terms, int(np.diff(shortlist.starts).max(initial=1))))
-
-    def work(part: slice) -> None:
-        _search_greedy(
-            shortlist.starts,
-            shortlist.squares,
-            train.gram,
-            train.cross,
-            val.gram,
-            val.cross,
-            val.neuron_variance,
-            part.start,
-            min(part.stop, len(solution.concepts)),
-            n_candidates,
-            min_gain,
-            solution.concepts,
-            solution.weights,
-            solution.val_correlation,
-        )
-
-    share_neurons(len(solution.concepts), work)
-    return _in_all_concepts(solution, train)
-
-
-def search_top_among(train: ShortlistMoments, val: ShortlistMoments, *, max_terms: int = 10) -> Solution:
-    """Do what ``search_top`` does, the concepts of largest weight being the first of each neuron's shortlist."""
-    starts, concepts = train.shortlist.starts, train.shortlist.concepts
-    lengths = np.minimum(np.diff(starts), max_terms)
-    wanted = np.full((len(lengths), max(int(lengths.max(initial=1)), 1)), -1)
-    for neuron, length in enumerate(lengths):
-        wanted[neuron, :length] = concepts[starts[neuron] : starts[neuron] + length]
-    return refit_among(train, val, wanted)
 
 
 def refit_among(train: ShortlistMoments, val: ShortlistMoments, wanted: Indices) -> Solution:
@@ -98,41 +53,6 @@ def _in_shortlist(wanted: Indices, moments: ShortlistMoments) -> Indices:
         where = {concept: place for place, concept in enumerate(concepts[starts[neuron] : starts[neuron + 1]].tolist())}
         places[neuron] = [where[concept] if concept >= 0 else -1 for concept in row.tolist()]
     return places
-
-
-@compiled
-def _search_greedy(
-    starts: Indices,
-    squares: Indices,
-    gram: Array,
-    cross: Array,
-    val_gram: Array,
-    val_cross: Array,
-    val_variance: Array,
-    first: int,
-    last: int,
-    n_candidates: int,
-    min_gain: float,
-    concepts: Indices,
-    weights: Array,
-    val_correlation: Array,
-) -> None:
-    for neuron in range(first, last):
-        start, end = starts[neuron], starts[neuron + 1]
-        width = end - start
-        shape = (width, width)
-        val_correlation[neuron] = search_one(
-            gram[squares[neuron] : squares[neuron + 1]].reshape(shape),
-            cross[start:end],
-            val_gram[squares[neuron] : squares[neuron + 1]].reshape(shape),
-            val_cross[start:end],
-            val_variance[neuron],
-            np.arange(width),
-            n_candidates,
-            min_gain,
-            concepts[neuron],
-            weights[neuron],
-        )
 
 
 @compiled
