@@ -159,7 +159,7 @@ def test_words_that_the_judge_does_not_know_are_marked(
             assert found.of(name) == pytest.approx(float(torch.corrcoef(torch.stack([one, other]))[0, 1]), abs=1e-4)
 
     neuron = next(item.neuron for item in explanations if "blue" in item.concepts)
-    assert "blue  (chosen again 100%)  (not known to mymodels:judge: simulability undefined)" in (
+    assert "blue  (chosen again in 100% of redraws)  (not known to mymodels:judge: simulability undefined)" in (
         linexp("show", out, neuron).out.replace(f"{load_explanations(out)[neuron].terms[0].kept:.0%}", "100%")
     )
     assert linexp("report", out, "--out", tmp_path / "page").code == 0
