@@ -29,6 +29,7 @@ from tests.colour_world import draw_pictures, make_world
 
 SEED = 1  # every colour is in every part of the split
 UNKNOWN = pytest.mark.filterwarnings("ignore:It is not known on which images:UserWarning")
+pytestmark = pytest.mark.filterwarnings("ignore:.*is judged by the labels that also explained it")
 
 
 @pytest.fixture(scope="module")
@@ -117,7 +118,7 @@ def test_what_explain_prints(options: ExplainOptions, capsys: pytest.CaptureFixt
     assert lines[1] == "  1 of 4 neurons dead (25.0 %): activation below 0.01 on all 60 images"
     assert lines[2] == "  5 of 5 concepts used"
     assert lines[3].endswith(f"saved in {out}")
-    assert lines[4] == f"Next: linexp score '{out}'"
+    assert lines[4].startswith(f"Next: linexp score '{out}' --simulator ")
 
 
 def test_a_summary_of_nothing_invents_no_numbers():
@@ -174,10 +175,10 @@ def test_score_of_a_result(options: ExplainOptions, capsys: pytest.CaptureFixtur
     said = capsys.readouterr().out
     assert said == f"layer stem: test {scores}\n  saved in {options.out / 'scores.csv'}\n"
     lines = (options.out / "scores.csv").read_text().splitlines()
-    assert lines[0] == "neuron,correlation,correlation_error,method,simulator,images,part,n_seen,n_images"
+    assert lines[0] == "neuron,correlation,correlation_error,silent,method,simulator,images,part,n_seen,n_images"
     images = load_run(options.out).activations.images
     assert lines[1].startswith(f"0,{scores.of(0)!r},")
-    assert lines[4] == f"3,,,{options.out},labels,{images},test,0,12"
+    assert lines[4] == f"3,,,0,{options.out},labels,{images},test,0,12"
 
 
 @UNKNOWN

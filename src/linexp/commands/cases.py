@@ -251,7 +251,7 @@ def _warn_of_own_judge(folder: Path, run: Run) -> None:
     if run.settings.get("concepts") == "labels":
         judge, _ = suggest_judge(str(run.settings.get("model") or ""), None)
         warnings.warn(
-            f"'{folder}' is judged by the labels that also explained it, so the scores are higher than those by a model "
+            f"'{folder}' is judged by the labels that also explained it, so the scores are higher than by a model "
             f"that only sees the pictures. Name one with --simulator, such as {judge}.",
             UserWarning,
             stacklevel=2,

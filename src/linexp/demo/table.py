@@ -58,10 +58,9 @@ def print_results(results: Sequence[DemoResult], n_images: int, clock: Clock, re
     for result in results:
         scores = result.scores
         if scores.n_silent:
-            others = f"{scores.mean_explained:.3f} ± {scores.sem_explained:.3f} over the others by same"
-            console.print(
-                f"{result.name}, {result.source}: {scores.n_silent:,} neurons without a word count as 0; {others}"
-            )
+            others = f"over the others {scores.mean_explained:.3f} ± {scores.sem_explained:.3f} by same"
+            silent = f"{scores.n_silent:,} neurons of which nothing is said count as 0"
+            console.print(f"{result.name}, {result.source}: {silent}; {others}")
     console.print(", ".join(f"{stage} {seconds:.1f} s" for stage, seconds in clock.seconds.items()))
     last = results[-1]
     best = last.explanations.best(5, last.judged)

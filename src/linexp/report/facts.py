@@ -116,8 +116,8 @@ def _cells(finding: Finding, method: str, wanted: Sequence[str]) -> tuple[tuple[
 
 def _cell(column: Column) -> tuple[str, str, str, str, str]:
     n_explained = len(set(column.values) - column.silent)
-    beside = (_three(column.mean_explained), f"{n_explained:,}") if column.silent else ("", "")
-    return (_three(column.mean), _three(column.sem), f"{len(column.values):,}", *beside)
+    explained, how_many = (_three(column.mean_explained), f"{n_explained:,}") if column.silent else ("", "")
+    return _three(column.mean), _three(column.sem), f"{len(column.values):,}", explained, how_many
 
 
 def _three(value: float) -> str:

@@ -70,9 +70,9 @@ class AUPRCScorer:
 class AUROCScorer:
     """How often an image on which the neuron is active has the higher simulated activation: from 0 to 1.
 
-    Against an image on which it is not; equal activations count half, so a silent explanation gets 0.5. **Fails the sanity check of extra labels**
-    (``check_metric``): for concepts in few images a wrong label more changes it next to nothing. For comparison with
-    work that reports it, not to choose between explanations.
+    Against an image on which it is not; equal activations count half, so a silent explanation gets 0.5. **Fails the
+    sanity check of extra labels** (``check_metric``): for concepts in few images a wrong label more changes it next to
+    nothing. For comparison with work that reports it, not to choose between explanations.
 
     Parameters
     ----------
