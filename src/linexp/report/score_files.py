@@ -23,7 +23,7 @@ from linexp.store import Run
 _ERROR, _SILENT = "_error", "silent"
 _ORIGIN = ("method", "simulator", "images", "part")
 # What stands in tables of scores and is none: counts, and of ablation the scaling, the constant, and validation images.
-_NO_SCORES = {"neuron", _SILENT, *_ORIGIN, "n_images", "c", "d", "level", "accuracy"}
+_NO_SCORES = {"neuron", _SILENT, *_ORIGIN, "n_seen", "n_images", "c", "d", "level", "accuracy"}
 _NO_SCORE_ENDINGS = (_ERROR, "_constant", "_val")
 _LEFT_OUT = "neurons without a value left out"
 
@@ -52,7 +52,7 @@ def read_columns(folder: Path, run: Run | None = None) -> tuple[Column, ...]:
     spare: list[Column] = []
     for path in sorted(folder.glob("scores*.csv"), key=lambda path: path.stem):
         header, lines = _read(path)
-        for origin, same in _by_origin(header, lines).items():
+        for origin, same in _by_origin(path, header, lines).items():
             if _is_wanted(path, origin, run):
                 method, judge = _method(path, header, origin), _judge(path, origin, run)
                 columns = _score_columns(path, header, same, method, judge)
@@ -88,11 +88,12 @@ def _is_ours(header: Sequence[str]) -> bool:
     return len(header) > 2 and header[0] == "neuron" and header[2] == f"{header[1]}{_ERROR}"
 
 
-def _by_origin(header: Sequence[str], lines: Sequence[Line]) -> dict[Origin | None, list[Line]]:
+def _by_origin(path: Path, header: Sequence[str], lines: Sequence[Line]) -> dict[Origin | None, list[Line]]:
     found: dict[Origin | None, list[Line]] = {}
     known = set(_ORIGIN) <= set(header)
     for line in lines:
-        origin = Origin(*(line[name] or "" for name in _ORIGIN)) if known else None
+        n_seen = int(_number(path, "n_seen", line["n_seen"])) if line.get("n_seen") else None
+        origin = Origin(*(line[name] or "" for name in _ORIGIN), n_seen=n_seen) if known else None
         found.setdefault(origin, []).append(line)
     return found
 
@@ -145,9 +146,15 @@ def _score_columns(
         values = _cells(path, lines, neurons, name)
         errors = _cells(path, lines, neurons, f"{name}{_ERROR}")
         is_vague = path.stem.startswith("scores") and _SILENT not in header and len(values) < len(lines)
-        shown = f"{metric} ({_LEFT_OUT})" if is_vague else metric
+        shown = f"{metric}{_seen_note(lines[0])}" + (f" ({_LEFT_OUT})" if is_vague else "")
         columns.append(Column(shown, judge, values, errors, method, silent))
     return columns
+
+
+def _seen_note(line: Line) -> str:
+    """Return what stands behind a score's name if it was taken on images that the explanations have seen."""
+    n_seen = line.get("n_seen") or "0"
+    return "" if n_seen == "0" else f" (fitted on {n_seen} of these {line['n_images']} images)"
 
 
 def _metrics(header: Sequence[str], lines: Sequence[Line]) -> dict[str, str]:
