@@ -106,7 +106,7 @@ def _row(finding: Finding, wanted: Sequence[str]) -> Row:
 def _others(finding: Finding, wanted: Sequence[str]) -> list[Row]:
     layer = _text(finding.explanations.layer or finding.run.activations.layer)
     methods = dict.fromkeys(column.method for column in finding.columns if column.method)
-    return [Row(layer, method, "", "", "", "", _cells(finding, method, wanted)) for method in methods]
+    return [Row(layer, method, "", "", "", "", "", _cells(finding, method, wanted)) for method in methods]
 
 
 def _cells(finding: Finding, method: str, wanted: Sequence[str]) -> tuple[tuple[str, str, str, str, str] | None, ...]:
