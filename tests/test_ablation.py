@@ -315,7 +315,7 @@ def test_table_and_text(tmp_path):
     rows = list(csv.DictReader((tmp_path / "scores.csv").read_text().splitlines()))
     name = "ablation(optim)"
     after = [f"{name}_{what}" for what in ("error", "norm", "constant", "val")]
-    assert list(rows[0]) == ["neuron", name, *after, "c", "d", "level"]
+    assert list(rows[0]) == ["neuron", name, after[0], "silent", *after[1:], "c", "d", "level"]
     assert [int(row["neuron"]) for row in rows] == [1, 2, 3]
     assert float(rows[1]["c"]) == float(scores.c[1])
     assert float(rows[2][f"{name}_constant"]) == float(scores.constant[2])

@@ -65,10 +65,11 @@ def test_from_pictures_to_scores(linexp: Run, tmp_path: Path):
         ("stem", "3", "4"),
         ("head", "2", "2"),
     ]
-    assert f"Next: linexp score {out / 'head'}" in explained.out
+    assert f"Next: linexp score {out / 'head'} --simulator " in explained.out
 
     scored = linexp("score", out / "stem")
     assert scored.code == 0
+    assert f"Warning: '{out / 'stem'}' is judged by the labels that also explained it, so the scores" in scored.err
     mean, sem = re.fullmatch(
         r"layer stem: test correlation (.*) ± (.*) \(3 neurons, 1 undefined, 12 images\)\n  saved in .*scores.csv\n",
         scored.out,

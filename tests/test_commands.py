@@ -18,6 +18,7 @@ from linexp.commands import (
     ExplainOptions,
     ReportOptions,
     ScoreOptions,
+    judges,
     run_explain,
     run_layers,
     run_report,
@@ -29,6 +30,7 @@ from tests.colour_world import draw_pictures, make_world
 
 SEED = 1  # every colour is in every part of the split
 UNKNOWN = pytest.mark.filterwarnings("ignore:It is not known on which images:UserWarning")
+pytestmark = pytest.mark.filterwarnings("ignore:.*is judged by the labels that also explained it")
 
 
 @pytest.fixture(scope="module")
@@ -117,7 +119,7 @@ def test_what_explain_prints(options: ExplainOptions, capsys: pytest.CaptureFixt
     assert lines[1] == "  1 of 4 neurons dead (25.0 %): activation below 0.01 on all 60 images"
     assert lines[2] == "  5 of 5 concepts used"
     assert lines[3].endswith(f"saved in {out}")
-    assert lines[4] == f"Next: linexp score '{out}'"
+    assert lines[4].startswith(f"Next: linexp score '{out}' --simulator ")
 
 
 def test_a_summary_of_nothing_invents_no_numbers():
@@ -174,10 +176,10 @@ def test_score_of_a_result(options: ExplainOptions, capsys: pytest.CaptureFixtur
     said = capsys.readouterr().out
     assert said == f"layer stem: test {scores}\n  saved in {options.out / 'scores.csv'}\n"
     lines = (options.out / "scores.csv").read_text().splitlines()
-    assert lines[0] == "neuron,correlation,correlation_error,method,simulator,images,part,n_seen,n_images"
+    assert lines[0] == "neuron,correlation,correlation_error,silent,method,simulator,images,part,n_seen,n_images"
     images = load_run(options.out).activations.images
     assert lines[1].startswith(f"0,{scores.of(0)!r},")
-    assert lines[4] == f"3,,,{options.out},labels,{images},test,0,12"
+    assert lines[4] == f"3,,,0,{options.out},labels,{images},test,0,12"
 
 
 @UNKNOWN
@@ -420,3 +422,73 @@ def test_a_report_without_its_pictures(tmp_path: Path, options: ExplainOptions):
     assert (tmp_path / "report" / "thumbs").exists()
     with pytest.raises(FileNotFoundError, match="There are no pictures in"):
         run_report([options.out], ReportOptions(tmp_path / "report", images=tmp_path / "nowhere"))
+
+
+CONSE, SIGLIP = "conse:efficientnet_lite1", "hf:google/siglip-so400m-patch14-384"
+
+
+@pytest.mark.parametrize(
+    ("model", "encoder", "packaged", "downloaded", "expected"),
+    [
+        (
+            "net:build",
+            None,
+            True,
+            False,
+            (CONSE, f"the paper's judge is {SIGLIP}, which is downloaded at its first use"),
+        ),
+        ("net:build", None, True, True, (SIGLIP, "")),
+        ("net:build", None, False, True, (SIGLIP, "")),
+        (
+            *("net:build", None, False, False),
+            (
+                SIGLIP,
+                "no judge of words is on this machine: this one is downloaded at its first use; without it the labels "
+                "judge what they explained",
+            ),
+        ),
+        ("net:build", "hf:google/siglip-large-patch16-384", True, False, (SIGLIP, "")),
+        ("net:build", SIGLIP, True, False, ("hf:google/siglip-large-patch16-384", "")),
+        ("efficientnet_lite0", "conse:efficientnet_lite2", True, False, (CONSE, "")),
+        ("efficientnet_lite0", CONSE, True, True, ("conse:efficientnet_lite2", "")),
+        ("efficientnet_lite2", CONSE, True, False, ("conse:efficientnet_lite0", "")),
+        ("net:build", CONSE, False, True, (SIGLIP, "")),
+    ],
+)
+def test_the_judge_that_is_suggested(
+    monkeypatch: pytest.MonkeyPatch,
+    model: str,
+    encoder: str | None,
+    packaged: bool,
+    downloaded: bool,
+    expected: tuple[str, str],
+):
+    """It is neither what explains nor what is explained, and where possible one that needs no download."""
+    monkeypatch.setattr(judges, "is_packaged", lambda _: packaged)
+    monkeypatch.setattr(judges, "is_downloaded", lambda _: downloaded)
+    assert judges.suggest_judge(model, encoder) == expected
+
+
+def test_what_is_here_is_known(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+    assert judges.is_packaged("conse:efficientnet_lite1")
+    assert not judges.is_packaged("conse:efficientnet_lite9")
+    assert not judges.is_downloaded("hf:google/siglip-so400m-patch14-384")
+
+
+def test_the_next_command_of_labels_names_another_judge(
+    options: ExplainOptions, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(judges, "is_packaged", lambda _: False)
+    monkeypatch.setattr(judges, "is_downloaded", lambda _: False)
+    run_explain(options, le.LinearExplainer())
+    said = capsys.readouterr().out.splitlines()
+    assert said[-2] == f"Next: linexp score {options.out} --simulator {SIGLIP}"
+    assert said[-1].startswith("  (no judge of words is on this machine: ")
+
+
+def test_labels_that_judge_themselves_are_warned_of(options: ExplainOptions, tmp_path: Path):
+    run_explain(options, le.LinearExplainer())
+    said = r"judged by the labels that also explained it, so the scores are higher than by a model that only sees"
+    with pytest.warns(UserWarning, match=said):
+        run_score([options.out], ScoreOptions())

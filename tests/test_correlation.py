@@ -51,16 +51,17 @@ def test_neurons_are_matched_by_identifier():
     assert part.values.tolist() == [full.of(4), full.of(1)]
 
 
-def test_constant_sides_are_undefined_counted_and_left_out():
+def test_constant_recordings_are_undefined_and_constant_simulations_count_as_0():
     simulated, recorded = make(n_neurons=4)
     flat, dead = simulated.values.clone(), recorded.values.clone()
     flat[:, 1] = 0.1
     dead[:, 2] = -3.0
     scores = le.CorrelationScorer().score(le.ActivationMatrix(flat), le.ActivationMatrix(dead), range(400))
-    assert scores.values.isnan().tolist() == [False, True, True, False]
-    assert scores.n_undefined == 2
-    assert scores.mean == pytest.approx(float(scores.values[[0, 3]].mean()))
-    assert "2 neurons, 2 undefined, 400 images" in str(scores)
+    assert scores.values.isnan().tolist() == [False, False, True, False]
+    assert (scores.n_undefined, scores.n_silent, scores.of(1)) == (1, 1, 0)
+    assert scores.mean == pytest.approx(float(scores.values[[0, 3]].sum()) / 3)
+    assert scores.mean_explained == pytest.approx(float(scores.values[[0, 3]].mean()))
+    assert "(3 neurons, 1 undefined, 400 images; 1 silent count as 0, " in str(scores)
 
 
 def test_all_undefined_has_no_mean():
@@ -78,7 +79,7 @@ def test_csv(tmp_path):
     scores.to_csv(tmp_path / "scores.csv")
     assert scores.errors is not None
     line = f"0,{scores.of(0)!r},{float(scores.errors[0])!r}"
-    assert (tmp_path / "scores.csv").read_text() == f"neuron,correlation,correlation_error\n{line}\n1,,\n"
+    assert (tmp_path / "scores.csv").read_text() == f"neuron,correlation,correlation_error,silent\n{line},0\n1,,,0\n"
     unknown = le.Scores(scores.values, scores.neurons, "f1", 400)
     unknown.to_csv(tmp_path / "f1.csv")
     assert (tmp_path / "f1.csv").read_text() == f"neuron,f1,f1_error\n0,{scores.of(0)!r},\n1,,\n"

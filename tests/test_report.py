@@ -214,7 +214,11 @@ def test_pictures_are_named_by_where_they_are_in_their_folder():
 def test_a_result_folder_is_read_with_all_its_scores(tmp_path):
     finding = le.read_finding(save_result(tmp_path / "labels"))
     assert finding.method == "labels"
-    assert [column.title for column in finding.columns] == ["correlation", "correlation, judged by someone"]
+    assert [column.title for column in finding.columns] == [
+        "correlation",  # measured anew: neither file says whose scores it holds
+        "correlation, of unknown origin (scores.csv)",
+        "correlation, judged by someone, of unknown origin (scores-by-someone.csv)",
+    ]
     data = read_data(le.write_report(tmp_path / "labels", tmp_path / "out"))
     assert len(data["bare"]) == len(data["names"]) > 0  # no pictures were given
     assert not (tmp_path / "out" / "thumbs").exists()
@@ -225,18 +229,19 @@ def test_any_table_of_scores_is_read(tmp_path):
     (tmp_path / "scores-ablation-by-x.csv").write_text("neuron,ablation\n3,-0.25\n")
     (tmp_path / "scores-other.csv").write_text("unit,score\n3,1\n")
     (tmp_path / "impact.csv").write_text("\ufeffneuron,impact\n4,1e-3\n")
-    first, second, third, fourth = sorted(read_columns(tmp_path), key=lambda column: column.title)
-    assert (first.title, first.values) == ("ablation, judged by x", {3: -0.25})
-    assert (second.title, second.values, second.errors) == ("correlation", {3: 0.5}, {3: 0.1})
+    first, second, third = sorted(read_columns(tmp_path), key=lambda column: column.title)
+    unknown = "unknown origin (scores-ablation-by-x.csv)", "unknown origin (scores.csv)"
+    assert (first.heading, first.method, first.values) == ("ablation, judged by x", unknown[0], {3: -0.25})
+    heading = "correlation (neurons without a value left out)"
+    assert (second.heading, second.method, second.values, second.errors) == (heading, unknown[1], {3: 0.5}, {3: 0.1})
     assert (third.title, third.values) == ("impact", {4: 0.001})
-    assert (fourth.title, fourth.values) == ("n", {3: 7.0})
     (tmp_path / "scores.csv").write_text("neuron,correlation\n3,0.5\n4,oops\n")
     with pytest.raises(ValueError, match=r"column 'correlation' of '.*scores.csv' holds 'oops', which is no number"):
         read_columns(tmp_path)
 
 
 def test_scores_that_say_their_origin_are_read(tmp_path):
-    scores = le.Scores(torch.tensor([0.5, 0.25]), (3, 4), "f1@0.05", 9, None, Origin("m", "hf:a/b", "12", "7"))
+    scores = le.Scores(torch.tensor([0.5, 0.25]), (3, 4), "f1@0.05", 9, None, Origin("m", "hf:a/b", "12", "test"))
     scores.to_csv(tmp_path / "scores-by-hf-a-b-f1-0.05.csv")
     (column,) = read_columns(tmp_path)  # neither the number of images nor a fingerprint of digits is a score
     assert (column.title, column.values) == ("f1@0.05, judged by hf:a/b", {3: 0.5, 4: 0.25})

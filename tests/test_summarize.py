@@ -62,16 +62,48 @@ def test_all_layouts_in_one_table(authors: Path, tmp_path: Path, capsys: pytest.
     scores.to_csv(tmp_path / "scores.csv")
     paths = [authors, *(tmp_path / name for name in ("MILAN/net_layer4.csv", "ours/explanations.csv", "said.json"))]
     table = run_summarize([*paths, tmp_path / "scores.csv"], tmp_path / "all")
-    assert table.columns[6:] == ("correlation", "ablation(optim)", "ablation(norm)", "f1@0.01")
+    assert table.columns[2:4] == ("simulator", "neurons")  # nobody names a part of a split, or who is silent
+    assert table.columns[7:] == ("correlation", "ablation(optim)", "ablation(norm)", "f1@0.01")
+    assert [row[2] for row in table.rows] == ["", "", "", "", "siglip"]
     assert [row[0] for row in table.rows] == ["LE_siglip", "MILAN", "ours", tmp_path.name, "mine"]
-    assert [row[2] for row in table.rows] == [3, 2, 1, 1, 3]
-    assert [row[3] for row in table.rows[:4]] == [2.0, 1.0, 2.0, 1.0]
-    assert [row[5] for row in table.rows] == [1, 1, 0, 0, 1]
-    assert table.rows[1][6].mean == 0.5  # pyright: ignore[reportAttributeAccessIssue]
-    assert table.rows[4][9].mean == pytest.approx(0.6)  # pyright: ignore[reportAttributeAccessIssue]
+    assert [row[3] for row in table.rows] == [3, 2, 1, 1, 3]
+    assert [row[4] for row in table.rows[:4]] == [2.0, 1.0, 2.0, 1.0]
+    assert [row[6] for row in table.rows] == [1, 1, 0, 0, 1]
+    assert table.rows[1][7].mean == 0.5  # pyright: ignore[reportAttributeAccessIssue]
+    assert table.rows[4][10].mean == pytest.approx(0.6)  # pyright: ignore[reportAttributeAccessIssue]
     assert NAME in capsys.readouterr().out.replace("\n", "")
     assert "0.1500 ± 0.0354" in (tmp_path / "all.md").read_text(encoding="utf-8")
     assert rf"{NAME.replace('_', chr(92) + '_')}".replace("[1]", "{[}1{]}") in (tmp_path / "all.tex").read_text()
+
+
+def test_odd_files_are_left_out_and_listed(authors: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    (tmp_path / "odd.csv").write_text("id,sim correlation\n0,0.5\n")
+    (tmp_path / "layers.csv").write_text("layer,unit,description\na,0,x\nb,0,y\n")
+    odd = [tmp_path / "odd.csv", tmp_path / "layers.csv", tmp_path / "none.json"]
+    table = run_summarize([odd[0], authors, *odd[1:], authors], tmp_path / "all")
+    assert [row[0] for row in table.rows] == ["LE_siglip", "LE_siglip"]
+    said = capsys.readouterr().out.splitlines()
+    assert said[-4].startswith("  written to ")
+    for path, line, reason in zip(
+        odd, said[-3:], ("no column 'neuron'", "none is asked for", "There is no file"), strict=True
+    ):
+        assert line.startswith(f"Left out: {path}: ")
+        assert reason in line
+
+
+def test_scores_of_ours_say_judge_part_and_silence(tmp_path: Path):
+    silent = torch.tensor([False, True, False])
+    for part, value in (("test", 0.3), ("val", 0.9)):
+        values, origin = torch.tensor([value, 0.0, value]), Origin("mine", "siglip", "f", part)
+        le.Scores(values, (0, 1, 2), "correlation", 9, None, origin, silent).to_csv(tmp_path / f"scores-{part}.csv")
+    table = run_summarize([tmp_path / "scores-test.csv", tmp_path / "scores-val.csv"])
+    assert table.columns[2:4] == ("simulator", "part")
+    assert [(row[0], row[3], row[4], row[8]) for row in table.rows] == [
+        *(("mine", "test", 3, 1), ("mine, explained only", "test", 2, 0)),
+        *(("mine", "val", 3, 1), ("mine, explained only", "val", 2, 0)),
+    ]
+    means = [cell.mean for cell in (row[9] for row in table.rows) if isinstance(cell, Measured)]
+    assert means == pytest.approx([0.2, 0.3, 0.6, 0.9])
 
 
 def test_scores_come_back(tmp_path: Path):

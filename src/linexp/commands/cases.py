@@ -13,6 +13,7 @@ from typing import NamedTuple, TypeVar
 import torch
 
 from linexp._checks import AUTO, closest
+from linexp.commands.judges import suggest_judge
 from linexp.commands.pictures import reopen_pictures
 from linexp.commands.sources import find_calibration, open_store, tell_device, with_store
 from linexp.concepts import Encoder, TextConcepts, load_encoder, same_model
@@ -247,7 +248,15 @@ class _Simulator:
 
 
 def _warn_of_own_judge(folder: Path, run: Run) -> None:
-    if isinstance(run.concepts, EmbeddedConceptMatrix):
+    if run.settings.get("concepts") == "labels":
+        judge, _ = suggest_judge(str(run.settings.get("model") or ""), None)
+        warnings.warn(
+            f"'{folder}' is judged by the labels that also explained it, so the scores are higher than by a model "
+            f"that only sees the pictures. Name one with --simulator, such as {judge}.",
+            UserWarning,
+            stacklevel=2,
+        )
+    elif isinstance(run.concepts, EmbeddedConceptMatrix):
         warnings.warn(
             f"'{folder}' is judged by '{run.settings.get('encoder')}', which also explained, so the scores "
             "are too high. Name another model with --simulator.",

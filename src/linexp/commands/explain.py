@@ -19,6 +19,7 @@ from linexp._checks import (
     device_for_doubles,
     printable,
 )
+from linexp.commands.judges import ENCODER, suggest_judge
 from linexp.commands.sources import (
     IMAGENET,
     IMAGENET_PAPER,
@@ -34,7 +35,6 @@ from linexp.commands.sources import (
 )
 from linexp.concepts import ConceptSource, LabelConcepts, TextConcepts, load_encoder, read_vocabulary
 from linexp.concepts.groups import group_names
-from linexp.concepts.huggingface import PAPER_ENCODERS
 from linexp.explain import LinearExplainer
 from linexp.explanation import Explanations
 from linexp.explanation_dropped import tell_dropped
@@ -52,7 +52,6 @@ from linexp.split import Split
 from linexp.store import Run, save_explanations, save_run
 
 VOCABULARY = "imagenet+nouns"
-ENCODER, SIMULATOR = (f"hf:{PAPER_ENCODERS[role]}" for role in ("explainer", "simulator"))
 
 
 @dataclass(frozen=True)
@@ -123,7 +122,7 @@ def run_explain(options: ExplainOptions, explainer: LinearExplainer) -> None:
     for layer, activations in recorded.items():
         own = {**settings, "output": taken[layer]}
         explain_and_save(outs[layer], Run(activations, concepts, split, names, own, contents), explainer)
-        print(f"Next: linexp score {shlex.quote(str(outs[layer]))}{_judge(options)}")
+        _print_next(outs[layer], options)
 
 
 def _record(
@@ -235,14 +234,11 @@ def _open_source(options: ExplainOptions, images: ImageFolder) -> ConceptSource:
     return TextConcepts(vocabulary.words, encoder, calibration, options.template or ("{}",))
 
 
-def _judge(options: ExplainOptions) -> str:
-    """Return the option that names a simulator, another model than the one that explains."""
-    if options.concepts == "labels":
-        return ""
-    encoder = options.encoder or ENCODER
-    if not encoder.startswith("conse:"):
-        return f" --simulator {SIMULATOR}"
-    return f" --simulator conse:efficientnet_lite{2 if 'lite1' in encoder else 1}"
+def _print_next(out: Path, options: ExplainOptions) -> None:
+    """Print the command that scores, with a simulator that is another model than what explains and is explained."""
+    encoder = None if options.concepts == "labels" else options.encoder or ENCODER
+    simulator, note = suggest_judge(options.model, encoder)
+    print(f"Next: linexp score {shlex.quote(str(out))} --simulator {simulator}" + (f"\n  ({note})" if note else ""))
 
 
 def _prepare(

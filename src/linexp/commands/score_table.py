@@ -122,7 +122,8 @@ def on_shared_neurons(group: Sequence[Scored]) -> list[Scored]:
 
 
 def _table(groups: Sequence[Sequence[Scored]]) -> Table:
-    columns = ("method", "layer", "neurons", "terms", "val, selected", "dead", "no score", _SEEN, _UNKNOWN, *_DETAILS)
+    start = ("method", "layer", "neurons", "terms", "val, selected", "dead", "no score", "silent")
+    columns = (*start, _SEEN, _UNKNOWN, *_DETAILS)
     metrics = tuple(scores.metric for scores in groups[0][0].scores)
     rows = tuple(row for group in groups for scored in group for row in _rows(scored))
     return Table((*columns, *metrics), rows, "Mean scores ± standard errors over neurons")
@@ -139,7 +140,18 @@ def _shown(table: Table) -> Table:
 def _rows(scored: Scored) -> list[tuple[Cell, ...]]:
     alive = without_dead(scored)
     rows = [_row(scored, scored.origin.method)]
-    return rows if alive is None else [*rows, _row(alive, f"{scored.origin.method}, without dead")]
+    rows += [] if alive is None else [_row(alive, f"{scored.origin.method}, without dead")]
+    explained = _explained(scored)
+    return rows if explained is None else [*rows, _row(explained, f"{scored.origin.method}, explained only")]
+
+
+def _explained(scored: Scored) -> Scored | None:
+    """Return what is known of the neurons that are not silent; ``None`` if all are such, or none."""
+    first = scored.scores[0]
+    if first.silent is None or not first.n_silent:
+        return None
+    told = [neuron for neuron, silent in zip(first.neurons, first.silent.tolist(), strict=True) if not silent]
+    return scored.only(told) if told else None
 
 
 def without_dead(scored: Scored) -> Scored | None:
@@ -176,6 +188,7 @@ def _row(scored: Scored, name: str) -> tuple[Cell, ...]:
         explanations.mean_val_correlation,
         len(scored.dead.intersection(explanations.neurons)),
         len(set(unscored) - scored.dead),
+        math.nan if first.silent is None else first.n_silent,
         "unknown" if origin.n_seen is None else origin.n_seen,
         "–" if scored.simulability is None else scored.simulability.count_unknown(explanations),
         *(origin.simulator, origin.images[:12], origin.part, first.n_images),

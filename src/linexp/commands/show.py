@@ -40,7 +40,8 @@ def run_show(result: Path, neuron: int) -> None:
     seen = count_seen(chosen, run.activations, run.split.test)
     for line in (str(chosen.with_scores(scores)), *_terms(chosen[neuron], judges)):
         print(printable(line))
-    print(f"layer {explanations.layer}, scored on {scores.n_images} test images{_selected(chosen[neuron])}")
+    silent = ", where it predicts the same everywhere" if scores.n_silent else ""
+    print(f"layer {explanations.layer}, scored on {scores.n_images} test images{silent}{_selected(chosen[neuron])}")
     if seen:
         print(f"  which is too high: the explanation was fitted or chosen on {seen} of them")
     print(f"activation {values.min():.3g} to {values.max():.3g}, median {values.median():.3g}")

@@ -3,16 +3,30 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from linexp.explanation import Explanations
 from linexp.report.tables import Cell, Measured, Table, print_table, write_tables
-from linexp.score import published_sem, read_scores
+from linexp.score import Origin, Scores, published_sem, read_scores
+
+_COLUMNS = ("method", "file", "simulator", "part", "neurons", "terms", "val, selected", "no score", "silent")
+_IF_KNOWN = ("simulator", "part", "silent")
+
+
+@dataclass(frozen=True)
+class _Summary:
+    """What identifies and describes explanations, and their scores by metric."""
+
+    start: tuple[Cell, ...]
+    scores: dict[str, Measured] = field(default_factory=dict[str, Measured])
 
 
 def run_summarize(files: Sequence[Path], table: Path | None = None) -> Table:
     """Print the mean length and scores of every file, the scores being those in the file; returns the table.
+
+    Files that cannot be read are left out and listed at the end, each with its reason.
 
     Parameters
     ----------
@@ -20,29 +34,68 @@ def run_summarize(files: Sequence[Path], table: Path | None = None) -> Table:
         The paper's published results, explanations of ours, or scores of ours (CSV).
     table
         Where to write the table, too; see ``write_tables``.
+
+    Raises
+    ------
+    OSError, ValueError
+        What is wrong with the first file, if none can be read.
     """
-    summaries = [_summarize(path) for path in files]
-    metrics = tuple(dict.fromkeys(metric for _, scores in summaries for metric in scores))
-    undefined = Measured(math.nan, math.nan)
-    rows = tuple((*start, *(scores.get(metric, undefined) for metric in metrics)) for start, scores in summaries)
-    title = "Mean scores ± standard errors over neurons, as in the files"
-    found = Table(("method", "file", "neurons", "terms", "val, selected", "no score", *metrics), rows, title)
+    summaries: list[_Summary] = []
+    odd: dict[Path, OSError | ValueError] = {}
+    for path in files:
+        try:
+            summaries += _summarize(path)
+        except (OSError, ValueError) as error:
+            odd[path] = error
+    if not summaries:
+        raise next(iter(odd.values()))
+    found = _table(summaries)
     print_table(found)
     if table is not None:
         print(f"  written to {', '.join(map(str, write_tables(table, {'': found})))}")
+    for path, error in odd.items():
+        print(f"Left out: {path}: {error}")
     return found
 
 
-def _summarize(path: Path) -> tuple[tuple[Cell, ...], dict[str, Measured]]:
-    """Return what identifies and describes a file, and its scores by metric."""
+def _table(summaries: Sequence[_Summary]) -> Table:
+    metrics = tuple(dict.fromkeys(metric for one in summaries for metric in one.scores))
+    undefined = Measured(math.nan, math.nan)
+    rows = tuple((*one.start, *(one.scores.get(metric, undefined) for metric in metrics)) for one in summaries)
+    found = Table((*_COLUMNS, *metrics), rows, "Mean scores ± standard errors over neurons, as in the files")
+    return found.without([name for name in _IF_KNOWN if not any(_is_known(row[_COLUMNS.index(name)]) for row in rows)])
+
+
+def _is_known(cell: Cell) -> bool:
+    return cell != "" and not (isinstance(cell, float) and math.isnan(cell))
+
+
+def _summarize(path: Path) -> Iterator[_Summary]:
+    """Yield a line for the file, or for each origin of the scores in it."""
     scores = read_scores(path) if path.suffix.lower() == ".csv" else ()
-    method = path.absolute().parent.name
+    folder = path.absolute().parent.name
     if scores and scores[0].origin is not None:  # a file of scores says nothing of terms
-        lengths: tuple[Cell, ...] = (len(scores[0].neurons), math.nan, math.nan)
-        method = scores[0].origin.method or method
-    else:
-        explanations = Explanations.from_csv(path)
-        lengths = (len(explanations), explanations.mean_terms, explanations.mean_val_correlation)
-    n_undefined = max((one.n_undefined for one in scores), default=0)
-    measured = {one.metric: Measured(one.mean, published_sem(one)) for one in scores}
-    return (method, path.stem, *lengths, n_undefined), measured
+        for one in scores:
+            origin = one.origin or Origin()
+            method, known = origin.method or folder, (path.stem, origin.simulator, origin.part)
+            rest = math.nan, math.nan, *_gaps(one)
+            yield _Summary((method, *known, len(one.neurons), *rest), {one.metric: _measured(one)})
+            if one.n_silent:
+                explained = Measured(one.mean_explained, one.sem_explained)
+                start = f"{method}, explained only", *known, len(one.neurons) - one.n_silent, *rest[:-1], 0
+                yield _Summary(start, {one.metric: explained})
+        return
+    explanations = Explanations.from_csv(path)
+    lengths = len(explanations), explanations.mean_terms, explanations.mean_val_correlation
+    most = max(scores, key=lambda one: one.n_undefined, default=None)
+    gaps = _gaps(most) if most is not None else (0, math.nan)
+    yield _Summary((folder, path.stem, "", "", *lengths, *gaps), {one.metric: _measured(one) for one in scores})
+
+
+def _gaps(scores: Scores) -> tuple[Cell, Cell]:
+    """Return how many neurons have no score, and how many of those that have one are silent, where that is known."""
+    return scores.n_undefined, math.nan if scores.silent is None else scores.n_silent
+
+
+def _measured(scores: Scores) -> Measured:
+    return Measured(scores.mean, published_sem(scores))

@@ -25,7 +25,7 @@ from linexp.progress import progress_bar
 from linexp.recording import record_layers
 from linexp.recording.memory import reuse_large_buffers
 from linexp.report import Finding, column_of, draw_picture_sheet, write_report
-from linexp.score import CorrelationScorer, Scores
+from linexp.score import CorrelationScorer, Origin, Scores
 from linexp.simulation import simulate
 from linexp.split import Split
 from linexp.store import Run, save_explanations, save_run, save_scores
@@ -150,10 +150,13 @@ def _save(
     save_run(folder, run)
     save_explanations(folder, explanations)
     scores = CorrelationScorer().score(simulate(explanations, case.concepts), case.activations, split.test)
+    own, images_of = EXPLAINER if case.source == "text" else "labels", case.activations.images or ""
+    scores = replace(scores, origin=Origin(folder.name, own, images_of, "test"))
+    judged = replace(judged, origin=Origin(folder.name, SIMULATOR, images_of, "test"))
     save_scores(folder, scores)
     judge = SIMULATOR.replace(":", "-")
     save_scores(folder, judged, f"scores-by-{judge}")
-    finding = Finding(case.source, run, explanations, (column_of(scores), column_of(judged, judge)))
+    finding = Finding(case.source, run, explanations, (column_of(scores), column_of(judged, SIMULATOR)))
     sheet = draw_picture_sheet(
         explanations, case.activations, images, judged, folder / "sheet.png", rows=split.test.tolist()
     )

@@ -55,6 +55,12 @@ def print_results(results: Sequence[DemoResult], n_images: int, clock: Clock, re
     console.print(table)
     console.print("by same: predicted from the concepts that explained; by simulator: from another network's view")
     console.print(f"dead neurons (activation below {DEAD_BELOW} on all pictures): {_tell_dead(results)}")
+    for result in results:
+        scores = result.scores
+        if scores.n_silent:
+            others = f"over the others {scores.mean_explained:.3f} ± {scores.sem_explained:.3f} by same"
+            silent = f"{scores.n_silent:,} neurons of which nothing is said count as 0"
+            console.print(f"{result.name}, {result.source}: {silent}; {others}")
     console.print(", ".join(f"{stage} {seconds:.1f} s" for stage, seconds in clock.seconds.items()))
     last = results[-1]
     best = last.explanations.best(5, last.judged)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from linexp.report.columns import Column, column_of, read_columns
+from linexp.report.columns import Column, column_of
 from linexp.report.finding import Finding, read_finding
 from linexp.report.impact import draw_top_impact
 from linexp.report.reliability import draw_reliability
+from linexp.report.score_files import read_columns
 from linexp.report.sheet import best_neurons, draw_picture_sheet
 from linexp.report.writing import write_report
 

@@ -1,17 +1,12 @@
-"""Scores as a report takes them: one number per neuron, from whatever CSV files lie in a result folder."""
+"""Scores as a report takes them: one number per neuron, and whose it is."""
 
 from __future__ import annotations
 
-import csv
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from linexp.score import Scores
-
-_ERROR = "_error"
-_ORIGIN = ("method", "simulator", "images", "part", "n_images")
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,23 +23,42 @@ class Column:
         Neuron → number; only where it is defined.
     errors
         Neuron → standard error; only where it is known.
+    method
+        Whose explanations were scored; "" for those of the result itself.
+    silent
+        Neurons of which nothing is said; they have a value that counts (``Scores.silent``).
+    is_score
+        Whether it says how true explanations are, not what neurons are like.
     """
 
     metric: str
     judge: str
     values: dict[int, float]
     errors: dict[int, float] = field(default_factory=dict[int, float])
+    method: str = ""
+    silent: frozenset[int] = frozenset()
+    is_score: bool = True
 
     @property
-    def title(self) -> str:
-        """What a page calls it."""
+    def heading(self) -> str:
+        """What a table calls it whose lines say whose it is."""
         metric = self.metric.replace("_", " ")
         return f"{metric}, judged by {self.judge}" if self.judge else metric
 
     @property
+    def title(self) -> str:
+        """What a page calls it."""
+        return f"{self.heading}, of {self.method}" if self.method else self.heading
+
+    @property
     def mean(self) -> float:
-        """Mean over neurons; NaN if there is none."""
-        return math.fsum(self.values.values()) / len(self.values) if self.values else math.nan
+        """Mean over neurons, silent ones included; NaN if there is none."""
+        return _mean(self.values.values())
+
+    @property
+    def mean_explained(self) -> float:
+        """Mean over the neurons that are not silent; NaN if there is none."""
+        return _mean([value for neuron, value in self.values.items() if neuron not in self.silent])
 
     @property
     def sem(self) -> float:
@@ -58,78 +72,14 @@ class Column:
 def column_of(scores: Scores, judge: str = "") -> Column:
     """Return scores as a column."""
     errors = scores.errors.tolist() if scores.errors is not None else [math.nan] * len(scores.neurons)
-    return Column(scores.metric, judge, _known(scores.neurons, scores.values.tolist()), _known(scores.neurons, errors))
+    says_nothing = scores.silent.tolist() if scores.silent is not None else []
+    silent = frozenset(neuron for neuron, nothing in zip(scores.neurons, says_nothing, strict=False) if nothing)
+    values, known = (_known(scores.neurons, side) for side in (scores.values.tolist(), errors))
+    return Column(scores.metric, judge, values, known, silent=silent)
 
 
-def read_columns(folder: Path) -> tuple[Column, ...]:
-    """Read every numeric column of ``scores*.csv`` and ``impact*.csv`` in a folder; other files are passed over.
-
-    A file needs a column ``neuron``. A column ``x_error`` holds the standard errors of ``x``.
-
-    Raises
-    ------
-    ValueError
-        A neuron or a number in one of these files is none.
-    """
-    found: list[Column] = []
-    for path in [*sorted(folder.glob("scores*.csv"), key=lambda path: path.stem), *sorted(folder.glob("impact*.csv"))]:
-        found += _read_file(path)
-    return tuple(found)
-
-
-def _read_file(path: Path) -> list[Column]:
-    with path.open(newline="", encoding="utf-8-sig") as file:
-        reader = csv.DictReader(file)
-        header = list(reader.fieldnames or ())
-        rows = list(reader)
-    if "neuron" not in header:
-        return []
-    is_ours = set(_ORIGIN) <= set(header)  # then every line says who judged; else only the file's name does
-    judge = path.stem.partition("-by-")[2]
-    if judge and is_ours and rows:
-        judge = rows[0]["simulator"] or judge
-    neurons = [int(_number(path, "neuron", row["neuron"])) for row in rows]
-    passed_over = {"neuron", *((*_ORIGIN, "n_seen") if is_ours else ())}
-    wanted = [
-        name for name in header if name not in passed_over and not name.endswith(_ERROR) and _is_numeric(rows, name)
-    ]
-    note = _seen_note(rows[0]) if is_ours and rows else ""
-    return [
-        Column(
-            f"{name}{note}", judge, _cells(path, rows, neurons, name), _cells(path, rows, neurons, f"{name}{_ERROR}")
-        )
-        for name in wanted
-    ]
-
-
-def _seen_note(line: dict[str, str]) -> str:
-    """Return what stands behind a score's name if it was taken on images that the explanations have seen."""
-    n_seen = line.get("n_seen") or "0"
-    return "" if n_seen == "0" else f" (fitted on {n_seen} of these {line['n_images']} images)"
-
-
-def _is_numeric(rows: Sequence[dict[str, str]], name: str) -> bool:
-    """Say whether the column's first filled cell is a number: others, such as a layer's name, are no scores."""
-    first = next((row[name] for row in rows if row[name]), "")
-    try:
-        return math.isfinite(float(first))
-    except ValueError:
-        return False
-
-
-def _cells(path: Path, rows: Sequence[dict[str, str]], neurons: Sequence[int], name: str) -> dict[int, float]:
-    pairs = zip(neurons, rows, strict=True)
-    return {neuron: _number(path, name, row[name]) for neuron, row in pairs if row.get(name)}
-
-
-def _number(path: Path, name: str, text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = math.nan
-    if not math.isfinite(value):
-        raise ValueError(f"The column '{name}' of '{path}' holds {text!r}, which is no number. Score anew.")
-    return value
+def _mean(values: Collection[float]) -> float:
+    return math.fsum(values) / len(values) if values else math.nan
 
 
 def _known(neurons: Sequence[int], values: Sequence[float]) -> dict[int, float]:

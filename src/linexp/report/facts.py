@@ -11,13 +11,18 @@ from typing import Any, cast
 from linexp.explanation import format_number
 from linexp.explanation_dropped import tell_dropped
 from linexp.matrix import EmbeddedConceptMatrix
+from linexp.report.columns import Column
 from linexp.report.finding import Finding
 from linexp.report.privacy import as_text, hide_folders
 
 
 @dataclass(frozen=True)
 class Row:
-    """One line of the score table; ``cells`` are (mean, standard error, number of neurons) as text, or ``None``."""
+    """One line of the score table; what is not known of a method is "".
+
+    ``cells`` are (mean, standard error, number of neurons) as text, behind these the mean over the neurons that are not
+    silent and how many these are, "" where all are such; or ``None``.
+    """
 
     layer: str
     method: str
@@ -26,18 +31,18 @@ class Row:
     constant: str
     dead: str
     terms: str
-    cells: tuple[tuple[str, str, str] | None, ...]
+    cells: tuple[tuple[str, str, str, str, str] | None, ...]
 
 
 def titles(layers: Sequence[Sequence[Finding]]) -> list[str]:
-    """Return the title of every score that some method has, each once, in the order first met."""
-    return list(dict.fromkeys(column.title for layer in layers for finding in layer for column in finding.columns))
+    """Return the heading of every score that some method has, each once, in the order first met."""
+    return list(dict.fromkeys(column.heading for layer in layers for finding in layer for column in finding.columns))
 
 
 def score_rows(layers: Sequence[Sequence[Finding]]) -> list[Row]:
-    """Return the score table: a line for each layer and method."""
+    """Return the score table: a line for each layer and method, the scores of others on its neurons behind a result."""
     wanted = titles(layers)
-    return [_row(finding, wanted) for layer in layers for finding in layer]
+    return [row for layer in layers for finding in layer for row in (_row(finding, wanted), *_others(finding, wanted))]
 
 
 def subtitle(layers: Sequence[Sequence[Finding]]) -> list[str]:
@@ -86,8 +91,6 @@ def method_facts(finding: Finding) -> list[tuple[str, str]]:
 
 def _row(finding: Finding, wanted: Sequence[str]) -> Row:
     explanations = finding.explanations
-    columns = {column.title: column for column in finding.columns}
-    cells = [columns.get(title) for title in wanted]
     return Row(
         _text(explanations.layer or finding.run.activations.layer),
         finding.method,
@@ -96,10 +99,25 @@ def _row(finding: Finding, wanted: Sequence[str]) -> Row:
         f"{explanations.n_with('constant'):,}",
         f"{int(finding.run.activations.select(explanations.neurons).is_dead.sum()):,}",
         f"{explanations.mean_terms:.2f}",
-        tuple(
-            None if cell is None else (_three(cell.mean), _three(cell.sem), f"{len(cell.values):,}") for cell in cells
-        ),
+        _cells(finding, "", wanted),
     )
+
+
+def _others(finding: Finding, wanted: Sequence[str]) -> list[Row]:
+    layer = _text(finding.explanations.layer or finding.run.activations.layer)
+    methods = dict.fromkeys(column.method for column in finding.columns if column.method)
+    return [Row(layer, method, "", "", "", "", "", _cells(finding, method, wanted)) for method in methods]
+
+
+def _cells(finding: Finding, method: str, wanted: Sequence[str]) -> tuple[tuple[str, str, str, str, str] | None, ...]:
+    columns = {column.heading: column for column in finding.columns if column.method == method}
+    return tuple(None if title not in columns else _cell(columns[title]) for title in wanted)
+
+
+def _cell(column: Column) -> tuple[str, str, str, str, str]:
+    n_explained = len(set(column.values) - column.silent)
+    explained, how_many = (_three(column.mean_explained), f"{n_explained:,}") if column.silent else ("", "")
+    return _three(column.mean), _three(column.sem), f"{len(column.values):,}", explained, how_many
 
 
 def _three(value: float) -> str:

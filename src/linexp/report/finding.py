@@ -14,7 +14,8 @@ from linexp._checks import DifferentImagesError, check_same_images
 from linexp._version import __version__
 from linexp.explanation import Explanations
 from linexp.images import Images, as_images
-from linexp.report.columns import Column, column_of, read_columns
+from linexp.report.columns import Column, column_of
+from linexp.report.score_files import free_name, read_columns
 from linexp.score import CorrelationScorer, Simulability, check_unseen, read_simulability
 from linexp.simulation import simulate
 from linexp.store import Run, load_explanations, load_run
@@ -79,7 +80,9 @@ class Finding:
 
 
 def read_finding(folder: Path | str) -> Finding:
-    """Read a result folder: its run, its explanations, and every score that lies in it.
+    """Read a result folder: its run, its explanations, and every score on its test images that lies in it.
+
+    If none of these is of the result's own explanations, their correlation is measured.
 
     Raises
     ------
@@ -90,8 +93,11 @@ def read_finding(folder: Path | str) -> Finding:
     """
     folder = Path(folder)
     run, explanations = load_run(folder), load_explanations(folder)
+    columns = read_columns(folder, run)
+    if not any(column.is_score and not column.method for column in columns):
+        columns = (_own_score(run, explanations), *columns)
     known = tuple(read_simulability(path) for path in sorted(folder.glob("simulability-by-*.csv")))
-    return Finding(folder.resolve().name, run, explanations, read_columns(folder), None, _version(folder), known)
+    return Finding(folder.resolve().name, run, explanations, columns, None, _version(folder), known)
 
 
 def same_layer(first: Finding, second: Finding) -> bool:
@@ -153,12 +159,3 @@ def _own_score(run: Run, explanations: Explanations) -> Column:
 def _identity(finding: Finding) -> tuple[Any, ...]:
     settings = finding.run.settings
     return finding.run.activations.layer, settings.get("model"), settings.get("pool"), settings.get("token")
-
-
-def free_name(name: str, taken: Sequence[str]) -> str:
-    """Return a name that is not taken yet: the name itself, or with a number."""
-    number, free = 1, name
-    while free in taken:
-        number += 1
-        free = f"{name} {number}"
-    return free

@@ -87,6 +87,7 @@ def _column(column: Column, view: LayerView) -> dict[str, Any]:
         "title": column.title,
         "metric": column.metric,
         "judge": column.judge,
+        "method": column.method,
         "mean": short(column.mean),
         "values": [short(column.values.get(neuron)) for neuron in view.neurons],
     }

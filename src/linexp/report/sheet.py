@@ -47,7 +47,7 @@ def draw_picture_sheet(
         The images behind the rows of ``recorded``: whatever ``record`` takes.
     scores
         One score per neuron, higher being better, of images that nobody chose by; the neurons with the highest score
-        less its standard error are drawn (behind them those without an error), none without a score.
+        less its standard error are drawn (behind them those without an error), none that is silent or without a score.
     path
         The file to write; its folder is made if it does not exist.
     rows
@@ -87,15 +87,17 @@ def draw_picture_sheet(
 def best_neurons(scores: Scores, n_neurons: int) -> tuple[int, ...]:
     """Return the neurons that score highest at least, best first: by the score less its standard error.
 
-    Those without an error come last, by the score alone; of equal ones the earlier, and none whose score is NaN.
+    Those without an error come last, by the score alone; of equal ones the earlier, and none undefined or silent.
     """
-    ranked = rank(qualities_of(scores).values())
+    silent = [False] * len(scores.neurons) if scores.silent is None else scores.silent.tolist()
+    told = scores.only([neuron for neuron, nothing in zip(scores.neurons, silent, strict=True) if not nothing])
+    ranked = rank(qualities_of(told).values())
     if not ranked:
         raise ValueError(
             f"None of the {len(scores.neurons)} neurons has a defined {scores.metric}. "
-            "Score neurons whose activations vary over the images scored on."
+            "Score neurons whose activations, recorded and simulated, vary over the images scored on."
         )
-    return tuple(scores.neurons[place] for place in ranked[:n_neurons])
+    return tuple(told.neurons[place] for place in ranked[:n_neurons])
 
 
 def choose_pictures(

@@ -16,10 +16,11 @@ from linexp.atomic import write_atomically
 from linexp.figures import Shares
 from linexp.images import Images
 from linexp.report.facts import layer_facts, method_facts, score_rows, subtitle, titles
-from linexp.report.finding import Finding, by_layer, free_name, give_images, read_finding
+from linexp.report.finding import Finding, by_layer, give_images, read_finding
 from linexp.report.layers import LayerView, n_points, pack_layer, view_layer
 from linexp.report.methods import ConceptTable, pack_method
 from linexp.report.privacy import picture_names
+from linexp.report.score_files import free_name
 from linexp.report.thumbnails import make_thumbnails
 
 _PAGE = Path(__file__).parent / "page"

@@ -21,7 +21,7 @@ from linexp.score.ablation_model import Opened, Settings, cut_model, open_losses
 from linexp.score.ablation_scores import AblationScores
 from linexp.score.ablation_side import Side
 from linexp.score.ablation_stored import ablation_key
-from linexp.score.blocks import check_same_layer
+from linexp.score.blocks import check_same_layer, is_constant
 from linexp.score.scaling import Scaling, fit_adam, fit_constant, fit_norm, fit_optim
 from linexp.shards import Keep, Store, after, gather
 from linexp.split import Split
@@ -153,6 +153,7 @@ class AblationScorer:
             found = store.fill(key, _Block._fields, compute, what="ablation scores", unit="neurons")
         return AblationScores(
             neurons=simulated.neurons,
+            silent=is_constant(simulated.values[opened.test_rows]) & ~found["values"].isnan(),
             metric=self.metric,
             n_images=len(opened.test_rows),
             temperature=opened.temperature,

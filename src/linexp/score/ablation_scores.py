@@ -72,7 +72,7 @@ class AblationScores(Scores):
     def by_norm(self) -> Scores:
         """The scores with the closed-form scaling, as scores of their own; without standard errors over images."""
         metric = re.sub(r"\([\w-]+", "(norm", self.metric, count=1)
-        return Scores(self.norm, self.neurons, metric, self.n_images, None, self.origin)
+        return Scores(self.norm, self.neurons, metric, self.n_images, None, self.origin, self.silent)
 
     @property
     def by_constant(self) -> Scores:

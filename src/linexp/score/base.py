@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 from linexp.explanation_csv import csv_text
@@ -51,8 +51,8 @@ class Scores:
     Parameters
     ----------
     values
-        Scores [neurons]. NaN means exactly one thing: the score is undefined for this neuron (its recorded or its
-        simulated activation does not vary over the images scored on).
+        Scores [neurons]. NaN means exactly one thing: the score is undefined for this neuron (its recorded activation
+        does not vary over the images scored on, so there is nothing to predict).
     neurons
         Identifiers of the neurons.
     metric
@@ -60,10 +60,16 @@ class Scores:
     n_images
         On how many images.
     errors
-        Standard error of each score over images [neurons], by leaving out parts of them; NaN where it is undefined.
-        ``None``: not known.
+        Standard error of each score over images [neurons], by leaving out parts of them; NaN where the score is
+        undefined or the neuron is silent, of which nothing is estimated. ``None``: not known.
     origin
         Method, simulator, images and part of the split; ``None``: not known.
+    silent
+        Of which neurons the explanation says nothing on these images though there is something to predict: its
+        simulated activation does not vary, the recorded one does [neurons]. Their value is what the metric gives to a
+        guess that tells no image from another: 0; chance for AUPRC (the share of active images) and AUROC (0.5); in
+        ablation what a constant does.
+        ``None``: not known.
     """
 
     values: Float[Tensor, " neurons"]
@@ -72,6 +78,7 @@ class Scores:
     n_images: int
     errors: Float[Tensor, " neurons"] | None = None
     origin: Origin | None = None
+    silent: Bool[Tensor, " neurons"] | None = None
 
     @property
     def defined(self) -> Float[Tensor, " defined"]:
@@ -84,15 +91,36 @@ class Scores:
         return int(torch.isnan(self.values).sum())
 
     @property
+    def n_silent(self) -> int:
+        """How many neurons the explanations say nothing of; they count in mean and standard error. 0 if unknown."""
+        return 0 if self.silent is None else int(self.silent.sum())
+
+    @property
     def mean(self) -> float:
-        """Mean of the defined scores; NaN if there is none."""
-        return float(self.defined.mean()) if len(self.defined) else math.nan
+        """Mean over all neurons with a defined score, silent ones included; NaN if there is none."""
+        return _mean(self.defined)
 
     @property
     def sem(self) -> float:
         """Standard error of the mean over neurons, with divisor n - 1; NaN below two defined scores."""
-        n_defined = len(self.defined)
-        return float(self.defined.std(correction=1)) / math.sqrt(n_defined) if n_defined > 1 else math.nan
+        return _sem(self.defined)
+
+    @property
+    def mean_explained(self) -> float:
+        """Mean over the neurons that are not silent; NaN if there is none, or if it is not known which are.
+
+        Higher than ``mean`` where a method is silent, so not for comparing methods.
+        """
+        return _mean(self._explained)
+
+    @property
+    def sem_explained(self) -> float:
+        """Standard error of ``mean_explained`` over neurons, with divisor n - 1; NaN below two of them."""
+        return _sem(self._explained)
+
+    @property
+    def _explained(self) -> Float[Tensor, " explained"]:
+        return self.values[:0] if self.silent is None else self.values[~(self.silent | torch.isnan(self.values))]
 
     def of(self, neuron: int) -> float:
         """Return the score of one neuron; NaN if it is undefined.
@@ -109,7 +137,19 @@ class Scores:
     def __str__(self) -> str:
         undefined = f", {self.n_undefined} undefined" if self.n_undefined else ""
         scored = len(self.neurons) - self.n_undefined
-        return f"{self.metric} {self.mean:.4f} ± {self.sem:.4f} ({scored} neurons{undefined}, {self.n_images} images)"
+        counts = f"{scored} neurons{undefined}, {self.n_images} images{self._beside()}"
+        return f"{self.metric} {self.mean:.4f} ± {self.sem:.4f} ({counts})"
+
+    def _beside(self) -> str:
+        """Say what the silent neurons do to the mean, if there are any."""
+        if not self.n_silent:
+            return ""
+        explained = f"{self.mean_explained:.4f} ± {self.sem_explained:.4f} over the {len(self._explained)} explained"
+        return f"; {self.n_silent} silent count as {self._silence():.4g}, {explained}"
+
+    def _silence(self) -> float:
+        """Return what silent neurons score on average."""
+        return _mean(self.values if self.silent is None else self.values[self.silent])
 
     def only(self, neurons: Sequence[int]) -> Scores:
         """Return the scores of some neurons, in the order asked for.
@@ -124,8 +164,8 @@ class Scores:
         if missing:
             raise KeyError(f"Neuron {missing[0]} is not among the {len(self.neurons)} scored ones.")
         rows = [place[neuron] for neuron in neurons]
-        errors = None if self.errors is None else self.errors[rows]
-        return replace(self, values=self.values[rows], neurons=tuple(neurons), errors=errors)
+        errors, silent = (None if side is None else side[rows] for side in (self.errors, self.silent))
+        return replace(self, values=self.values[rows], neurons=tuple(neurons), errors=errors, silent=silent)
 
     def plot(self, against: Scores | None = None, *, axes: Any = None) -> Any:
         """Draw how the scores are distributed over neurons, or each against another score of the same neuron.
@@ -164,15 +204,26 @@ class Scores:
     def to_csv(self, path: str | Path) -> None:
         """Write ``neuron``, the metric's name and its standard error; what is undefined or unknown is left empty.
 
-        Where the origin is known, every line also says it: ``method, simulator, images, part, n_seen, n_images``.
+        Where it is known which neurons are silent, ``silent`` is 1 for these and 0 for others; where the origin is
+        known, every line also says it: ``method, simulator, images, part, n_seen, n_images``.
         """
         errors = self.errors if self.errors is not None else torch.full_like(self.values, math.nan)
+        silent = [()] * len(self.neurons) if self.silent is None else [(int(one),) for one in self.silent.tolist()]
         named = {} if self.origin is None else {**asdict(self.origin), "n_images": self.n_images}
-        lines: list[Sequence[object]] = [("neuron", self.metric, f"{self.metric}_error", *named)]
-        for neuron, value, error in zip(self.neurons, self.values.tolist(), errors.tolist(), strict=True):
+        heading = () if self.silent is None else ("silent",)
+        lines: list[Sequence[object]] = [("neuron", self.metric, f"{self.metric}_error", *heading, *named)]
+        for neuron, value, error, says in zip(self.neurons, self.values.tolist(), errors.tolist(), silent, strict=True):
             numbers = ("" if math.isnan(number) else repr(number) for number in (value, error))
-            lines.append((neuron, *numbers, *named.values()))
+            lines.append((neuron, *numbers, *says, *named.values()))
         Path(path).write_bytes(csv_text(lines).encode(errors="surrogateescape"))
+
+
+def _mean(values: Float[Tensor, " values"]) -> float:
+    return float(values.mean()) if len(values) else math.nan
+
+
+def _sem(values: Float[Tensor, " values"]) -> float:
+    return float(values.std(correction=1)) / math.sqrt(len(values)) if len(values) > 1 else math.nan
 
 
 class Scorer(Protocol):

@@ -1,4 +1,4 @@
-"""What all scorers of simulated against recorded activations share: alignment, blocks of neurons, what is undefined."""
+"""What all scorers of simulated against recorded activations share: alignment, blocks, what is undefined or silent."""
 
 from __future__ import annotations
 
@@ -19,14 +19,27 @@ Measure = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
 """Simulated and recorded activations [rows, neurons], none of them constant → scores and errors [neurons]."""
 
 
+Chance = Callable[[Tensor], Tensor]
+"""Recorded activations [rows, neurons], none of them constant → what a guess that tells no row from another scores."""
+
+
+def score_nothing(recorded: Float[Tensor, "rows neurons"]) -> Float[Tensor, " neurons"]:
+    """Give 0 to what says nothing."""
+    return torch.zeros(recorded.shape[1], dtype=torch.float64)
+
+
 def score_in_blocks(
     simulated: ActivationMatrix,
     recorded: ActivationMatrix,
     rows: Sequence[int] | Int[Tensor, " rows"],
     metric: str,
     measure: Measure,
+    chance: Chance = score_nothing,
 ) -> Scores:
-    """Score every simulated neuron, some at a time; undefined where either side is constant over ``rows``.
+    """Score every simulated neuron, some at a time, over ``rows``.
+
+    Where the recorded side is constant the score is undefined; where only the simulated one is, the neuron is silent
+    and scores what ``chance`` says.
 
     Raises
     ------
@@ -42,11 +55,11 @@ def score_in_blocks(
     size = max(1, min(_NEURONS_PER_BLOCK, _NUMBERS_PER_BLOCK // len(chosen)))
     blocks = [slice(start, start + size) for start in range(0, simulated.n_neurons, size)]
     pieces = [
-        _measure_what_varies(simulated.values[chosen, block], recorded.values[chosen, block], measure)
+        _measure_what_varies(simulated.values[chosen, block], recorded.values[chosen, block], measure, chance)
         for block in blocks
     ]
-    values, errors = (torch.cat(side) for side in zip(*pieces, strict=True))
-    return Scores(values, simulated.neurons, metric, len(chosen), errors)
+    values, errors, silent = (torch.cat(side) for side in zip(*pieces, strict=True))
+    return Scores(values, simulated.neurons, metric, len(chosen), errors, silent=silent)
 
 
 def is_constant(values: Float[Tensor, "rows neurons"]) -> Tensor:
@@ -63,12 +76,18 @@ def check_same_layer(simulated: str, recorded: str) -> None:
         )
 
 
-def _measure_what_varies(simulated: Tensor, recorded: Tensor, measure: Measure) -> tuple[Tensor, Tensor]:
-    varies = ~(is_constant(simulated) | is_constant(recorded))
+def _measure_what_varies(
+    simulated: Tensor, recorded: Tensor, measure: Measure, chance: Chance
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Return scores, their errors and which neurons are silent."""
+    says_nothing, is_defined = is_constant(simulated), ~is_constant(recorded)
+    varies, silent = is_defined & ~says_nothing, is_defined & says_nothing
     found = torch.full((2, len(varies)), torch.nan, dtype=torch.float64)
     if bool(varies.any()):
         found[:, varies] = torch.stack(measure(simulated[:, varies], recorded[:, varies]))
-    return found[0], found[1]
+    if bool(silent.any()):
+        found[0, silent] = chance(recorded[:, silent])
+    return found[0], found[1], silent
 
 
 def _check_rows(rows: Sequence[int] | Tensor, n_images: int) -> Tensor:

@@ -60,7 +60,8 @@ def compare_scores(first: Scores, second: Scores, *, confidence: float = 0.95) -
     Parameters
     ----------
     first, second
-        Scores of the same metric. Neurons that only one of them has, or has a defined score for, are left out.
+        Scores of the same metric. Neurons that only one of them has, or has a defined score for, are left out; those of
+        which one says nothing (``Scores.silent``) count with what that scores.
     confidence
         Of the interval, from 0 to 1.
 

@@ -49,8 +49,8 @@ class CorrelationScorer:
         Returns
         -------
         Scores
-            In the order of ``simulated.neurons``; NaN where either side is constant over ``rows``. Their standard
-            errors leave out every twentieth of ``rows`` at a time.
+            In the order of ``simulated.neurons``; NaN where the recorded side is constant over ``rows``, 0 where only
+            the simulated one is (``silent``). Their standard errors leave out every twentieth of ``rows`` at a time.
 
         Raises
         ------

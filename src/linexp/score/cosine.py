@@ -21,7 +21,9 @@ class CosineScorer:
     """Cosine between simulated and recorded activations over images, from -1 to 1; higher is better.
 
     Nothing is subtracted, so of two activations that are never negative the cosine is never negative either, and the
-    bias of the explanation plays a part. Passes both sanity checks (``check_metric``).
+    bias of the explanation plays a part. A silent explanation, which predicts the same level everywhere, scores 0 all
+    the same: the level alone would have a high cosine, and says nothing of any image. Passes both sanity checks
+    (``check_metric``).
 
     References
     ----------

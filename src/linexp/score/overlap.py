@@ -26,7 +26,7 @@ class F1Scorer:
     The images on which the neuron is called active are its highest ``top_share``; those on which the explanation says
     so are the highest of the simulated activations, the same share of them. Equal activations are not parted: a
     concept of zeros and ones is called active where it is one. So neither scale nor bias of the explanation plays a
-    part. Passes both sanity checks (``check_metric``).
+    part; a silent explanation calls no image active and scores 0. Passes both sanity checks (``check_metric``).
 
     Parameters
     ----------

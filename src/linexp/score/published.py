@@ -29,8 +29,10 @@ def read_scores(path: str | Path) -> tuple[Scores, ...]:
     Returns
     -------
     tuple of Scores
-        One for each column of scores, in the order of the file; none for a file of explanations alone. What is empty
-        or "nan" is undefined. On how many images is not in the authors' files, and given as 0.
+        One for each column of scores, in the order of the file, and one for each origin that its lines name; none for a
+        file of explanations alone. What is empty
+        or "nan" is undefined. On how many images is not in the authors' files, and given as 0. Which neurons are silent
+        is known of our files that say so; in older ones these have no score, like those that are constant.
 
     Raises
     ------
@@ -60,13 +62,31 @@ def read_scores(path: str | Path) -> tuple[Scores, ...]:
     if not ours:
         return tuple(Scores(numbers[column], neurons, metric, 0) for column, metric in columns.items())
     errors = _numbers(path, header, lines[1:], f"{ours}_error")
-    names = dict(zip(header, lines[1], strict=False)) if len(lines) > 1 else {}
-    seen = _numbers(path, header, lines[1:2], "n_seen") if names.get("n_seen") else torch.zeros(0)
-    n_seen = int(seen[0]) if len(seen) else None
-    origin = Origin(*(names.get(name, "") for name in ("method", "simulator", "images", "part")), n_seen=n_seen)
-    n_images = _numbers(path, header, lines[1:2], "n_images") if "n_images" in header else torch.zeros(0)
-    total = int(n_images[0].nan_to_num(0)) if len(n_images) else 0
-    return (Scores(numbers[ours], neurons, ours, total, errors, origin),)
+    counts = _numbers(path, header, lines[1:], "n_images").nan_to_num(0) if "n_images" in header else None
+    silent = _numbers(path, header, lines[1:], "silent") == 1 if "silent" in header else None
+    return tuple(
+        Scores(
+            numbers[ours][rows],
+            tuple(neurons[row] for row in rows),
+            ours,
+            0 if counts is None or not rows else int(counts[rows[0]]),
+            errors[rows],
+            origin,
+            None if silent is None else silent[rows],
+        )
+        for origin, rows in _by_origin(path, header, lines[1:]).items()
+    )
+
+
+def _by_origin(path: Path, header: list[str], lines: list[list[str]]) -> dict[Origin, list[int]]:
+    """Return the rows of each origin: several stand in a file that somebody put together."""
+    found: dict[Origin, list[int]] = {} if lines else {Origin(): []}
+    seen = _numbers(path, header, lines, "n_seen").tolist() if "n_seen" in header else [math.nan] * len(lines)
+    for row, (cells, n_seen) in enumerate(zip(lines, seen, strict=True)):
+        names = (dict(zip(header, cells, strict=False)).get(name, "") for name in ("method", "simulator", "images", "part"))
+        origin = Origin(*names, n_seen=None if math.isnan(n_seen) else int(n_seen))
+        found.setdefault(origin, []).append(row)
+    return found
 
 
 def _neurons(path: Path, numbers: torch.Tensor) -> tuple[int, ...]:

@@ -25,7 +25,7 @@ _HALF = 32
 class AUPRCScorer:
     """How well the simulated activation finds the most active images: area under precision and recall, from 0 to 1.
 
-    Higher is better; an explanation that says nothing gets the share of active images. Images are ranked by the
+    Higher is better; a silent explanation gets what chance does, the share of active images. Images are ranked by the
     simulated activation, equal ones together; wanted are those on which the neuron is called active, its highest
     ``top_share`` (of values that are equal all or none, as in ``F1Scorer``). The area is that of average precision.
     Neither scale nor bias of the explanation plays a part. Passes both sanity checks (``check_metric``).
@@ -57,17 +57,22 @@ class AUPRCScorer:
         Parameters, errors and what is undefined are those of ``CorrelationScorer.score``; the errors take for given
         from which activation on the neuron counts as active.
         """
+
+        def share_of_active(recorded: Tensor) -> Tensor:
+            return cut(recorded, self.top_share).to(torch.float64).mean(0)
+
         metric = f"auprc@{self.top_share:g}"
-        return score_in_blocks(simulated, recorded, rows, metric, _search(_precision, self.top_share))
+        measure = _search(_precision, self.top_share)
+        return score_in_blocks(simulated, recorded, rows, metric, measure, share_of_active)
 
 
 @dataclass(frozen=True)
 class AUROCScorer:
     """How often an image on which the neuron is active has the higher simulated activation: from 0 to 1.
 
-    Against an image on which it is not; equal activations count half. **Fails the sanity check of extra labels**
-    (``check_metric``): for concepts in few images a wrong label more changes it next to nothing. For comparison with
-    work that reports it, not to choose between explanations.
+    Against an image on which it is not; equal activations count half, so a silent explanation gets 0.5. **Fails the
+    sanity check of extra labels** (``check_metric``): for concepts in few images a wrong label more changes it next to
+    nothing. For comparison with work that reports it, not to choose between explanations.
 
     Parameters
     ----------
@@ -95,8 +100,12 @@ class AUROCScorer:
 
         Parameters, errors and what is undefined are those of ``AUPRCScorer.score``.
         """
+
+        def even(recorded: Tensor) -> Tensor:
+            return torch.full((recorded.shape[1],), 0.5, dtype=torch.float64)
+
         metric = f"auroc@{self.top_share:g}"
-        return score_in_blocks(simulated, recorded, rows, metric, _search(_share_below, self.top_share))
+        return score_in_blocks(simulated, recorded, rows, metric, _search(_share_below, self.top_share), even)
 
 
 @dataclass(frozen=True)

@@ -32,7 +32,7 @@ class SanityCheck:
     missing_change, extra_change
         Mean change of the score, as a share of its range; falls are negative.
     n_scored
-        Neurons (and repeats of them) that had all three scores.
+        Neurons (and repeats of them) that had all three scores, and some labels each time.
     """
 
     metric: str
@@ -121,7 +121,10 @@ def check_metric(
 def _score(scorer: Scorer, recorded: ActivationMatrix, labels: Tensor) -> tuple[Float[Tensor, " neurons"], str]:
     simulated = ActivationMatrix(labels, recorded.neurons, recorded.layer, recorded.images)
     scores = scorer.score(simulated, recorded, range(recorded.n_images))
-    return scores.values.to(torch.float64), scores.metric
+    values = scores.values.to(torch.float64)
+    if scores.silent is not None:  # where no label is left it is not the metric that notices
+        values = values.masked_fill(scores.silent, torch.nan)
+    return values, scores.metric
 
 
 def _disturb(

@@ -20,7 +20,7 @@ const view = {
   get column() {
     const { columns } = view.method;
     // Probabilities that explain would flatter themselves: there another judge comes first.
-    const judged = view.method.probabilities && columns.find((column) => column.judge);
+    const judged = view.method.probabilities && columns.find((column) => column.judge && !column.method);
     return columns.find((column) => column.title === view.title) || judged || columns[0];
   },
   link: (neuron) => `#${data.layers.length > 1 ? `${encodeURIComponent(data.layers[view.number].name)}/` : ""}neuron-${neuron}`,

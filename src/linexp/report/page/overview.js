@@ -40,9 +40,9 @@ function scoreAgainstLength(width, view) {
   return dots(width, 220, points, { across: "terms", up: column.title, marks: Math.max(1, Math.min(7, most - least)) }, view.link);
 }
 
-// Figure 5, where both scores exist; those of one judge if there are any.
+// Figure 5, where both scores of the method shown exist; those of one judge if there are any.
 function ablationFigure(view) {
-  const columns = view.method.columns;
+  const columns = view.method.columns.filter((column) => !column.method);
   const ablation = columns.find((column) => /ablation/i.test(column.metric) && known(column).length);
   const correlations = columns.filter((column) => /correlation/i.test(column.metric) && known(column).length);
   const correlation = ablation && (correlations.find((column) => column.judge === ablation.judge) || correlations[0]);
