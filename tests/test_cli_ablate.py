@@ -135,7 +135,7 @@ def test_ablate(linexp: Run, result: Path, tmp_path: Path):
     assert alone.mean > 0.1
     lowered, by_simulation = expected.n_lowered, expected.signed[:3]
     assert "  'set' is exact here; the recorded activations themselves score 1.0000 ± 0.0000\n" in ended.out
-    assert f"  changes summed by sign: simulation {by_simulation.mean():+.4f} ± " in ended.out
+    assert f"  changes by sign: simulation {by_simulation.mean():+.4f} ± " in ended.out
     assert f"; the simulation lowers the loss for {lowered} of 3 neurons\n" in ended.out
     said = [line for line in ended.out.splitlines() if "judge" in line]
     assert said[0].startswith("  judged by labels, which know the class of each test image, the one whose loss is ")
@@ -239,7 +239,7 @@ def test_every_score_has_a_file_of_its_own(linexp: Run, result: Path, other: Pat
         assert ended.code == 0, ended.err
     ended = linexp("ablate", result, *judge)
     assert ended.code == 0
-    assert "changes summed by sign: " in ended.out
+    assert "changes by sign: " in ended.out
     assert "judged by labels" not in ended.out  # the judge sees the images alone
     before = {path: path.read_bytes() for path in result.glob("scores*")}
     kinds = ("optim", "norm", "optim-adam-T-1.1", "optim-shift")

@@ -215,7 +215,7 @@ def _signed_text(scores: AblationScores) -> str:
         replace(scores.by_constant, values=values) for values in (scores.signed, scores.signed_mean)
     )
     return (
-        f"changes summed by sign: simulation {by_simulation.mean:+.4f} ± {by_simulation.sem:.4f}, "
+        f"changes by sign: simulation {by_simulation.mean:+.4f} ± {by_simulation.sem:.4f}, "
         f"mean {by_mean.mean:+.4f} ± {by_mean.sem:.4f}; the simulation lowers the loss for {scores.n_lowered} of "
         f"{len(scores.defined)} neurons"
     )
