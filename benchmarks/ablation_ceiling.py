@@ -16,13 +16,13 @@ import linexp as le
 from linexp.concepts.wordnet import imagenet_classes
 
 MODEL = "efficientnet_lite0"
-LAYERS = ("_blocks.4", "_blocks.10", "_blocks.15", "_bn1")
+LAYERS = ("_bn1", "_blocks.15", "_blocks.10", "_blocks.6")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path, help="folder of pictures, sub-folders called by wnids")
-    parser.add_argument("--every", type=int, default=20, help="take every n-th picture only")
+    parser.add_argument("--every", type=int, default=40, help="take every n-th picture only")
     parser.add_argument("--neurons", type=int, default=8, help="how many neurons of each layer, drawn with seed 0")
     options = parser.parse_args()
     pictures = le.ImageFolder(options.folder)

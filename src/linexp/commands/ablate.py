@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any, cast
 
 from linexp._checks import StoreMismatchError
-from linexp.commands.cases import LABELS, Case, ScoreOptions, judge_cases, open_cases, save_apart
+from linexp.commands.ablate_text import tell_answer, tell_ceiling, tell_signs
+from linexp.commands.cases import Case, ScoreOptions, judge_cases, open_cases, save_apart
 from linexp.commands.outputs import find_outputs
 from linexp.commands.pictures import reopen_pictures
 from linexp.commands.score_table import (
@@ -31,11 +32,6 @@ from linexp.recording.memory import reuse_large_buffers
 from linexp.score import AblationScorer, AblationScores, Scores, compare_scores
 from linexp.simulation import simulate
 from linexp.store import Run
-
-_KNOWS_THE_ANSWER = (
-    "  judged by labels, which know the class of each test image, the one whose loss is measured: where a simulation\n"
-    "  lowers the loss by that, it counts against it as a rise does. --simulator names a judge that sees images alone"
-)
 
 
 @dataclass(frozen=True)
@@ -187,38 +183,12 @@ def _print(job: _Job, scores: AblationScores, without_dead: Sequence[str], path:
             f"  with least-squares scaling {norm.mean:.4f} ± {norm.sem:.4f}; "
             f"{scores.n_improved} of {len(norm.defined)} neurons score higher than so"
         )
-    print(f"  {_ceiling_text(scores, chosen=job.scorer.replace == 'auto')}\n  {_signed_text(scores)}")
-    if scores.origin is not None and scores.origin.simulator == LABELS:
-        print(_KNOWS_THE_ANSWER)
+    chosen = job.scorer.replace == "auto"
+    print(f"  {tell_ceiling(scores, chosen=chosen)}\n  {tell_signs(scores)}{tell_answer(scores)}")
     right = f"the model is right on {100 * scores.accuracy:.1f} % of the test images"
     print(f"  {right}; temperature {scores.temperature:.3f}\n  saved in {path}")
     if seen := tell_seen(job.case, "test"):
         print(seen)
-
-
-def _ceiling_text(scores: AblationScores, *, chosen: bool) -> str:
-    """Say how activations were put in, why so, and what the recorded ones score in the place of the simulated."""
-    ceiling = scores.by_recorded
-    if not scores.exact:
-        how = "'set' overwrites the pattern over positions, so even"
-    elif scores.replace == "shift":
-        how = f"'shift' keeps the pattern over positions{', which more than a linear head reads' if chosen else ''};"
-    else:
-        how = "'set' is exact here;"
-    n_still = int((ceiling.values == 0).sum()) if scores.exact else 0
-    still = f" ({n_still} of them do not vary on the validation images: 0)" if n_still else ""
-    return f"{how} the recorded activations themselves score {ceiling.mean:.4f} ± {ceiling.sem:.4f}{still}"
-
-
-def _signed_text(scores: AblationScores) -> str:
-    by_simulation, by_mean = (
-        replace(scores.by_constant, values=values) for values in (scores.signed, scores.signed_mean)
-    )
-    return (
-        f"changes by sign: simulation {by_simulation.mean:+.4f} ± {by_simulation.sem:.4f}, "
-        f"mean {by_mean.mean:+.4f} ± {by_mean.sem:.4f}; the simulation lowers the loss for {scores.n_lowered} of "
-        f"{len(scores.defined)} neurons"
-    )
 
 
 def _scored(case: Case, scores: AblationScores) -> Scored:

@@ -168,7 +168,9 @@ class AblationScorer:
             accuracy=opened.accuracy,
             replace=opened.replace,
             exact=opened.exact,
-            **{name: found[name] for name in COLUMNS},
+            ceiling=found["ceiling"],
+            ceiling_norm=found["ceiling_norm"],
+            **Block(**{name: found[name] for name in Block._fields})._asdict(),
         )
 
     def check(

@@ -127,8 +127,8 @@ def open_losses(settings: Settings, recorded: ActivationMatrix, chosen: Activati
         stack = _STACK_CUDA if device.type == "cuda" else _STACK_CPU
         how = settings.pooling, used, temperature, stack
         losses.append(NetworkLosses(one, target, original, chosen.neurons, *how))
-    exact = cut.is_exact(used)
-    return Opened(*losses, *rows, temperature, tail is not None, accuracy, used, exact)
+    about = temperature, tail is not None, accuracy, used, cut.is_exact(used)
+    return Opened(losses[0], losses[1], rows[0], rows[1], *about)
 
 
 def _stored_batches(behind: BehindLayer, inputs: Inputs, rows: Tensor, device: torch.device) -> StoredBatches:
