@@ -12,7 +12,7 @@ import linexp as le
 from linexp.behind import BehindLayer, LinearTail, StoredBatches
 from linexp.recording.pooling import Pooling
 from linexp.score import Origin
-from linexp.score.ablation_side import Side
+from linexp.score.ablation_side import COLUMNS, Side
 from linexp.score.curves import Curves, chebyshev_coefficients, chebyshev_nodes
 from linexp.score.losses import HeadLosses, NetworkLosses, cross_entropies
 from linexp.score.scaling import Scaling, fit_adam, fit_constant, fit_norm, fit_optim
@@ -52,9 +52,9 @@ CASES = [
     (small_resnet, "layer2", {}, True),
     (small_resnet, "avgpool", {"temperature": 1.1}, True),
     (small_resnet, "layer2.0.bn1", {"scaling": "norm"}, False),
-    (small_resnet, "layer1", {"replace": "shift"}, False),
+    (small_resnet, "layer1", {"replace": "set"}, False),
     (small_vit, "blocks.1", {"temperature": 2.0}, False),
-    (small_vit, "blocks.1.mlp.0", {}, False),
+    (small_vit, "blocks.1.mlp.0", {"replace": "set"}, False),
     (small_vit, "norm", {"pool": "token"}, True),
     (small_vit, "blocks.1", {"pool": "token", "scaling": "optim-adam"}, False),
 ]
@@ -67,7 +67,7 @@ def test_scores_are_the_literal_ones(make, layer, settings, linear):
     assert scores.linear is linear
     how = {
         "temperature": scores.temperature,
-        "replace": settings.get("replace", "set"),
+        "replace": scores.replace,
         "token": 0 if settings.get("pool") == "token" else None,
     }
     for column, neuron in enumerate(simulated.neurons):
@@ -83,6 +83,17 @@ def test_scores_are_the_literal_ones(make, layer, settings, linear):
             s = simulated.values[rows, column].double().numpy()
             expected = alpha_literally(model, layer, images()[rows], targets, neuron, s, *pair, mean, **how)
             assert float(value) == pytest.approx(expected, abs=1e-5)
+        targets, on_test = [labels()[row] for row in SPLIT.test], images()[SPLIT.test]
+        for value, replacement in (
+            (scores.signed, found[0] * simulated.values[SPLIT.test, column].double() + found[1]),
+            (scores.signed_mean, torch.full((len(targets),), mean, dtype=torch.float64)),
+        ):
+            changes = [
+                change_literally(model, layer, on_test, targets, neuron, values, **how)
+                for values in (replacement, np.full(len(targets), mean))
+            ]
+            expected = changes[0].sum() / np.abs(changes[1]).sum()
+            assert float(value[column]) == pytest.approx(expected, abs=1e-5)
         if not scores.values[column].isnan():
             check_constant(model, layer, neuron, mean, scores, column, how)
     assert bool((scores.errors > 0).any())
@@ -278,6 +289,107 @@ def test_a_perfect_simulation_scores_one_and_the_mean_zero():
             assert bool((scores.val[~scores.val.isnan()] >= scores.norm.new_tensor(-1e-9)).all())
 
 
+# Model, layer, pool, what "auto" becomes, and whether the recorded activations themselves change nothing with "set".
+PLACES = [
+    (small_resnet, "stem", "mean", "shift", False),
+    (small_resnet, "layer1", "max", "shift", False),
+    (small_resnet, "layer2", "mean", "set", True),  # a linear head follows
+    (small_resnet, "layer2", "max", "shift", False),
+    (small_resnet, "avgpool", "max", "set", True),  # maps of one position
+    (small_resnet, "dropout", "none", "set", True),
+    (small_vit, "blocks.1", "mean", "shift", False),
+    (small_vit, "blocks.1.mlp.0", "token", "set", True),
+]
+
+
+@pytest.mark.parametrize(("make", "layer", "pool", "auto", "exact"), PLACES, ids=[f"{p[1]} {p[2]}" for p in PLACES])
+@pytest.mark.parametrize("scaling", ["norm", "optim"])
+def test_the_recorded_activations_score_the_ceiling(make, layer, pool, auto, exact, scaling):
+    """By default a perfect simulation scores 1 in any layer; with "set" what it scores is said."""
+    model = make().double()
+    recorded = le.record(model, layer, images(), pool=pool, show_progress=False)
+    other, found = simulation_of(recorded), {}
+    for how in ("auto", "set", "shift"):
+        scorer = le.AblationScorer(scaling, pool=pool, replace=how)
+        perfect, scores = (
+            scorer.score(simulated, recorded, SPLIT, model, images(), labels=labels(), show_progress=False)
+            for simulated in (recorded, other)
+        )
+        torch.testing.assert_close(perfect.values, scores.ceiling, rtol=0, atol=1e-5, equal_nan=True)
+        torch.testing.assert_close(perfect.norm, scores.ceiling_norm, rtol=0, atol=1e-5, equal_nan=True)
+        assert scores.replace == (auto if how == "auto" else how)
+        assert scores.exact is (exact or how != "set")
+        found[how] = scores
+    still = (recorded.values[SPLIT.val] == recorded.values[SPLIT.val[0]]).all(0)
+    undefined = found["auto"].values.isnan()
+    assert found["auto"].ceiling[~still & ~undefined].tolist() == [1.0] * int((~still & ~undefined).sum())
+    assert found["auto"].ceiling[still & ~undefined].tolist() == [0.0] * int((still & ~undefined).sum())
+    assert bool((found["set"].ceiling < 0.9).any()) is (not exact or bool((still & ~undefined).any()))
+    names = [scores.metric for scores in found.values()]
+    resolved = scaling if auto == "set" else f"{scaling},shift"
+    assert names == [f"ablation({name})" for name in (resolved, f"{scaling},set", f"{scaling},shift")]
+    assert torch.equal(found["auto"].values.nan_to_num(9), found[auto].values.nan_to_num(9))
+
+
+def test_the_ceiling_of_set_is_the_literal_one():
+    model = small_resnet().double()
+    recorded, _, scores = scored(model, "stem", scaling="norm", replace="set")
+    targets = [labels()[row] for row in SPLIT.test]
+    for column, neuron in enumerate((2, 3)):
+        actual = recorded.values[:, neuron].double()
+        on_test, mean = images()[SPLIT.test], float(actual[SPLIT.val].mean())
+        own, how = actual[SPLIT.test].numpy(), {"temperature": scores.temperature, "replace": "set"}
+        expected = alpha_literally(model, "stem", on_test, targets, neuron, own, 1, 0, mean, **how)
+        assert float(scores.ceiling[column]) == pytest.approx(expected, abs=1e-5)
+        assert expected < 0.97
+
+
+def test_adam_does_not_move_from_a_perfect_simulation():
+    """Its first step has no gradient: 1 is what the released code reaches, and the ceiling."""
+    losses, _, actual = planted(40)
+    c, d = (torch.full((), value, dtype=torch.float64, requires_grad=True) for value in (1.0, 0.0))
+    before = nn.functional.cross_entropy(losses.logits, losses.labels, reduction="none")
+    delta = c * actual[:, 2] + d - actual[:, 2]
+    moved = losses.logits + delta[:, None] * losses.weight[:, 2]
+    (nn.functional.cross_entropy(moved, losses.labels, reduction="none") - before).abs().sum().backward()
+    assert (c.grad.item(), d.grad.item()) == (0, 0)
+    _, _, scores = scored(small_resnet().double(), "layer2", (2, 3, 4), scaling="optim-adam")
+    assert scores.ceiling.tolist() == [1, 1, 1]
+
+
+def test_changes_are_summed_by_sign():
+    """A simulation that knows the labels lowers the loss, and each lowering counts against its score."""
+    model = small_resnet().double()
+    recorded = le.record(model, "layer2", images(), show_progress=False)
+    weight = model.fc.weight.detach()[labels()]  # how much each neuron helps the image's own class
+    knowing = recorded.values.double() + 0.5 * weight
+    knowing = le.ActivationMatrix(knowing, recorded.neurons, "layer2", recorded.images)
+    scorer = le.AblationScorer("norm")
+    scores = scorer.score(knowing, recorded, SPLIT, model, images(), labels=labels(), show_progress=False)
+    better = ~scores.values.isnan() & (scores.signed < 0)
+    assert scores.n_lowered == int(better.sum()) >= 4
+    rises, falls = ((1 - scores.values + sign * scores.signed) / 2 for sign in (1, -1))
+    assert bool((falls > rises)[better].all())
+    assert bool((rises[better] > -1e-9).all())
+    assert bool((scores.signed_mean[better].abs() <= 1).all())
+
+
+def test_stored_scores_of_another_form_are_not_taken(tmp_path, monkeypatch):
+    """The key says which numbers there are of each neuron, and how activations were put in."""
+    keys = []
+    model = small_resnet()
+    fill = le.Store.fill
+    monkeypatch.setattr(
+        le.Store, "fill", lambda self, key, *rest, **more: (keys.append(key), fill(self, key, *rest, **more))[1]
+    )
+    store = le.Store(tmp_path / "store", tell=lambda _: None)
+    for how in ("auto", "set", "shift"):
+        stored_scores(store, model, replace=how)
+    assert all(key.parts["columns"] == list(COLUMNS) for key in keys)
+    assert [key.parts["settings"]["replace"] for key in keys] == ["set", "set", "shift"]
+    assert keys[0].name == keys[1].name != keys[2].name
+
+
 def test_a_neuron_that_changes_nothing_has_no_score():
     model = small_resnet()
     with torch.no_grad():
@@ -314,8 +426,10 @@ def test_table_and_text(tmp_path):
     scores.to_csv(tmp_path / "scores.csv")
     rows = list(csv.DictReader((tmp_path / "scores.csv").read_text().splitlines()))
     name = "ablation(optim)"
-    after = [f"{name}_{what}" for what in ("error", "norm", "constant", "val")]
-    assert list(rows[0]) == ["neuron", name, after[0], "silent", *after[1:], "c", "d", "level"]
+    what = ("norm", "constant", "val", "ceiling", "ceiling_norm", "signed", "signed_mean")
+    start = ["neuron", name, f"{name}_error", "silent"]
+    assert list(rows[0]) == [*start, *(f"{name}_{one}" for one in what), "c", "d", "level", "replace"]
+    assert {row["replace"] for row in rows} == {"set"}
     assert [int(row["neuron"]) for row in rows] == [1, 2, 3]
     assert float(rows[1]["c"]) == float(scores.c[1])
     assert float(rows[2][f"{name}_constant"]) == float(scores.constant[2])
@@ -462,6 +576,8 @@ def test_scores_beside_each_other():
     assert found.mean == pytest.approx(float((scores.values - scores.constant).mean()))
     named = replace(scores, origin=Origin("m", "s", "i", "test"))
     assert named.by_constant.origin == Origin("a constant", "s", "i", "test", 0)
+    assert named.by_recorded.origin == Origin("the recorded activations", "s", "i", "test", 0)
+    assert torch.equal(named.by_recorded.values, scores.ceiling)
     assert le.AblationScorer("optim-adam", replace="shift").metric == "ablation(optim-adam,shift)"
     assert replace(scores, metric="ablation(optim-adam,shift)").by_norm.metric == "ablation(norm,shift)"
 
@@ -508,7 +624,7 @@ def test_interrupted_work_goes_on(monkeypatch, tmp_path, linear):
     again = stored_scores(store, model)
     assert done[0] == f"ablation scores: 4 of 6 neurons from the store '{tmp_path / 'store'}'"
     assert done[1:] == [range(4, 6)] * 2
-    for name in ("values", "errors", "norm", "constant", "val", "c", "d", "level"):
+    for name in COLUMNS:
         assert torch.equal(getattr(again, name).nan_to_num(9), getattr(expected, name).nan_to_num(9))
     assert (again.temperature, again.accuracy) == (expected.temperature, expected.accuracy)
     done.clear()
@@ -516,10 +632,11 @@ def test_interrupted_work_goes_on(monkeypatch, tmp_path, linear):
     stored_scores(store, model, noise=1e-3)
     stored_scores(store, model, scaling="norm")
     stored_scores(store, model, temperature=expected.temperature)
+    stored_scores(store, model, replace="set" if expected.replace == "shift" else "shift")
     stored_scores(store, model, targets=[*labels()[:-1], (labels()[-1] + 1) % 5])
     with torch.no_grad():
         next(model.fc.parameters())[0] += 0.01
     stored_scores(store, model)
     assert all(line.startswith("ablation scores: 0 of 6 neurons") for line in done)
-    assert len(done) == 5
+    assert len(done) == 6
     assert {one.kind for one in list_store(store)} == {"ablation"}

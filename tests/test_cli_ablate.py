@@ -38,6 +38,15 @@ def net():
 def build():
     return net(), to_unit_tensor
 
+def inner():
+    first, *rest = net()
+    first.weight.data *= 1.1
+    return nn.Sequential(first, nn.Sequential(Rough(), *rest)), to_unit_tensor
+
+class Rough(nn.Module):  # how much positions differ counts too, so one value everywhere is not the same
+    def forward(self, x):
+        return x + 1000 * x.var((2, 3), keepdim=True)
+
 def headless():
     return net()[:2], to_unit_tensor
 
@@ -124,6 +133,13 @@ def test_ablate(linexp: Run, result: Path, tmp_path: Path):
         f"the simulation adds {added.mean:+.4f} ± {added.sem:.4f}\n"
     ) in ended.out
     assert alone.mean > 0.1
+    lowered, by_simulation = expected.n_lowered, expected.signed[:3]
+    assert "  'set' is exact here; the recorded activations themselves score 1.0000 ± 0.0000\n" in ended.out
+    assert f"  changes by sign: simulation {by_simulation.mean():+.4f} ± " in ended.out
+    assert f"; the simulation lowers the loss for {lowered} of 3 neurons\n" in ended.out
+    said = [line for line in ended.out.splitlines() if "judge" in line]
+    assert said[0].startswith("  judged by labels, which know the class of each test image, the one whose loss is ")
+    assert said[1].endswith("counts against it as a rise does. --simulator names a judge that sees images alone")
     assert f"  the model is right on {100 * expected.accuracy:.1f} % of the test images; temperature " in ended.out
     assert expected.accuracy == pytest.approx(11 / 12)
     rows = list(csv.DictReader((result / "scores-ablation-optim.csv").read_text().splitlines()))
@@ -146,6 +162,39 @@ def test_means_without_dead_neurons(linexp: Run, tmp_path: Path):
         r"on all recorded images\): ablation\(optim\) \S+ ± \S+ \(3 neurons, 12 images\)\n",
         ended.out,
     )
+
+
+def test_inner_layers(linexp: Run, result: Path, tmp_path: Path):
+    """Positions keep their pattern where it is read; with "set" it is said what a perfect simulation scores."""
+    inner = tmp_path / "inner"
+    assert linexp(*EXPLAIN, "--model", "mymodels:inner", "--out", inner).code == 0
+    both = linexp("ablate", result, inner, "--table", tmp_path / "table")
+    assert both.code == 0, both.err
+    assert "layer 0: test ablation(optim,shift) " in both.out
+    assert (
+        "  'shift' keeps the pattern over positions, which more than a linear head reads; the recorded activations "
+        "themselves score 1.0000 ± 0.0000\n"
+    ) in both.out
+    rows = list(csv.DictReader((tmp_path / "table.csv").read_text().splitlines()))
+    scored = [(row["method"], row["ablation(optim)"] != "", row["ablation(optim,shift)"] != "") for row in rows]
+    assert scored == [
+        *((name, True, False) for name in (str(result), "a constant")),
+        *((name, False, True) for name in (str(inner), "a constant")),
+    ]
+    assert (inner / "scores-ablation-optim-shift.csv").exists()
+    ended = linexp("ablate", inner, "--replace", "set", "--table", tmp_path / "set")
+    assert ended.code == 0, ended.err
+    found = re.search(
+        r"  'set' overwrites the pattern over positions, so even the recorded activations themselves score (\S+) ± ",
+        ended.out,
+    )
+    rows = list(csv.DictReader((inner / "scores-ablation-optim-set.csv").read_text().splitlines()))
+    ceilings = [float(row["ablation(optim,set)_ceiling"]) for row in rows[:3]]
+    assert float(found.group(1)) == pytest.approx(sum(ceilings) / 3, abs=1e-4)
+    assert max(ceilings) < 0.95
+    assert {row["replace"] for row in rows} == {"set"}
+    printed = {row[0]: row for row in cells(ended.out)}
+    assert printed["the recorded activations"][7].startswith(f"{found.group(1)} ± ".replace("-", "−"))
 
 
 def cells(printed: str) -> list[list[str]]:
@@ -188,7 +237,10 @@ def test_every_score_has_a_file_of_its_own(linexp: Run, result: Path, other: Pat
     for more in ((), ("--scaling", "norm"), ("--scaling", "optim-adam", "--temperature", 1.1), ("--replace", "shift")):
         ended = linexp("ablate", result, other, *more)
         assert ended.code == 0, ended.err
-    assert linexp("ablate", result, *judge).code == 0
+    ended = linexp("ablate", result, *judge)
+    assert ended.code == 0
+    assert "changes by sign: " in ended.out
+    assert "judged by labels" not in ended.out  # the judge sees the images alone
     before = {path: path.read_bytes() for path in result.glob("scores*")}
     kinds = ("optim", "norm", "optim-adam-T-1.1", "optim-shift")
     assert {path.name for path in before} == {

@@ -32,8 +32,13 @@ def ablate(
         float | None, option("X", "What logits are divided by before the loss.", "fitted on validation images")
     ] = None,
     replace: Annotated[
-        str, option("NAME", "What becomes of a feature map: set (one value everywhere) or shift (keeps its pattern).")
-    ] = "set",
+        str,
+        option(
+            "NAME",
+            "What becomes of a feature map or of tokens: set (one value everywhere), shift (keeps the pattern), or "
+            "auto: shift where more than a linear head reads the pattern, else set, which is as exact there.",
+        ),
+    ] = "auto",
     outputs: Annotated[
         str | None,
         option(
@@ -64,7 +69,9 @@ def ablate(
     """Measure how much of what a neuron does for the model its simulation does: 1 all of it, 0 no more than its mean.
 
     Replaces each neuron by its simulation, scaled on the validation images, and compares the loss on the test images.
-    Needs pictures of the model's own classes. Says too how much a constant does, which knows nothing of the image.
+    Needs pictures of the model's own classes. Says too how much a constant does, which knows nothing of the image, what
+    the recorded activations themselves score, and whether the loss rises or falls. Labels know the class whose loss it
+    is; a judge in words (--simulator) does not.
     """
     from linexp.commands import ScoreOptions
     from linexp.commands.ablate import AblateOptions, run_ablate

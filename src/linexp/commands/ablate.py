@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from linexp._checks import StoreMismatchError
+from linexp.commands.ablate_text import tell_answer, tell_ceiling, tell_signs
 from linexp.commands.cases import Case, ScoreOptions, judge_cases, open_cases, save_apart
 from linexp.commands.outputs import find_outputs
 from linexp.commands.pictures import reopen_pictures
@@ -28,7 +29,7 @@ from linexp.images import Images
 from linexp.matrix import ActivationMatrix, ConceptMatrix
 from linexp.models import VisionModel, load_model
 from linexp.recording.memory import reuse_large_buffers
-from linexp.score import AblationScorer, AblationScores, compare_scores
+from linexp.score import AblationScorer, AblationScores, Scores, compare_scores
 from linexp.simulation import simulate
 from linexp.store import Run
 
@@ -39,7 +40,7 @@ class AblateOptions:
 
     scaling: str = "optim"
     temperature: float | None = None
-    replace: str = "set"
+    replace: str = "auto"
     outputs: str | None = None
 
 
@@ -182,6 +183,8 @@ def _print(job: _Job, scores: AblationScores, without_dead: Sequence[str], path:
             f"  with least-squares scaling {norm.mean:.4f} ± {norm.sem:.4f}; "
             f"{scores.n_improved} of {len(norm.defined)} neurons score higher than so"
         )
+    chosen = job.scorer.replace == "auto"
+    print(f"  {tell_ceiling(scores, chosen=chosen)}\n  {tell_signs(scores)}{tell_answer(scores)}")
     right = f"the model is right on {100 * scores.accuracy:.1f} % of the test images"
     print(f"  {right}; temperature {scores.temperature:.3f}\n  saved in {path}")
     if seen := tell_seen(job.case, "test"):
@@ -197,16 +200,28 @@ def _scored(case: Case, scores: AblationScores) -> Scored:
 
 
 def _with_constants(found: Sequence[Scored]) -> list[Scored]:
-    """Put behind the methods of the same neurons what a constant alone scores on those that all of them explain."""
-    return [scored for group in same_neurons(found) for scored in (*group, *_constant(on_shared_neurons(group)[0]))]
+    """Put behind the methods of the same neurons what a constant, and the recorded activations, score."""
+    beside = ((group, on_shared_neurons(group)[0]) for group in same_neurons(found))
+    return [scored for group, first in beside for scored in (*group, *_constant(first), *_ceiling(first))]
 
 
 def _constant(first: Scored) -> list[Scored]:
     scores = cast(AblationScores, first.scores[0])
     if len(first.scores) == 1:
         return []  # with the closed-form scaling it is the mean, and scores 0
-    levels = zip(scores.neurons, scores.level.tolist(), strict=True)
-    nothing = tuple(Explanation(neuron, (), level, outcome="empty") for neuron, level in levels)
     by_norm = replace(scores.by_constant, values=0 * scores.norm, metric=scores.by_norm.metric)
-    explanations, both = Explanations(nothing, first.explanations.layer), (scores.by_constant, by_norm)
-    return [Scored(explanations, first.recorded, both, first.dead)]
+    return [_without_terms(first, (scores.by_constant, by_norm))]
+
+
+def _ceiling(first: Scored) -> list[Scored]:
+    scores = cast(AblationScores, first.scores[0])
+    if scores.exact:
+        return []  # 1
+    by_norm = replace(scores.by_recorded, values=scores.ceiling_norm, metric=scores.by_norm.metric)
+    return [_without_terms(first, (scores.by_recorded, by_norm)[: len(first.scores)])]
+
+
+def _without_terms(first: Scored, scores: tuple[Scores, ...]) -> Scored:
+    levels = zip(first.scores[0].neurons, cast(AblationScores, first.scores[0]).level.tolist(), strict=True)
+    nothing = tuple(Explanation(neuron, (), level, outcome="empty") for neuron, level in levels)
+    return Scored(Explanations(nothing, first.explanations.layer), first.recorded, scores, first.dead)

@@ -26,6 +26,8 @@ from linexp.shards import Store
 from linexp.store import Run, load_explanations, load_run, save_scores
 
 T = TypeVar("T")
+LABELS = "labels"
+"""Who judges where no model does."""
 
 
 @dataclass(frozen=True)
@@ -65,7 +67,7 @@ class Case:
 
     def origin(self, options: ScoreOptions) -> Origin:
         """Say where scores of these explanations are from."""
-        own = str(self.run.settings.get("encoder") or "labels")
+        own = str(self.run.settings.get("encoder") or LABELS)
         images = self.run.activations.images or ""
         return Origin(self.shown, options.simulator or own, images, options.part, self.n_seen(options.part))
 

@@ -124,8 +124,9 @@ def on_shared_neurons(group: Sequence[Scored]) -> list[Scored]:
 def _table(groups: Sequence[Sequence[Scored]]) -> Table:
     start = ("method", "layer", "neurons", "terms", "val, selected", "dead", "no score", "silent")
     columns = (*start, _SEEN, _UNKNOWN, *_DETAILS)
-    metrics = tuple(scores.metric for scores in groups[0][0].scores)
-    rows = tuple(row for group in groups for scored in group for row in _rows(scored))
+    everything = [scored for group in groups for scored in group]
+    metrics = tuple(dict.fromkeys(scores.metric for scored in everything for scores in scored.scores))
+    rows = tuple(row for scored in everything for row in _rows(scored, metrics))
     return Table((*columns, *metrics), rows, "Mean scores ± standard errors over neurons")
 
 
@@ -137,12 +138,12 @@ def _shown(table: Table) -> Table:
     return table.without([*_DETAILS, *empty])
 
 
-def _rows(scored: Scored) -> list[tuple[Cell, ...]]:
+def _rows(scored: Scored, metrics: Sequence[str]) -> list[tuple[Cell, ...]]:
     alive = without_dead(scored)
-    rows = [_row(scored, scored.origin.method)]
-    rows += [] if alive is None else [_row(alive, f"{scored.origin.method}, without dead")]
+    rows = [_row(scored, scored.origin.method, metrics)]
+    rows += [] if alive is None else [_row(alive, f"{scored.origin.method}, without dead", metrics)]
     explained = _explained(scored)
-    return rows if explained is None else [*rows, _row(explained, f"{scored.origin.method}, explained only")]
+    return rows if explained is None else [*rows, _row(explained, f"{scored.origin.method}, explained only", metrics)]
 
 
 def _explained(scored: Scored) -> Scored | None:
@@ -177,9 +178,10 @@ def find_dead(recorded: ActivationMatrix) -> frozenset[int]:
     return frozenset(neuron for neuron, dead in zip(recorded.neurons, recorded.is_dead.tolist(), strict=True) if dead)
 
 
-def _row(scored: Scored, name: str) -> tuple[Cell, ...]:
+def _row(scored: Scored, name: str, metrics: Sequence[str]) -> tuple[Cell, ...]:
     explanations, origin, first = scored.explanations, scored.origin, scored.scores[0]
     unscored = [neuron for neuron, score in zip(first.neurons, first.values.tolist(), strict=True) if math.isnan(score)]
+    by_metric = {scores.metric: Measured(scores.mean, scores.sem) for scores in scored.scores}
     return (
         name,
         scored.recorded.layer,
@@ -192,7 +194,7 @@ def _row(scored: Scored, name: str) -> tuple[Cell, ...]:
         "unknown" if origin.n_seen is None else origin.n_seen,
         "–" if scored.simulability is None else scored.simulability.count_unknown(explanations),
         *(origin.simulator, origin.images[:12], origin.part, first.n_images),
-        *(Measured(scores.mean, scores.sem) for scores in scored.scores),
+        *(by_metric.get(metric, Measured(math.nan, math.nan)) for metric in metrics),
     )
 
 
@@ -202,6 +204,8 @@ def _differences(group: Sequence[Scored]) -> list[tuple[Cell, ...]]:
         if first.origin.simulator != second.origin.simulator:
             continue  # a stricter judge would pass for a worse method
         for one, other in zip(first.scores, second.scores, strict=True):
+            if one.metric != other.metric:
+                continue  # the same neurons in networks that go on otherwise
             found = compare_scores(one, other)
             names = (scored.origin.method for scored in (first, second))
             mean = Measured(found.mean, found.sem)

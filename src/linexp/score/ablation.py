@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass
-from typing import Any, Literal, NamedTuple
+from dataclasses import asdict, dataclass, replace
+from typing import Any, Literal
 
 import torch
-from jaxtyping import Float
 from PIL.Image import Image
 from torch import Tensor, nn
 
@@ -17,9 +16,9 @@ from linexp.models.base import VisionModel
 from linexp.progress import progress_bar
 from linexp.recording.outputs import Output
 from linexp.recording.pooling import Channels, Pool, Pooling
-from linexp.score.ablation_model import Opened, Settings, cut_model, open_losses
+from linexp.score.ablation_model import ReplaceChoice, Settings, cut_model, open_losses
 from linexp.score.ablation_scores import AblationScores
-from linexp.score.ablation_side import Side
+from linexp.score.ablation_side import COLUMNS, Block, Side, both_sides
 from linexp.score.ablation_stored import ablation_key
 from linexp.score.blocks import check_same_layer, is_constant
 from linexp.score.scaling import Scaling, fit_adam, fit_constant, fit_norm, fit_optim
@@ -49,7 +48,9 @@ class AblationScorer:
         What logits are divided by before the loss. Default: fitted on validation images. (The released code: 1.1.)
     replace
         What becomes of a feature map or of tokens. "set": the same value everywhere. "shift": the pattern stays and
-        is shifted so that its pooled activation is the value.
+        is shifted so that its pooled activation is the value. "auto": "shift" where several positions are pooled and
+        more than a linear head follows, so that a perfect simulation changes nothing; elsewhere "set", which is as
+        exact there.
     pool, channels, token, output
         What the activations were recorded with.
 
@@ -60,7 +61,7 @@ class AblationScorer:
 
     scaling: ScalingName = "optim"
     temperature: float | None = None
-    replace: Literal["set", "shift"] = "set"
+    replace: ReplaceChoice = "auto"
     pool: Pool = "mean"
     channels: Channels = "auto"
     token: int = 0
@@ -68,15 +69,18 @@ class AblationScorer:
 
     def __post_init__(self) -> None:
         check_choice("scaling", self.scaling, SCALINGS)
-        check_choice("replace", self.replace, ("set", "shift"))
+        check_choice("replace", self.replace, ("auto", "set", "shift"))
         if self.temperature is not None and not 0 < self.temperature < float("inf"):
             raise ValueError(f"temperature is {self.temperature}. It must be above 0; None fits it.")
         Pooling(self.pool, self.channels, self.token, self.output)
 
     @property
     def metric(self) -> str:
-        """What the scores are called: "ablation(optim)", and whatever else of the settings is not usual."""
-        unusual = [self.replace] if self.replace != "set" else []
+        """What the scores are called: "ablation(optim)", and whatever else of the settings is not usual.
+
+        Scores whose "auto" became "shift" say so too: "ablation(optim,shift)".
+        """
+        unusual = [self.replace] if self.replace != "auto" else []
         unusual += [f"T={self.temperature}"] if self.temperature is not None else []
         return f"ablation({','.join([self.scaling, *unusual])})"
 
@@ -143,23 +147,31 @@ class AblationScorer:
             n_neurons = sum(map(len, parts))
             with progress_bar("ablating", n_neurons, show=show_progress, unit="neurons") as advance:
                 for columns in _blocks(parts):
-                    block = self._score_block(*_sides(opened, simulated, chosen, columns))
-                    after(keep, advance)(block._asdict())
+                    val, test = both_sides(opened, simulated, chosen, columns)
+                    block = self._score_block(val, test)
+                    ceiling = self._score_ceiling(val, test, block, exact=opened.exact)
+                    after(keep, advance)(block._asdict() | ceiling)
 
+        named = replace(self, replace=opened.replace) if opened.replace != "set" else self
         if store is None:
             found = gather(chosen.n_neurons, compute)
         else:
-            key = ablation_key(asdict(self), simulated, recorded, model, cut, _NEURONS_PER_BLOCK)
-            found = store.fill(key, _Block._fields, compute, what="ablation scores", unit="neurons")
+            settings = asdict(self) | {"replace": opened.replace}
+            key = ablation_key(settings, simulated, recorded, model, cut, COLUMNS, _NEURONS_PER_BLOCK)
+            found = store.fill(key, COLUMNS, compute, what="ablation scores", unit="neurons")
         return AblationScores(
             neurons=simulated.neurons,
             silent=is_constant(simulated.values[opened.test_rows]) & ~found["values"].isnan(),
-            metric=self.metric,
+            metric=named.metric,
             n_images=len(opened.test_rows),
             temperature=opened.temperature,
             linear=opened.linear,
             accuracy=opened.accuracy,
-            **_Block(**found)._asdict(),
+            replace=opened.replace,
+            exact=opened.exact,
+            ceiling=found["ceiling"],
+            ceiling_norm=found["ceiling_norm"],
+            **Block(**{name: found[name] for name in Block._fields})._asdict(),
         )
 
     def check(
@@ -179,7 +191,7 @@ class AblationScorer:
     def _settings(self) -> Settings:
         return Settings(self.temperature, self.replace, Pooling(self.pool, self.channels, self.token, self.output))
 
-    def _score_block(self, val: Side, test: Side) -> _Block:
+    def _score_block(self, val: Side, test: Side) -> Block:
         norm = fit_norm(val.simulated, val.actual)
         mean = val.actual.mean(0)
         chosen, level = (norm, mean) if self.scaling == "norm" else self._optimise(val, norm, mean)
@@ -190,7 +202,20 @@ class AblationScorer:
             level = torch.where(on_val.constant < 0, mean, level)
         on_test = test.scores(mean, norm, chosen, level)
         on_val_chosen = torch.maximum(on_val.norm, on_val.values) if self.scaling == "optim" else on_val.values
-        return _Block(**on_test._asdict(), val=on_val_chosen, c=chosen.c, d=chosen.d, level=level)
+        return Block(**on_test._asdict(), val=on_val_chosen, c=chosen.c, d=chosen.d, level=level)
+
+    def _score_ceiling(self, val: Side, test: Side, block: Block, *, exact: bool) -> dict[str, Tensor]:
+        """Return what the recorded activations score in the place of the simulated ones, with both scalings.
+
+        Where putting them in changes nothing it is known: least squares give c = 1 and d = 0, with which "optim" and
+        "optim-adam" start and which nothing can better; but where a neuron does not vary on val they give its mean.
+        """
+        if not exact:
+            found = self._score_block(val.of_recorded, test.of_recorded)
+            return {"ceiling": found.values, "ceiling_norm": found.norm}
+        by_norm = torch.where(block.values.isnan(), torch.nan, (~is_constant(val.actual)).double())
+        nothing_moves = self.scaling == "optim-adam"
+        return {"ceiling": by_norm.clamp_min(1) if nothing_moves else by_norm, "ceiling_norm": by_norm}
 
     def _optimise(self, val: Side, norm: Scaling, mean: Tensor) -> tuple[Scaling, Tensor]:
         """Return the scaling, and the constant to which the same procedure leads without a simulation."""
@@ -215,26 +240,3 @@ def _blocks(parts: Sequence[range]) -> Iterator[range]:
     for part in parts:
         for start in range(part.start, part.stop, _NEURONS_PER_BLOCK):
             yield range(start, min(start + _NEURONS_PER_BLOCK, part.stop))
-
-
-def _sides(
-    opened: Opened, simulated: ActivationMatrix, recorded: ActivationMatrix, columns: range
-) -> tuple[Side, Side]:
-    val, test = (
-        Side(losses, columns, *(one.values[rows][:, columns].double() for one in (simulated, recorded)))
-        for losses, rows in ((opened.val, opened.val_rows), (opened.test, opened.test_rows))
-    )
-    return val, test
-
-
-class _Block(NamedTuple):
-    """Results for some neurons."""
-
-    values: Float[Tensor, " neurons"]
-    errors: Float[Tensor, " neurons"]
-    norm: Float[Tensor, " neurons"]
-    constant: Float[Tensor, " neurons"]
-    val: Float[Tensor, " neurons"]
-    c: Float[Tensor, " neurons"]
-    d: Float[Tensor, " neurons"]
-    level: Float[Tensor, " neurons"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import torch
 from jaxtyping import Int
@@ -21,6 +21,7 @@ from linexp.score.losses import HeadLosses, Losses, NetworkLosses, cross_entropi
 from linexp.score.temperature import fit_temperature
 from linexp.split import Split
 
+ReplaceChoice = Literal["auto", "set", "shift"]
 _N_EXAMPLES = 3
 _TOLERANCE = 1e-3
 # Images, copies included, behind the layer at a time.
@@ -32,7 +33,7 @@ class Settings:
     """What of ``AblationScorer`` concerns the model."""
 
     temperature: float | None
-    replace: Replace
+    replace: ReplaceChoice
     pooling: Pooling
 
 
@@ -46,10 +47,15 @@ class Opened(NamedTuple):
     temperature: float
     linear: bool
     accuracy: float
+    replace: Replace
+    exact: bool
 
 
 class Cut(NamedTuple):
-    """A model that was cut at a layer, on images and labels that fit it; ``rows`` are of val and test."""
+    """A model that was cut at a layer, on images and labels that fit it; ``rows`` are of val and test.
+
+    ``has_pattern``: what comes behind the layer can tell apart the positions that were pooled into one activation.
+    """
 
     inputs: Inputs
     device: torch.device
@@ -58,6 +64,17 @@ class Cut(NamedTuple):
     n_neurons: int
     classes: Int[Tensor, " images"]
     rows: tuple[Int[Tensor, " images"], Int[Tensor, " images"]]
+    has_pattern: bool
+
+    def replace(self, asked: ReplaceChoice) -> Replace:
+        """Return how activations are put in: "auto" keeps the pattern where there is one."""
+        if asked != "auto":
+            return asked
+        return "shift" if self.has_pattern else "set"
+
+    def is_exact(self, replace: Replace) -> bool:
+        """Whether putting in the recorded activations themselves changes nothing."""
+        return replace == "shift" or not self.has_pattern
 
 
 def cut_model(
@@ -87,12 +104,14 @@ def cut_model(
     pooled = settings.pooling.reduce(stored.layer_output, recorded.layer, len(examples)).cpu()
     _check_recorded(recorded, pooled, rows[0][: len(examples)])
     tail = find_linear_tail(behind, stored, settings.pooling)
-    return Cut(inputs, device, behind, tail, pooled.shape[1], classes, rows)
+    # A token is one position; feature maps and sequences have several, which are pooled.
+    several = settings.pooling.pool != "token" and stored.layer_output.numel() > pooled.numel()
+    return Cut(inputs, device, behind, tail, pooled.shape[1], classes, rows, tail is None and several)
 
 
 def open_losses(settings: Settings, recorded: ActivationMatrix, chosen: ActivationMatrix, cut: Cut) -> Opened:
     """Choose between the linear head and the network."""
-    tail, rows, device = cut.tail, cut.rows, cut.device
+    tail, rows, device, used = cut.tail, cut.rows, cut.device, cut.replace(settings.replace)
     batches = [_stored_batches(cut.behind, cut.inputs, part, device) for part in rows]
     logits = [_logits(tail, recorded, cut.n_neurons, part, one) for part, one in zip(rows, batches, strict=True)]
     targets = [cut.classes[part] for part in rows]
@@ -106,9 +125,10 @@ def open_losses(settings: Settings, recorded: ActivationMatrix, chosen: Activati
             continue
         original = cross_entropies(logit / temperature, target)
         stack = _STACK_CUDA if device.type == "cuda" else _STACK_CPU
-        how = settings.pooling, settings.replace, temperature, stack
+        how = settings.pooling, used, temperature, stack
         losses.append(NetworkLosses(one, target, original, chosen.neurons, *how))
-    return Opened(losses[0], losses[1], rows[0], rows[1], temperature, tail is not None, accuracy)
+    about = temperature, tail is not None, accuracy, used, cut.is_exact(used)
+    return Opened(losses[0], losses[1], rows[0], rows[1], *about)
 
 
 def _stored_batches(behind: BehindLayer, inputs: Inputs, rows: Tensor, device: torch.device) -> StoredBatches:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -20,6 +20,7 @@ def ablation_key(
     recorded: ActivationMatrix,
     model: nn.Module | VisionModel,
     cut: Cut,
+    columns: Sequence[str],
     neurons_per_block: int,
 ) -> Key:
     """Return the key of the scores of all simulated neurons; reads every weight and every image scored on.
@@ -35,6 +36,7 @@ def ablation_key(
     source = cut.inputs.of(rows)
     parts = {
         "settings": dict(settings),
+        "columns": list(columns),
         "model": model_of(module),
         "layer": recorded.layer,
         "neurons": list(simulated.neurons),
