@@ -16,7 +16,7 @@ import linexp as le
 from linexp.concepts.wordnet import imagenet_classes
 
 MODEL = "efficientnet_lite0"
-LAYERS = ("_bn1", "_blocks.15", "_blocks.10", "_blocks.6")
+LAYERS = ("_bn1", "_blocks.15", "_blocks.10")
 
 
 def main() -> None:
