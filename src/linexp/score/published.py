@@ -83,7 +83,9 @@ def _by_origin(path: Path, header: list[str], lines: list[list[str]]) -> dict[Or
     found: dict[Origin, list[int]] = {} if lines else {Origin(): []}
     seen = _numbers(path, header, lines, "n_seen").tolist() if "n_seen" in header else [math.nan] * len(lines)
     for row, (cells, n_seen) in enumerate(zip(lines, seen, strict=True)):
-        names = (dict(zip(header, cells, strict=False)).get(name, "") for name in ("method", "simulator", "images", "part"))
+        names = (
+            dict(zip(header, cells, strict=False)).get(name, "") for name in ("method", "simulator", "images", "part")
+        )
         origin = Origin(*names, n_seen=None if math.isnan(n_seen) else int(n_seen))
         found.setdefault(origin, []).append(row)
     return found
