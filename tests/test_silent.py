@@ -113,7 +113,7 @@ def test_silence_does_not_raise_the_mean():
         silent.append(scores.n_silent)
         assert scores.n_silent == found.n_with("empty")
     assert silent == sorted(silent)
-    assert silent[-1] > 5 > silent[0]
+    assert silent[-1] > silent[0] + 3
     assert means == sorted(means, reverse=True)
     assert explained[-1] > explained[0]
 
