@@ -159,9 +159,9 @@ def test_words_that_the_judge_does_not_know_are_marked(
             assert found.of(name) == pytest.approx(float(torch.corrcoef(torch.stack([one, other]))[0, 1]), abs=1e-4)
 
     neuron = next(item.neuron for item in explanations if "blue" in item.concepts)
-    assert "blue  (chosen again in 100% of redraws)  (not known to mymodels:judge: simulability undefined)" in (
-        linexp("show", out, neuron).out.replace(f"{load_explanations(out)[neuron].terms[0].kept:.0%}", "100%")
-    )
+    shown = linexp("show", out, neuron).out
+    assert re.search(r"  blue  \(.*\)  \(not known to mymodels:judge: simulability undefined\)\n", shown)
+    assert shown.count("not known to") == 1
     assert linexp("report", out, "--out", tmp_path / "page").code == 0
     page = (tmp_path / "page" / "index.html").read_text(encoding="utf-8")
     (method,) = json.loads(re.search(r'id="data">(.*?)</script>', page)[1])["layers"][0]["methods"]
