@@ -194,7 +194,7 @@ def test_inner_layers(linexp: Run, result: Path, tmp_path: Path):
     assert max(ceilings) < 0.95
     assert {row["replace"] for row in rows} == {"set"}
     printed = {row[0]: row for row in cells(ended.out)}
-    assert printed["the recorded activations"][7].startswith(f"{found.group(1)} ± ".replace("-", "−"))
+    assert printed["the recorded activations"][-2].startswith(f"{found.group(1)} ± ".replace("-", "−"))
 
 
 def cells(printed: str) -> list[list[str]]:
