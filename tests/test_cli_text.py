@@ -92,7 +92,11 @@ def test_from_words_to_scores_by_another_model(calibrated: Run, tmp_path: Path):
     assert both.code == 0, both.err
     assert "Warning" not in both.err
     rows = re.findall(
+<<<<<<< HEAD
         r"│ (\S+)\s+│ stem  │\s+4 │\s+(\S+) │\s+(\S+) │\s+1 │\s+0 │\s+0 │\s+0 │ (0\.\d+) ± (0\.\d+) │", both.out
+=======
+        r"│ (\S+)\s+│ stem  │\s+4 │\s+(\S+) │\s+(\S+) │\s+1 │(?:\s+0 │){3} (0\.\d+) ± (0\.\d+) │", both.out
+>>>>>>> e
     )
     assert [row[0] for row in rows] == [str(text), str(label)]
     assert all(float(row[3]) > 0.8 for row in rows)
@@ -159,9 +163,9 @@ def test_words_that_the_judge_does_not_know_are_marked(
             assert found.of(name) == pytest.approx(float(torch.corrcoef(torch.stack([one, other]))[0, 1]), abs=1e-4)
 
     neuron = next(item.neuron for item in explanations if "blue" in item.concepts)
-    assert "blue  (chosen again in 100% of redraws)  (not known to mymodels:judge: simulability undefined)" in (
-        linexp("show", out, neuron).out.replace(f"{load_explanations(out)[neuron].terms[0].kept:.0%}", "100%")
-    )
+    shown = linexp("show", out, neuron).out
+    assert re.search(r"  blue  \(.*\)  \(not known to mymodels:judge: simulability undefined\)\n", shown)
+    assert shown.count("not known to") == 1
     assert linexp("report", out, "--out", tmp_path / "page").code == 0
     page = (tmp_path / "page" / "index.html").read_text(encoding="utf-8")
     (method,) = json.loads(re.search(r'id="data">(.*?)</script>', page)[1])["layers"][0]["methods"]

@@ -4,6 +4,7 @@ import re
 from dataclasses import replace
 
 import pytest
+import torch
 
 import linexp as le
 from linexp.report import Column
@@ -182,6 +183,23 @@ def test_cards_are_sorted_by_what_is_sure(browser, tmp_path, findings):
     assert page.shown()[:3] == [100, 102, 101]
     assert page.complaints == []
     page.context.close()
+
+
+def test_a_term_that_a_judge_does_not_know_is_marked(browser, tmp_path, findings):
+    names = findings[0].explanations.concepts[:3]
+    values = torch.tensor([0.6, 0.02, float("nan")])
+    judged = replace(findings[0], simulability=(le.Simulability(names, values, 24, "a judge"),))
+    opened = Page(browser, le.write_report(judged, tmp_path))
+    for name, said in zip(names, ("0.60", "0.02", "undefined"), strict=True):
+        neuron = next(item.neuron for item in judged.explanations if name in item.concepts)
+        opened.page.goto(f"{(tmp_path / 'index.html').resolve().as_uri()}#neuron-{neuron}")
+        opened.page.wait_for_selector(f"#neuron-{neuron}.drawn .term")
+        titled = opened.page.locator(f"#neuron-{neuron} .concept [title='simulability by a judge {said}']")
+        assert titled.first.text_content() == name
+        whole = titled.first.locator("xpath=..").text_content()
+        assert ("not known to a judge" in whole) == (said != "0.60")
+    assert opened.complaints == []
+    opened.context.close()
 
 
 def test_what_chose_the_terms_comes_last_and_says_so(page, findings):

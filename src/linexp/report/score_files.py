@@ -146,14 +146,16 @@ def _score_columns(
         values = _cells(path, lines, neurons, name)
         errors = _cells(path, lines, neurons, f"{name}{_ERROR}")
         is_vague = path.stem.startswith("scores") and _SILENT not in header and len(values) < len(lines)
-        shown = f"{metric}{_seen_note(lines[0])}" + (f" ({_LEFT_OUT})" if is_vague else "")
+        shown = f"{metric}{_seen_note(lines[0], method)}" + (f" ({_LEFT_OUT})" if is_vague else "")
         columns.append(Column(shown, judge, values, errors, method, silent))
     return columns
 
 
-def _seen_note(line: Line) -> str:
+def _seen_note(line: Line, method: str) -> str:
     """Return what stands behind a score's name if it was taken on images that the explanations have seen."""
-    n_seen = line.get("n_seen") or "0"
+    n_seen = line.get("n_seen", "0")
+    if not n_seen:  # a result's own explanations keep to its split
+        return " (on images it was perhaps fitted on)" if method else ""
     return "" if n_seen == "0" else f" (fitted on {n_seen} of these {line['n_images']} images)"
 
 
