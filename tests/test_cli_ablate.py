@@ -193,14 +193,9 @@ def test_inner_layers(linexp: Run, result: Path, tmp_path: Path):
     assert float(found.group(1)) == pytest.approx(sum(ceilings) / 3, abs=1e-4)
     assert max(ceilings) < 0.95
     assert {row["replace"] for row in rows} == {"set"}
-<<<<<<< HEAD
     table = list(csv.DictReader((tmp_path / "set.csv").read_text().splitlines()))
     assert [row["method"] for row in table] == [str(inner), "a constant", "the recorded activations"]
     assert float(table[2]["ablation(optim,set)"]) == pytest.approx(sum(ceilings) / 3)
-=======
-    printed = {row[0]: row for row in cells(ended.out)}
-    assert printed["the recorded activations"][-2].startswith(f"{found.group(1)} ± ".replace("-", "−"))
->>>>>>> e
 
 
 def cells(printed: str) -> list[list[str]]:
