@@ -164,13 +164,15 @@ def test_explaining(search: Search, data: Any) -> None:
 @cases(80)
 @given(data=st.data())
 def test_scores(data: Any) -> None:
-    """Any two finite tables: a correlation from -1 to 1, or undefined exactly where a side is constant."""
+    """Any two finite tables: from -1 to 1, undefined just where the recorded one is constant, 0 where the other alone is."""
     n_rows, n_neurons = data.draw(st.integers(2, 30)), data.draw(st.integers(1, 4))
     values = st.floats(-(2.0**100), 2.0**100, width=32) | st.sampled_from([0.0, 1.0, 1e-30])
     table = st.lists(st.lists(values, min_size=n_neurons, max_size=n_neurons), min_size=n_rows, max_size=n_rows)
-    one, other = (le.ActivationMatrix(np.array(data.draw(table), dtype=np.float32)) for _ in range(2))
-    scores = le.CorrelationScorer().score(one, other, range(n_rows))
-    constant = [bool((side.values == side.values[0]).all(0)[k]) for k in range(n_neurons) for side in (one, other)]
-    undefined = [constant[2 * k] or constant[2 * k + 1] for k in range(n_neurons)]
-    assert scores.values.isnan().tolist() == undefined
+    simulated, recorded = (le.ActivationMatrix(np.array(data.draw(table), dtype=np.float32)) for _ in range(2))
+    scores = le.CorrelationScorer().score(simulated, recorded, range(n_rows))
+    says_nothing, undefined = ((side.values == side.values[0]).all(0) for side in (simulated, recorded))
+    assert scores.values.isnan().tolist() == undefined.tolist()
+    assert scores.silent is not None
+    assert scores.silent.tolist() == (says_nothing & ~undefined).tolist()
+    assert not scores.values[scores.silent].any()
     assert bool((scores.defined.abs() <= 1).all())
