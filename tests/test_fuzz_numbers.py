@@ -164,7 +164,7 @@ def test_explaining(search: Search, data: Any) -> None:
 @cases(80)
 @given(data=st.data())
 def test_scores(data: Any) -> None:
-    """Any two finite tables: from -1 to 1, undefined just where the recorded one is constant, 0 where the other alone is."""
+    """Any two tables: from -1 to 1, undefined just where the recorded one is constant, 0 where the other alone is."""
     n_rows, n_neurons = data.draw(st.integers(2, 30)), data.draw(st.integers(1, 4))
     values = st.floats(-(2.0**100), 2.0**100, width=32) | st.sampled_from([0.0, 1.0, 1e-30])
     table = st.lists(st.lists(values, min_size=n_neurons, max_size=n_neurons), min_size=n_rows, max_size=n_rows)
