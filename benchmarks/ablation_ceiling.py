@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 import linexp as le
-from linexp.concepts.wordnet import imagenet_classes
+from linexp.concepts.vocabulary.wordnet import imagenet_classes
 
 MODEL = "efficientnet_lite0"
 LAYERS = ("_bn1", "_blocks.15", "_blocks.10")

@@ -15,9 +15,9 @@ import torch
 from scipy.optimize import minimize
 from torch import Tensor
 
-from linexp.score.ablation import AblationScorer
-from linexp.score.ablation_side import Side
-from linexp.score.losses import HeadLosses
+from linexp.ablation.losses import HeadLosses
+from linexp.ablation.score.scorer import AblationScorer
+from linexp.ablation.score.side import Side
 
 N_NEURONS, N_CLASSES, CORRELATION = 10, 20, 0.5
 

@@ -12,10 +12,10 @@ import time
 import torch
 from torch import Tensor, nn
 
-from linexp.behind import LinearTail
-from linexp.score.ablation import AblationScorer
-from linexp.score.ablation_side import Side
-from linexp.score.losses import HeadLosses
+from linexp.ablation.losses import HeadLosses
+from linexp.ablation.score.scorer import AblationScorer
+from linexp.ablation.score.side import Side
+from linexp.forward.partial import LinearTail
 
 N_NEURONS, T = 2048, 1.1
 

@@ -15,9 +15,9 @@ from dataclasses import replace
 import numpy as np
 
 import linexp as le
-from linexp.concepts.vocabulary import read_vocabulary
+from linexp.concepts.vocabulary.openmoji import emoji_concepts, emoji_words
+from linexp.concepts.vocabulary.read import read_vocabulary
 from linexp.demo import run as demo
-from linexp.demo.words import emoji_concepts, emoji_words
 from linexp.images import ImageSubset
 from real_scores import SCALINGS, print_relation
 

@@ -19,9 +19,10 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 import linexp as le
-from linexp.recording.hooks import evaluating, find_layers
-from linexp.recording.memory import reuse_large_buffers
-from linexp.recording.quick import quickened
+from linexp.forward.engines.fused import quickened
+from linexp.forward.hooks import evaluating
+from linexp.forward.layers import find_layers
+from linexp.forward.malloc import reuse_large_buffers
 
 STACK, MOST_IMAGES = 64, 640
 

@@ -14,9 +14,9 @@ import numpy as np
 import torch
 
 import linexp as le
-from linexp.report.tables import Cell, Measured, Table, as_markdown
+from linexp.results.tables import Cell, Measured, Table, as_markdown
 from linexp.score import METRICS, scorers_of
-from linexp.score.cut import cut
+from linexp.score.threshold import cut
 
 SHARES = (0.005, 0.01, 0.05)
 

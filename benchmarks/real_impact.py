@@ -13,9 +13,9 @@ from pathlib import Path
 os.environ.setdefault("GOMP_SPINCOUNT", "10000")
 
 import linexp as le
-from linexp.commands.outputs import find_outputs
-from linexp.recording.memory import reuse_large_buffers
-from linexp.removal import BETAS
+from linexp.ablation.impact import BETAS
+from linexp.ablation.labels import find_outputs
+from linexp.forward.malloc import reuse_large_buffers
 from linexp.report.impact import tell_impact
 
 # Layer → neurons drawn; None: all.

@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 
 import linexp as le
-from linexp.concepts.wordnet import imagenet_classes
+from linexp.concepts.vocabulary.wordnet import imagenet_classes
 from text_concepts import EXPLAINER, SIMULATOR, VOCABULARY, Eyes, World, look, read
 
 SCALINGS = ("optim", "optim-adam")

@@ -17,7 +17,7 @@ import numpy as np
 import torch
 
 import linexp as le
-from linexp.recording.memory import reuse_large_buffers
+from linexp.forward.malloc import reuse_large_buffers
 
 LAYER = "_avg_pooling"
 

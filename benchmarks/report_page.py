@@ -17,7 +17,7 @@ import numpy as np
 from tests.browser import open_browser
 
 import linexp as le
-from linexp.store import Run
+from linexp.results.folder import Run
 
 _DRAWN = "() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(() => done(performance.now()))))"
 _SCROLL = """() => new Promise(done => {

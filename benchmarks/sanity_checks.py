@@ -16,7 +16,7 @@ import torch
 
 import linexp as le
 from linexp.score import FAILING, METRICS, is_constant, scorers_of
-from linexp.score.cut import cut
+from linexp.score.threshold import cut
 
 SHARE = 0.005  # of the images; what the reference takes for hidden layers
 FREQUENCIES = (0.499, 0.1, 0.01, 0.001, 0.0001)

@@ -19,6 +19,7 @@ from pathlib import Path
 import numpy as np
 
 import linexp as le
+from linexp.results.folder import load_run
 from linexp.solve import (
     Moments,
     Solution,
@@ -30,7 +31,6 @@ from linexp.solve import (
     search_top,
     solve_elastic_net,
 )
-from linexp.store import load_run
 
 MIN_GAINS = (0.1, 0.05, 0.03, 0.02, 0.015, 0.01, 0.005, 0.0)
 MAX_TERMS = (1, 2, 3, 5, 7, 10)

@@ -18,8 +18,8 @@ from typing import get_args
 import numpy as np
 
 import linexp as le
-from linexp.explain.linear import Search
-from linexp.store import load_run
+from linexp.explainers.linear import Search
+from linexp.results.folder import load_run
 
 MOST_APART = 0.05
 

@@ -17,12 +17,12 @@ import torch
 from torch import nn
 
 import linexp as le
-from linexp.concepts.conse import _MeanOfTopClasses
-from linexp.concepts.encoder import unit_length
-from linexp.concepts.wordnet import imagenet_classes
+from linexp.concepts.encoders.base import unit_length
+from linexp.concepts.encoders.conse import _MeanOfTopClasses
+from linexp.concepts.vocabulary.wordnet import imagenet_classes
+from linexp.forward.malloc import reuse_large_buffers
 from linexp.matrix import load_activations, save_activations
 from linexp.models.base import VisionModel
-from linexp.recording.memory import reuse_large_buffers
 
 NETWORKS = (2, 1, 0)
 LOGITS = "logits"

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from linexp.concepts.encoder import unit_length
+from linexp.concepts.encoders.base import unit_length
 from linexp.images import as_images
 from tests import colour_world
 

@@ -9,8 +9,8 @@ import torch
 from PIL import Image
 
 import linexp as le
-from linexp.report import Column
-from linexp.store import Run, save_explanations, save_run, save_scores
+from linexp.results import Column
+from linexp.results.folder import Run, save_explanations, save_run, save_scores
 
 EVIL = "<script>document.title='broken'</script>"
 NAMES = ("dog", "canine", "snow", EVIL, "</script><img src=x onerror=alert(1)>", 'quote "and" \\ slash', "日本語")

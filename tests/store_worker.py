@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 
 import linexp as le
-from linexp.recording.run import Run
+from linexp.forward.engines.eager import Run
 
 N_IMAGES, SHARD = 400, 128
 
@@ -83,7 +83,7 @@ def _watch(log: Path | None, last: int | None, seconds: float) -> None:
 
 def _die_while_writing(shard: int) -> None:
     """Die with a shard's file half written."""
-    from linexp.shards import entry
+    from linexp.store import entry
 
     def half(path: Path, content: bytes) -> None:
         if path.name.startswith(f"{shard:05}-"):

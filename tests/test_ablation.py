@@ -9,15 +9,15 @@ import torch
 from torch import nn
 
 import linexp as le
-from linexp.behind import BehindLayer, LinearTail, StoredBatches
-from linexp.recording.pooling import Pooling
+from linexp.ablation.chebyshev import Curves, chebyshev_coefficients, chebyshev_nodes
+from linexp.ablation.losses import HeadLosses, NetworkLosses, cross_entropies
+from linexp.ablation.score.scaling import Scaling, fit_adam, fit_constant, fit_norm, fit_optim
+from linexp.ablation.score.side import COLUMNS, Side
+from linexp.ablation.temperature import fit_temperature
+from linexp.forward.partial import BehindLayer, LinearTail, StoredBatches
+from linexp.forward.units.channels import Pooling
 from linexp.score import Origin
-from linexp.score.ablation_side import COLUMNS, Side
-from linexp.score.curves import Curves, chebyshev_coefficients, chebyshev_nodes
-from linexp.score.losses import HeadLosses, NetworkLosses, cross_entropies
-from linexp.score.scaling import Scaling, fit_adam, fit_constant, fit_norm, fit_optim
-from linexp.score.temperature import fit_temperature
-from linexp.shards.upkeep import list_store
+from linexp.store.upkeep import list_store
 from tests.ablation_twin import alpha_literally, change_literally, norm_literally
 from tests.small_classifiers import SmallResNet, small_inputs, small_labels, small_resnet, small_vit
 
@@ -407,7 +407,7 @@ def test_neurons_are_independent_of_each_other(monkeypatch):
     _, _, alone = scored(model, "layer2", neurons=(2,))
     assert float(together.values[1]) == pytest.approx(float(alone.values[0]), abs=1e-5)
     assert together.neurons == (4, 2, 3)
-    monkeypatch.setattr("linexp.score.ablation._NEURONS_PER_BLOCK", 1)
+    monkeypatch.setattr("linexp.ablation.score.scorer._NEURONS_PER_BLOCK", 1)
     _, _, blocks = scored(model, "layer2", neurons=(4, 2, 3))
     torch.testing.assert_close(blocks.values, together.values, rtol=0, atol=1e-5)
 
@@ -603,7 +603,7 @@ def test_interrupted_work_goes_on(monkeypatch, tmp_path, linear):
     model = small_resnet()
     if not linear:
         model.fc = nn.Sequential(model.fc, nn.Softplus())
-    monkeypatch.setattr("linexp.score.ablation._NEURONS_PER_BLOCK", 2)
+    monkeypatch.setattr("linexp.ablation.score.scorer._NEURONS_PER_BLOCK", 2)
     expected = stored_scores(None, model)
     assert expected.linear is linear
     done, scores_of = [], Side.scores

@@ -6,8 +6,9 @@ import pytest
 import torch
 from torch import nn
 
-from linexp.behind import BehindLayer, StoredBatches, find_linear_tail, remove_neurons, replace_neurons
-from linexp.recording.pooling import Pooling
+from linexp.forward.partial import BehindLayer, StoredBatches, find_linear_tail
+from linexp.forward.units import remove_neurons, replace_neurons
+from linexp.forward.units.channels import Pooling
 from tests.ablation_twin import logits_of, overwriter, put
 from tests.small_classifiers import SmallResNet, small_inputs, small_resnet, small_vit
 

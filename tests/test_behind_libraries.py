@@ -10,8 +10,9 @@ import torch
 from torch import Tensor, nn
 from transformers import ResNetConfig, ResNetForImageClassification, ViTConfig, ViTForImageClassification
 
-from linexp.behind import BehindLayer, find_linear_tail, remove_neurons, replace_neurons
-from linexp.recording.pooling import Pooling
+from linexp.forward.partial import BehindLayer, find_linear_tail
+from linexp.forward.units import remove_neurons, replace_neurons
+from linexp.forward.units.channels import Pooling
 from tests.ablation_twin import overwriter, put
 from tests.recording_twin import with_statistics
 

@@ -9,7 +9,9 @@ import torch
 from sklearn.linear_model import LogisticRegression
 
 import linexp as le
-from linexp.concepts import Calibration, ConSE, calibrate, fit_calibration, measure_reliability
+from linexp.concepts.calibration import Calibration, fit_calibration, measure_reliability
+from linexp.concepts.calibration import fit as calibrate
+from linexp.concepts.encoders import ConSE
 from linexp.matrix import EmbeddedConceptMatrix
 
 A, B = 20.0, -0.25
@@ -74,9 +76,9 @@ def test_blocks_agree_with_the_literal_twin(monkeypatch):
     problem = make(n_images=5000)
     a, b = literal_newton(*pairs(*problem))
     for rows, piece in ((2048, 1 << 17), (7, 1 << 17), (2048, 1001)):
-        monkeypatch.setattr("linexp.concepts.reliability._PIECE", piece)
-        monkeypatch.setattr("linexp.concepts.reliability.BLOCK_ROWS", rows)
-        monkeypatch.setattr("linexp.concepts.calibrate.BLOCK_ROWS", rows)
+        monkeypatch.setattr("linexp.concepts.calibration.reliability._PIECE", piece)
+        monkeypatch.setattr("linexp.concepts.calibration.reliability.BLOCK_ROWS", rows)
+        monkeypatch.setattr("linexp.concepts.calibration.fit.BLOCK_ROWS", rows)
         fit = fit_calibration(*problem, max_share=1.0)
         assert fit.calibration.a == pytest.approx(a, rel=1e-9)
         assert fit.calibration.b == pytest.approx(b, rel=1e-9)

@@ -12,9 +12,9 @@ from PIL import Image
 
 import linexp as le
 from linexp.commands import ExplainOptions, run_explain
-from linexp.commands.sources import open_groups, open_pictures
-from linexp.concepts import superclasses
-from linexp.concepts.wordnet import imagenet_classes
+from linexp.concepts.vocabulary import superclasses
+from linexp.concepts.vocabulary.files import open_groups, open_pictures
+from linexp.concepts.vocabulary.wordnet import imagenet_classes
 
 # cock, hen, goldfish, two kinds of missile, two of sunglasses, drake.
 WNIDS = (

@@ -15,7 +15,7 @@ import pytest
 import linexp as le
 from linexp import cli
 from linexp.commands import ExplainOptions
-from linexp.recording import record_layers
+from linexp.forward import record_layers
 from tests.colour_world import make_world
 from tests.command_line import Run, command_line
 

@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 
 import linexp as le
-from linexp.commands.cases import Case, ScoreOptions, save_apart
 from linexp.models import load_model
+from linexp.results.folder import load_explanations, load_run
+from linexp.results.judge import Case, ScoreOptions, save_apart
 from linexp.score import Origin, read_scores
-from linexp.store import load_explanations, load_run
 from tests.colour_world import COLOURS, make_world
 from tests.command_line import Run, command_line
 

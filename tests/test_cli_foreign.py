@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 import linexp as le
-from linexp.commands.cases import ScoreOptions, open_cases
+from linexp.results.folder import load_explanations, load_run
+from linexp.results.judge import ScoreOptions, open_cases
 from linexp.score import read_scores
-from linexp.store import load_explanations, load_run
 from tests.colour_world import make_world
 from tests.command_line import Run, command_line
 

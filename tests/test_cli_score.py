@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 import linexp as le
+from linexp.results.folder import load_explanations, load_run
 from linexp.score import Origin, read_scores
-from linexp.store import load_explanations, load_run
 from tests.colour_world import make_world
 from tests.command_line import Run, command_line
 

@@ -13,8 +13,8 @@ from PIL import Image
 
 import linexp as le
 from linexp.matrix import load_activations
+from linexp.results.folder import load_explanations, load_run
 from linexp.score import read_simulability
-from linexp.store import load_explanations, load_run
 from tests.colour_encoder import WorldEncoder
 from tests.colour_world import make_world
 from tests.command_line import Run, command_line

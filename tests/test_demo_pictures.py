@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from linexp.demo.pictures import draw_pictures, picture_folder, picture_stems
-from linexp.demo.words import EmojiWords, emoji_concepts, emoji_words
+from linexp.concepts.vocabulary.openmoji import EmojiWords, emoji_concepts, emoji_words
+from linexp.images.openmoji import draw_pictures, picture_folder, picture_stems
 
 WORDS = emoji_words()
 BY_STEM = {word.stem: word for word in WORDS}

@@ -8,9 +8,9 @@ import pytest
 import torch
 
 import linexp as le
-from linexp._checks import check_device, choose_device, device_for_doubles
-from linexp.removal.network import judge
-from linexp.store import load_run
+from linexp._internal.checks import check_device, choose_device, device_for_doubles
+from linexp.ablation.impact.network import judge
+from linexp.results.folder import load_run
 from tests.colour_world import make_world
 from tests.command_line import Run, command_line
 

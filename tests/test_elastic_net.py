@@ -138,7 +138,7 @@ def test_a_neuron_does_not_depend_on_its_company(settings, n_neurons):
 def test_sharing_among_threads_changes_no_bit(monkeypatch, turn):
     arrays = moments(*make_problem(n_neurons=40))
     expected = solve_elastic_net(*arrays)
-    monkeypatch.setattr("linexp.solve._compiled._NEURONS_PER_TURN", turn)
+    monkeypatch.setattr("linexp._internal.compiled._NEURONS_PER_TURN", turn)
     shared = solve_elastic_net(*arrays)
     np.testing.assert_array_equal(shared.weights, expected.weights)
     np.testing.assert_array_equal(shared.gaps, expected.gaps)

@@ -19,8 +19,8 @@ import transformers
 from PIL import Image
 from tokenizers.processors import TemplateProcessing
 
-from linexp.concepts.encoder import embed_prompts, unit_length
-from linexp.concepts.huggingface import PAPER_ENCODERS, HuggingFaceEncoder, load_huggingface
+from linexp.concepts.encoders.base import embed_prompts, unit_length
+from linexp.concepts.encoders.huggingface import PAPER_ENCODERS, HuggingFaceEncoder, load_huggingface
 
 tf: Any = transformers
 RNG = np.random.default_rng(0)

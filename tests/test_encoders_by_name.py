@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import linexp as le
-from linexp.concepts import same_model
+from linexp.concepts.encoders import same_model
 from tests.colour_encoder import ColourEncoder
 
 MODULE = """

@@ -17,8 +17,8 @@ from PIL import Image
 from safetensors.torch import save_file
 from tokenizers import Tokenizer, models, pre_tokenizers, processors
 
-from linexp.concepts.encoder import embed_prompts
-from linexp.concepts.open_clip import OpenClipEncoder, _corrections, load_open_clip
+from linexp.concepts.encoders.base import embed_prompts
+from linexp.concepts.encoders.open_clip import OpenClipEncoder, _corrections, load_open_clip
 
 PICTURES = np.random.default_rng(0).integers(0, 256, (5, 40, 50, 3), dtype=np.uint8)
 TEXTS = ["dog", "ski slope", "a red car on snow", "tree"]

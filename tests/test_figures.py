@@ -6,7 +6,8 @@ import torch
 from matplotlib import pyplot
 
 import linexp as le
-from linexp.explanation import Explanation, Explanations, Term
+from linexp.explanations.explanation import Explanation, Term
+from linexp.explanations.layer import Explanations
 from linexp.figures import choose_pictures, draw_area, even_ranges, share_ranges
 from linexp.figures.area import divide, find_inside
 from linexp.figures.pictures import square

@@ -11,8 +11,8 @@ import pytest
 import torch
 
 import linexp as le
+from linexp.results.folder import Run, load_explanations, save_explanations, save_run
 from linexp.score import count_seen
-from linexp.store import Run, load_explanations, save_explanations, save_run
 from tests.test_explanation_csv import GOOD, HEADER
 
 N = 200

@@ -9,9 +9,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from linexp.recording import record_layers
-from linexp.recording.fold import PairFinder, folded
-from linexp.recording.quick import quickened
+from linexp.forward import record_layers
+from linexp.forward.engines.fused import PairFinder, folded, quickened
 from tests.fold_models import FOLDABLE, UNFOLDABLE, Branching, Ignoring, plain, without_statistics
 from tests.recording_twin import record_literally, some_inputs, with_statistics
 

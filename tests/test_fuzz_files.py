@@ -15,15 +15,15 @@ from PIL import Image
 from safetensors.torch import save_file
 
 import linexp as le
-from linexp._checks import printable
-from linexp.concepts.files import read_class_names, read_groups
-from linexp.concepts.groups import resolve_groups
-from linexp.concepts.vocabulary import read_broden
+from linexp._internal.checks import printable
+from linexp.concepts.vocabulary.files import read_class_names, read_groups
+from linexp.concepts.vocabulary.groups import resolve_groups
+from linexp.concepts.vocabulary.read import read_broden
 from linexp.images.file_contents import inspect_file
 from linexp.images.reading import read_rgb
 from linexp.matrix import load_activations, save_activations
 from linexp.models import read_weights
-from linexp.store import load_run, save_run
+from linexp.results.folder import load_run, save_run
 from tests.fuzzing import JSON, LETTERS, WORDS, cases, damaged, reads_or_says
 from tests.test_store import make_run
 

@@ -13,8 +13,8 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 import linexp as le
-from linexp.explain.linear import Search
-from linexp.recording import Pooling
+from linexp.explainers.linear import Search
+from linexp.forward.units import Pooling
 from linexp.solve import Moments, accumulate_moments
 from tests.fuzzing import cases
 from tests.recording_twin import pool_literally

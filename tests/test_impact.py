@@ -11,8 +11,9 @@ import torch
 from torch import Tensor, nn
 
 import linexp as le
-from linexp.removal import head, mean_figures, measure_figures, task, top_curve
-from linexp.removal.network import NetworkRemoval
+from linexp.ablation.impact import head, mean_figures, measure_figures, top_curve
+from linexp.ablation.impact import layer as task
+from linexp.ablation.impact.network import NetworkRemoval
 from tests import removal_twin
 from tests.small_classifiers import small_inputs, small_labels, small_resnet, small_vit
 

@@ -14,7 +14,7 @@ import torch
 from PIL import Image
 
 from linexp import ImageArray, ImageFolder, LabelConcepts
-from linexp.concepts.files import read_class_names, read_groups
+from linexp.concepts.vocabulary.files import read_class_names, read_groups
 
 CLASSES = ["cat", "dog", "wolf", "car", "bus"]
 LABELS = [3, 0, 1, 4, 2, 0]

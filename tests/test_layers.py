@@ -9,8 +9,8 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
+from linexp.forward import LayerInfo, list_layers
 from linexp.models.base import VisionModel, to_unit_tensor
-from linexp.recording import LayerInfo, list_layers
 from tests.recording_twin import small_cnn
 from tests.test_recording_state import State
 

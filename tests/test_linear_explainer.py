@@ -5,7 +5,7 @@ import pytest
 import torch
 
 import linexp as le
-from linexp.explain.stability import redraw
+from linexp.explainers.stability import redraw
 from tests.reference import paper
 
 N_IMAGES = 800
@@ -379,7 +379,7 @@ def test_a_term_that_noise_chose_is_seldom_chosen_again(split):
 def test_the_way_of_other_devices_gives_the_same(planted, split, monkeypatch):
     """Everything that is done for a GPU, on a device that every machine has."""
     expected = explain(planted.activations, planted.concepts, split, n_shards=3)
-    monkeypatch.setattr("linexp.explain.linear._has_compiled", lambda device: False)
+    monkeypatch.setattr("linexp.explainers.linear._has_compiled", lambda device: False)
     for item, other in zip(explain(planted.activations, planted.concepts, split, n_shards=3), expected, strict=True):
         assert item.concepts == other.concepts
         assert [term.weight for term in item.terms] == pytest.approx([term.weight for term in other.terms], rel=1e-6)

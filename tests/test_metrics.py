@@ -12,8 +12,9 @@ import torch
 from sklearn.metrics import average_precision_score, f1_score, jaccard_score, roc_auc_score
 
 import linexp as le
-from linexp.score import METRICS, blocks, scorers_of
-from linexp.score.cut import cut
+from linexp.score import METRICS, scorers_of
+from linexp.score import alignment as blocks
+from linexp.score.threshold import cut
 from tests.reference import metrics as literal
 
 SHARE = 0.07

@@ -200,7 +200,7 @@ def test_what_the_user_allows_networks_does_not_reach_the_moments():
 def test_the_way_of_other_devices_gives_the_same(monkeypatch):
     rows = make_hard_rows(5000, 600, 20)
     expected = fields(accumulate_moments([rows]))
-    monkeypatch.setattr("linexp.solve._threads._on_threads", lambda device: False)
+    monkeypatch.setattr("linexp._internal.threads._on_threads", lambda device: False)
     for name, value in fields(accumulate_moments([rows])).items():
         np.testing.assert_allclose(value, expected[name], rtol=1e-5, atol=1e-9, err_msg=name)
 

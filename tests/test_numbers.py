@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 import linexp as le
-from linexp.explain.linear import Search
+from linexp.explainers.linear import Search
 
 SEARCHES: tuple[Search, ...] = ("greedy", "greedy-nonzero", "stepwise", "swaps", "top")
 N_IMAGES = 600

@@ -11,9 +11,9 @@ import torch
 from torch import Tensor, nn
 
 import linexp as le
-from linexp.behind import BehindLayer
-from linexp.recording import Pooling
-from linexp.recording.outputs import named_tensors
+from linexp.forward.outputs import named_tensors
+from linexp.forward.partial import BehindLayer
+from linexp.forward.units import Pooling
 from tests.colour_world import make_world
 from tests.command_line import Run, command_line
 

@@ -18,10 +18,10 @@ from PIL import Image
 
 import linexp as le
 from linexp.commands import ReportOptions, run_report
-from linexp.commands.digests import recall_digests
-from linexp.commands.pictures import reopen_pictures
 from linexp.images import content_fingerprint, contents_of
-from linexp.store import Run, load_run, save_explanations, save_run
+from linexp.results.digests import recall_digests
+from linexp.results.folder import Run, load_run, save_explanations, save_run
+from linexp.results.pictures import reopen_pictures
 from tests.colour_world import draw_pictures
 
 ROW = 5

@@ -10,7 +10,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from linexp.recording import Pooling, record, record_layers
+from linexp.forward import record, record_layers
+from linexp.forward.units import Pooling
 from tests.recording_twin import pool_literally
 
 

@@ -8,7 +8,7 @@ import sys
 import pytest
 
 import linexp as le
-from linexp.progress import progress_bar
+from linexp._internal.progress import progress_bar
 from tests.recording_twin import small_cnn, some_inputs
 
 

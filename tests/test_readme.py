@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from linexp.demo.pictures import draw_pictures
-from linexp.demo.words import emoji_words
+from linexp.concepts.vocabulary.openmoji import emoji_words
+from linexp.images.openmoji import draw_pictures
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")

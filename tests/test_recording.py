@@ -188,7 +188,7 @@ def test_input_batches_are_freed(monkeypatch: pytest.MonkeyPatch) -> None:
         for _ in range(6):
             yield some_inputs(2)
 
-    monkeypatch.setattr("linexp.recording.source.decoded_batches", batches)
+    monkeypatch.setattr("linexp.forward.batches.decoded_batches", batches)
     model = Counting()
     quiet(model, "layer", np.zeros((12, 8, 8, 3), dtype=np.uint8), preprocess=to_unit_tensor, batch_size=2)
     assert len(model.seen) >= 6 + 2

@@ -10,8 +10,8 @@ import torch
 from torch import nn
 from transformers import ViTConfig, ViTForImageClassification, ViTModel
 
-from linexp.recording import record_layers
-from linexp.recording.fold import PairFinder
+from linexp.forward import record_layers
+from linexp.forward.engines.fused import PairFinder
 from tests.recording_twin import record_literally, some_inputs, with_statistics
 
 

@@ -199,7 +199,7 @@ def test_the_iterator_of_batches_is_closed_after_an_error(monkeypatch: pytest.Mo
         finally:
             closed.append(1)
 
-    monkeypatch.setattr("linexp.recording.source.decoded_batches", batches)
+    monkeypatch.setattr("linexp.forward.batches.decoded_batches", batches)
     for n_good, error in ((0, KeyboardInterrupt()), (4, ValueError())):
         model = small_cnn()
         model.drop = Failing(error, n_good)

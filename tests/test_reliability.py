@@ -9,7 +9,7 @@ import torch
 from PIL import Image
 
 import linexp as le
-from linexp.concepts import Calibration, CalibrationFit, Reliability, measure_reliability
+from linexp.concepts.calibration import Calibration, CalibrationFit, Reliability, measure_reliability
 from linexp.report import draw_reliability
 from tests.test_calibrate import A, B, make
 
@@ -43,7 +43,7 @@ def test_agrees_with_the_literal_twin(calibration, n_bins, soft, monkeypatch):
     rows = [*range(3, 90), 119]
     predicted, observed, n_pairs, bce, ece = literal(calibration, images, texts, labels, rows, n_bins)
     for size in (2048, 10):
-        monkeypatch.setattr("linexp.concepts.reliability.BLOCK_ROWS", size)
+        monkeypatch.setattr("linexp.concepts.calibration.reliability.BLOCK_ROWS", size)
         found = measure_reliability(calibration, images, texts, labels, rows=rows, n_bins=n_bins)
         np.testing.assert_allclose(found.predicted.numpy(), predicted, rtol=1e-12)
         np.testing.assert_allclose(found.observed.numpy(), observed, rtol=1e-12, atol=1e-15)

@@ -10,10 +10,10 @@ import pytest
 import torch
 
 import linexp as le
+from linexp._internal.privacy import hide_folders, picture_names
 from linexp.figures import even_ranges, share_ranges
-from linexp.report import Column, column_of, read_columns
-from linexp.report.privacy import hide_folders, picture_names
 from linexp.report.writing import _json
+from linexp.results import Column, column_of, read_columns
 from linexp.score import Origin
 from tests.report_world import EVIL, N_IMAGES, N_NEURONS, make_findings, make_pictures, make_run, save_result
 

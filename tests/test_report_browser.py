@@ -7,7 +7,7 @@ import pytest
 import torch
 
 import linexp as le
-from linexp.report import Column
+from linexp.results import Column
 from tests.browser import Page, open_browser
 from tests.report_world import EVIL, N_NEURONS, make_findings, make_pictures, make_run
 

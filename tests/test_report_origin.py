@@ -13,10 +13,10 @@ import pytest
 import torch
 
 import linexp as le
-from linexp.report import Column, read_columns
 from linexp.report.facts import score_rows, titles
+from linexp.results import Column, read_columns
+from linexp.results.folder import load_explanations, load_run, save_scores
 from linexp.score import Origin
-from linexp.store import load_explanations, load_run, save_scores
 from tests.command_line import Run, command_line
 from tests.report_world import make_run, save_result
 from tests.test_cli_ablate import CLASSIFIER, EXPLAIN, literal, make_world

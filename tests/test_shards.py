@@ -16,12 +16,12 @@ from PIL import Image
 from torch import Tensor, nn
 
 import linexp as le
+from linexp.forward.engines.eager import Run
 from linexp.images import content_fingerprint
 from linexp.models.base import PhotoTransform, VisionModel
-from linexp.recording.run import Run
-from linexp.shards import UnknownContentError, code
-from linexp.shards.entry import read_manifest, shard_files
-from linexp.shards.upkeep import list_store
+from linexp.store import UnknownContentError, code
+from linexp.store.entry import read_manifest, shard_files
+from linexp.store.upkeep import list_store
 from tests.recording_twin import some_inputs, with_statistics
 
 LAYER = "block"
@@ -230,7 +230,7 @@ def test_what_lies_around_the_recording_changes_the_key(store: le.Store, monkeyp
         put(store, preprocess=by_global)
     assert len(keys(store)) == 3
     with monkeypatch.context() as patch:
-        patch.setattr("linexp.shards.key.RESULTS", code.RESULTS + 1)
+        patch.setattr("linexp.store.key.RESULTS", code.RESULTS + 1)
         put(store, preprocess=by_global)
     assert len(keys(store)) == 4
     with torch.autocast("cpu", torch.bfloat16):
@@ -414,7 +414,7 @@ def test_what_a_killed_process_began_to_write_is_removed(store: le.Store):
 
 
 def test_an_empty_shard_and_a_batch_too_long_are_mistakes(store: le.Store):
-    from linexp.shards import Key
+    from linexp.store import Key
 
     key = Key("activations", {}, 10, 5)
     with pytest.raises(RuntimeError, match="Nothing was computed for shard 0"):

@@ -21,8 +21,8 @@ import pytest
 import torch
 from torch import nn
 
-from linexp.shards import UnknownContentError, content_of, model_of, weights_of
-from linexp.shards.code import library
+from linexp.store import UnknownContentError, content_of, model_of, weights_of
+from linexp.store.code import library
 
 
 def same(first: object, second: object) -> bool:

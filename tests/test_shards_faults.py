@@ -15,9 +15,9 @@ import torch
 from torch import Tensor, nn
 
 import linexp as le
-from linexp.shards import Keep, Key, lock
-from linexp.shards.lock import InUseError, locked
-from linexp.shards.upkeep import list_store, prune_store, verify_store
+from linexp.store import Keep, Key, lock
+from linexp.store.lock import InUseError, locked
+from linexp.store.upkeep import list_store, prune_store, verify_store
 from tests.store_worker import N_IMAGES, SHARD
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="the store needs POSIX locks")

@@ -13,8 +13,8 @@ import torch
 from PIL import Image
 
 import linexp as le
-from linexp.concepts.huggingface import HuggingFaceEncoder, load_huggingface
-from linexp.shards.upkeep import list_store
+from linexp.concepts.encoders.huggingface import HuggingFaceEncoder, load_huggingface
+from linexp.store.upkeep import list_store
 from tests.colour_encoder import ColourEncoder
 from tests.test_conse import colour_pictures, of_colours
 from tests.test_encoders import save

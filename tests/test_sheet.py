@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from linexp import DifferentImagesError
-from linexp.explanation import Explanation, Explanations, Term
+from linexp.explanations.explanation import Explanation, Term
+from linexp.explanations.layer import Explanations
 from linexp.images import ImageArray, ImageSubset
 from linexp.matrix import ActivationMatrix
 from linexp.report import draw_picture_sheet

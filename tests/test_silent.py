@@ -10,8 +10,8 @@ import pytest
 import torch
 
 import linexp as le
+from linexp.results.folder import load_explanations
 from linexp.score import METRICS, Origin, read_scores, scorers_of
-from linexp.store import load_explanations
 from tests.colour_world import make_world
 from tests.command_line import Run, command_line
 from tests.reference import metrics as literal

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 import linexp as le
-from linexp.store import load_run
+from linexp.results.folder import load_run
 from tests.colour_world import make_world
 from tests.command_line import Run, command_line
 

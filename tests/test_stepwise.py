@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from linexp.solve import _compiled, accumulate_moments, search_greedy, search_stepwise
+from linexp._internal import compiled as _compiled
+from linexp.solve import accumulate_moments, search_greedy, search_stepwise
 from tests.reference import paper
 from tests.test_searches import elastic_net, make_problem, measure
 

@@ -10,17 +10,10 @@ import pytest
 import torch
 
 import linexp as le
-from linexp.explanation import Explanation, Term
+from linexp._internal.files import write_atomically
+from linexp.explanations.explanation import Explanation, Term
 from linexp.report.facts import method_facts
-from linexp.store import (
-    Run,
-    load_explanations,
-    load_run,
-    save_explanations,
-    save_run,
-    save_scores,
-    write_atomically,
-)
+from linexp.results.folder import Run, load_explanations, load_run, save_explanations, save_run, save_scores
 
 NAMES = ("snow", 'ski, "slope"', "two\nlines", "carriage\rreturn", "🦊", "0", "null", " padded ", "a\u2028b\x0bc")
 IMAGES = (
@@ -156,7 +149,7 @@ def test_a_run_whose_writing_failed_is_no_result(tmp_path: Path, monkeypatch: py
     def fail(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("linexp.store.save_file", fail)
+    monkeypatch.setattr("linexp.results.folder.save_file", fail)
     with pytest.raises(KeyboardInterrupt):
         save_run(tmp_path, make_run())
     assert not list(tmp_path.glob(".*"))

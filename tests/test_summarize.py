@@ -12,7 +12,7 @@ import torch
 
 import linexp as le
 from linexp.commands import run_summarize
-from linexp.report.tables import Measured
+from linexp.results.tables import Measured
 from linexp.score import Origin, published_sem, read_scores
 
 NAME = "vit_b_16_imagenet_encoder.layers.encoder_layer_11.mlp[1]"

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from linexp.report.tables import Measured, Table, as_csv, as_latex, as_markdown, print_table, show, write_tables
+from linexp.results.tables import Measured, Table, as_csv, as_latex, as_markdown, print_table, show, write_tables
 
 NAN = math.nan
 TABLE = Table(

@@ -20,10 +20,10 @@ from PIL import Image
 from torch import nn
 
 import linexp as le
-from linexp._checks import StoreMismatchError, printable
-from linexp.concepts.files import read_class_names, read_groups
-from linexp.concepts.groups import group_names, resolve_groups
-from linexp.concepts.vocabulary import read_broden
+from linexp._internal.checks import StoreMismatchError, printable
+from linexp.concepts.vocabulary.files import read_class_names, read_groups
+from linexp.concepts.vocabulary.groups import group_names, resolve_groups
+from linexp.concepts.vocabulary.read import read_broden
 from linexp.images import find_broken, skip_broken
 from linexp.models import load_weights, read_weights
 from linexp.models.weights import tensors_only
@@ -466,8 +466,8 @@ def test_layers_with_slashes_stay_in_their_folder(tmp_path: Path) -> None:
 
 
 def test_a_result_that_names_pictures_elsewhere_reads_none_of_them(tmp_path: Path) -> None:
-    from linexp.commands.pictures import reopen_pictures
-    from linexp.store import Run
+    from linexp.results.folder import Run
+    from linexp.results.pictures import reopen_pictures
 
     (tmp_path / "in").mkdir()
     (tmp_path / "secret.png").write_bytes(picture("PNG"))

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from linexp.concepts import vocabulary
-from linexp.concepts.vocabulary import Vocabulary, read_broden, read_vocabulary
-from linexp.concepts.wordnet import superclasses
+from linexp.concepts.vocabulary import read as vocabulary
+from linexp.concepts.vocabulary.read import Vocabulary, read_broden, read_vocabulary
+from linexp.concepts.vocabulary.wordnet import superclasses
 
 
 @pytest.fixture

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from linexp import ImageArray, LabelConcepts
-from linexp.concepts import wordnet
-from linexp.concepts.wordnet import branch, imagenet_classes, superclasses
+from linexp.concepts.vocabulary import wordnet
+from linexp.concepts.vocabulary.wordnet import branch, imagenet_classes, superclasses
 
 NAMES = [found.name for found in imagenet_classes()]
 WNIDS = [found.wnid for found in imagenet_classes()]

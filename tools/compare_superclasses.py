@@ -10,7 +10,7 @@ import json
 from pathlib import Path
 
 from linexp import superclasses
-from linexp.concepts.wordnet import imagenet_classes
+from linexp.concepts.vocabulary.wordnet import imagenet_classes
 
 
 def main() -> None:

@@ -73,8 +73,8 @@ def ablate(
     the recorded activations themselves score, and whether the loss rises or falls. Labels know the class whose loss it
     is; a judge in words (--simulator) does not.
     """
-    from linexp.commands import ScoreOptions
-    from linexp.commands.ablate import AblateOptions, run_ablate
+    from linexp.commands import AblateOptions, run_ablate
+    from linexp.results import ScoreOptions
 
     simulating = ScoreOptions(
         explanations=explanations,

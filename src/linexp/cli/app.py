@@ -11,8 +11,8 @@ from typing import Annotated, Any, NoReturn
 import typer
 from typer.core import TyperGroup
 
-from linexp._checks import printable
-from linexp._version import __version__
+from linexp._internal.checks import printable
+from linexp._internal.version import __version__
 
 _TOLD = (ValueError, TypeError, KeyError, OSError, ImportError, RuntimeError, MemoryError, OverflowError)
 """Errors whose message says what to do; anything else is a mistake of the program and keeps its traceback."""

@@ -115,7 +115,7 @@ def explain(
     if split is not None and seed:
         raise ValueError(f"--seed {seed} and --split '{split}' contradict each other. Leave one out.")
     from linexp.commands import ExplainOptions, run_explain
-    from linexp.explain import LinearExplainer
+    from linexp.explainers import LinearExplainer
 
     explainer = LinearExplainer(
         strength=strength,

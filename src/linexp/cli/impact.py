@@ -83,7 +83,7 @@ def impact(
 
     Removes every neuron in turn and compares answers and losses, image by image (Section 2 of the paper).
     """
-    from linexp.commands.impact import ImpactOptions, run_impact
+    from linexp.commands import ImpactOptions, run_impact
 
     options = ImpactOptions(
         model=model,

@@ -25,10 +25,14 @@ ModelName = Annotated[
         "(a function without arguments that returns the pair module, transform).",
     ),
 ]
+
+
 WeightsFile = Annotated[
     Path | None,
     typer.Option("--weights", metavar="FILE", help="Weights on this machine: .safetensors or a state dict."),
 ]
+
+
 PreprocessName = Annotated[
     str | None,
     option(
@@ -38,6 +42,8 @@ PreprocessName = Annotated[
         "what comes with the model",
     ),
 ]
+
+
 ChannelsPlace = Annotated[
     str,
     option(
@@ -45,16 +51,24 @@ ChannelsPlace = Annotated[
         "Where feature maps have their channels: first or last; auto: first, but what looks like last is refused.",
     ),
 ]
+
+
 OutputName = Annotated[
     str | None, option("NAME", "Which tensor to take where a layer returns several: its name or place.", "the first")
 ]
+
+
 TrustRemoteCode = Annotated[
     bool, typer.Option("--trust-remote-code", help="Run Python code that comes with an hf: model. Read it first.")
 ]
+
+
 ResultFolder = Annotated[
     Path,
     typer.Argument(metavar="DIR", help="Folder of one layer that linexp explain wrote (--out).", show_default=False),
 ]
+
+
 ClassNames = Annotated[
     str | None,
     option(
@@ -64,12 +78,16 @@ ClassNames = Annotated[
         "theirs",
     ),
 ]
+
+
 Groups = Annotated[
     str | None,
     option(
         "FILE", 'Groups of classes in JSON: {"animal": ["cat", "dog"]}; or wordnet, if they are ImageNet\'s.', "none"
     ),
 ]
+
+
 MergeHomonyms = Annotated[
     bool,
     typer.Option(
@@ -77,6 +95,8 @@ MergeHomonyms = Annotated[
         help="With --groups wordnet: all meanings of a word are one group, as in the paper's released code.",
     ),
 ]
+
+
 CalibrationName = Annotated[
     str | None,
     option(
@@ -85,11 +105,17 @@ CalibrationName = Annotated[
         "comes with linexp",
     ),
 ]
+
+
 Template = Annotated[
     list[str] | None,
     option("TEXT", 'What the encoder is told for a concept, such as "a photo of a {}"; repeated: averaged.', "{}"),
 ]
+
+
 Seed = Annotated[int, option("N", "Seed of the split into 70 % train, 10 % validation, 20 % test images.")]
+
+
 SplitFile = Annotated[
     Path | None,
     option(
@@ -99,10 +125,16 @@ SplitFile = Annotated[
         "drawn with --seed",
     ),
 ]
+
+
 Device = Annotated[
     str, option("NAME", "Where the models run: cpu, cuda, cuda:1, mps, …; auto: cuda, else mps, else cpu.")
 ]
+
+
 BatchSize = Annotated[int | None, option("N", "Images at a time.", "8 on cpu, 64 on cuda")]
+
+
 StoreFolder = Annotated[
     Path | None,
     typer.Option(
@@ -112,7 +144,11 @@ StoreFolder = Annotated[
         show_default="the user's cache",
     ),
 ]
+
+
 NoStore = Annotated[bool, typer.Option("--no-store", help="Keep nothing, and use nothing that was kept.")]
+
+
 ENCODERS = (
     "hf:NAME_OR_FOLDER, open_clip:ARCHITECTURE,WEIGHTS, conse:efficientnet_lite2 (needs no download), "
     "or package.module:function"
@@ -125,8 +161,8 @@ def choose_store(folder: Path | None, *, no_store: bool) -> Path | None:
         if no_store and folder is not None:
             raise ValueError(f"--no-store and --store '{folder}' contradict each other. Leave one out.")
         return folder
-    from linexp._checks import check_writable_folder
-    from linexp.shards.default import default_folder
+    from linexp._internal.files import check_writable_folder
+    from linexp.store import default_folder
 
     if sys.platform == "win32":
         return None  # the store needs POSIX locks

@@ -30,10 +30,14 @@ Simulator = Annotated[
     str | None,
     option("NAME", f"What judges which concepts are in an image: {ENCODERS}.", "what explained"),
 ]
+
+
 Others = Annotated[
     Path | None,
     option("FILE", "Other explanations, CSV or JSON: ours, the paper's, neuron and text.", "those in DIR"),
 ]
+
+
 Results = Annotated[
     list[Path],
     typer.Argument(
@@ -43,9 +47,13 @@ Results = Annotated[
         show_default=False,
     ),
 ]
+
+
 TableName = Annotated[
     Path | None, option("NAME", "Also write the tables, as NAME.csv, NAME.md and NAME.tex.", "not written")
 ]
+
+
 Pictures = Annotated[Path | None, option("DIR", "Where the pictures of the result are now.", "where they were")]
 
 
@@ -85,7 +93,8 @@ def score(
 
     Several results are judged by the same simulator, which looks at the images once; one table compares them.
     """
-    from linexp.commands import ScoreOptions, run_score
+    from linexp.commands import run_score
+    from linexp.results import ScoreOptions
 
     options = ScoreOptions(
         explanations=explanations,
@@ -123,7 +132,8 @@ def simulate(
     no_store: NoStore = False,
 ) -> None:
     """Predict what the neurons do on all images from their explanations alone, and write it into a file."""
-    from linexp.commands import ScoreOptions, run_simulate
+    from linexp.commands import run_simulate
+    from linexp.results import ScoreOptions
 
     options = ScoreOptions(
         explanations=explanations,

@@ -48,6 +48,6 @@ def demo(
     ] = False,
 ) -> None:
     """Explain two layers of EfficientNet-Lite0 on OpenMoji pictures; nothing is downloaded."""
-    from linexp.demo.run import run_demo
+    from linexp.demo import run_demo
 
     run_demo(out, neurons, full=full)

@@ -15,6 +15,8 @@ store_app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
 )
+
+
 app.add_typer(store_app, name="store")
 
 
@@ -52,6 +54,6 @@ def prune(
 
 
 def _folder(store: Path | None) -> Path:
-    from linexp.shards.default import default_folder
+    from linexp.store import default_folder
 
     return default_folder() if store is None else store

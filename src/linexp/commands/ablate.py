@@ -9,29 +9,35 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
 
-from linexp._checks import StoreMismatchError
+from linexp._internal.checks import StoreMismatchError
+from linexp.ablation import find_outputs
+from linexp.ablation.score import AblationScorer, AblationScores
 from linexp.commands.ablate_text import tell_answer, tell_ceiling, tell_signs
-from linexp.commands.cases import Case, ScoreOptions, judge_cases, open_cases, save_apart
-from linexp.commands.outputs import find_outputs
-from linexp.commands.pictures import reopen_pictures
-from linexp.commands.score_table import (
-    Scored,
-    find_dead,
-    on_shared_neurons,
-    print_tables,
-    same_neurons,
-    tell_without_dead,
-)
-from linexp.commands.seen import check_unseen_cases, tell_seen
-from linexp.commands.sources import IMAGENET, IMAGENET_PAPER, open_store, tell_device, tell_model, with_store
-from linexp.explanation import Explanation, Explanations
+from linexp.concepts.vocabulary import IMAGENET, IMAGENET_PAPER
+from linexp.explanations import Explanation, Explanations, simulate
+from linexp.forward import reuse_large_buffers
 from linexp.images import Images
 from linexp.matrix import ActivationMatrix, ConceptMatrix
-from linexp.models import VisionModel, load_model
-from linexp.recording.memory import reuse_large_buffers
-from linexp.score import AblationScorer, AblationScores, Scores, compare_scores
-from linexp.simulation import simulate
-from linexp.store import Run
+from linexp.models import VisionModel, load_model, tell_device, tell_model
+from linexp.results import (
+    Case,
+    Run,
+    Scored,
+    ScoreOptions,
+    check_unseen_cases,
+    find_dead,
+    judge_cases,
+    on_shared_neurons,
+    open_cases,
+    print_tables,
+    reopen_pictures,
+    same_neurons,
+    save_apart,
+    tell_seen,
+    tell_without_dead,
+)
+from linexp.score import Scores, compare_scores
+from linexp.store import open_store, with_store
 
 
 @dataclass(frozen=True)
@@ -120,7 +126,7 @@ def _setting(case: Case, name: str) -> Any:
 
 
 def _open_pictures(case: Case, simulating: ScoreOptions) -> Images:
-    from linexp.demo.run import IMAGES
+    from linexp.demo import IMAGES
 
     if case.run.settings.get("images") == IMAGES and not Path(IMAGES).exists():
         raise ValueError(

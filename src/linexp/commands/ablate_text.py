@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from linexp.commands.cases import LABELS
-from linexp.score import AblationScores
+from linexp.ablation.score import AblationScores
+from linexp.results import LABELS
 
 _KNOWS_THE_ANSWER = (
     "  judged by labels, which know the class of each test image, the one whose loss is measured: where a simulation\n"

@@ -6,13 +6,17 @@ import datetime
 from dataclasses import dataclass
 from pathlib import Path
 
-from linexp._checks import AUTO, check_at_least, check_within, check_writable_folder
-from linexp.commands.sources import open_groups, open_pictures, open_store, tell_device, with_store
-from linexp.concepts import CalibrationFit, LabelConcepts, fit_calibration, load_encoder
-from linexp.concepts.encoder import embed_prompts, storing
+from linexp._internal.checks import AUTO, check_at_least, check_within
+from linexp._internal.files import check_writable_folder
+from linexp.concepts import LabelConcepts
+from linexp.concepts.calibration import CalibrationFit, fit_calibration
+from linexp.concepts.encoders import embed_prompts, load_encoder, storing
+from linexp.concepts.vocabulary import open_groups, open_pictures
 from linexp.images import ImageSubset
+from linexp.matrix import Split
+from linexp.models import tell_device
 from linexp.report import draw_reliability
-from linexp.split import Split
+from linexp.store import open_store, with_store
 
 
 @dataclass(frozen=True)

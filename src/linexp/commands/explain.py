@@ -10,46 +10,29 @@ from pathlib import Path
 from typing import Any, cast
 from urllib.parse import quote
 
-from linexp._checks import (
-    AUTO,
-    check_at_least,
-    check_choice,
-    check_writable_folder,
-    choose_device,
-    device_for_doubles,
-    printable,
-)
-from linexp.commands.judges import ENCODER, suggest_judge
-from linexp.commands.sources import (
+from linexp._internal.checks import AUTO, check_at_least, check_choice, choose_device, device_for_doubles, printable
+from linexp._internal.files import check_writable_folder
+from linexp.commands.sources import only_readable
+from linexp.concepts import ConceptSource, LabelConcepts, TextConcepts, find_calibration
+from linexp.concepts.encoders import load_encoder
+from linexp.concepts.vocabulary import (
     IMAGENET,
     IMAGENET_PAPER,
     WORDNET,
-    find_calibration,
-    only_readable,
+    group_names,
     open_groups,
     open_pictures,
-    open_store,
-    tell_device,
-    tell_model,
-    with_store,
+    read_vocabulary,
 )
-from linexp.concepts import ConceptSource, LabelConcepts, TextConcepts, load_encoder, read_vocabulary
-from linexp.concepts.groups import group_names
-from linexp.explain import LinearExplainer
-from linexp.explanation import Explanations
-from linexp.explanation_dropped import tell_dropped
+from linexp.explainers import LinearExplainer
+from linexp.explanations import Explanations, tell_dropped
+from linexp.forward import find_layers, look_at_layers, record_layers, remarked, reuse_large_buffers
+from linexp.forward.units import Pooling
 from linexp.images import ImageFolder, Images, ImageSubset, contents_of
-from linexp.matrix import DEAD_BELOW, ActivationMatrix, ConceptMatrix
-from linexp.models import VisionModel, describe_preprocess, load_model
-from linexp.recording import record_layers
-from linexp.recording.hooks import find_layers
-from linexp.recording.look import look_at_layers
-from linexp.recording.memory import reuse_large_buffers
-from linexp.recording.outputs import remarked
-from linexp.recording.pooling import Pooling
-from linexp.shards import Store, UnknownContentError, content_of
-from linexp.split import Split
-from linexp.store import Run, save_explanations, save_run
+from linexp.matrix import DEAD_BELOW, ActivationMatrix, ConceptMatrix, Split
+from linexp.models import VisionModel, describe_preprocess, load_model, tell_device, tell_model
+from linexp.results import ENCODER, Run, save_explanations, save_run, suggest_judge
+from linexp.store import Store, UnknownContentError, content_of, open_store, with_store
 
 VOCABULARY = "imagenet+nouns"
 

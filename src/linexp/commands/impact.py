@@ -6,16 +6,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
-from linexp._checks import AUTO, check_writable_folder
-from linexp.commands.outputs import find_outputs
-from linexp.commands.sources import only_readable, open_store, tell_device, tell_model, with_store
+from linexp._internal.checks import AUTO
+from linexp._internal.files import check_writable_folder
+from linexp.ablation import find_outputs
+from linexp.ablation.impact import BETAS, Impact, count_images, impact_layers
+from linexp.commands.sources import only_readable
+from linexp.forward import find_layers, reuse_large_buffers
 from linexp.images import ImageFolder
-from linexp.models import load_model
-from linexp.recording.hooks import find_layers
-from linexp.recording.memory import reuse_large_buffers
-from linexp.removal import BETAS, Impact, impact_layers
-from linexp.removal.top import count_images
-from linexp.report.impact import tell_impact
+from linexp.models import load_model, tell_device, tell_model
+from linexp.report import tell_impact
+from linexp.store import open_store, with_store
 
 OWN = "own"
 

@@ -8,11 +8,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
 
-from linexp._checks import DifferentImagesError
-from linexp.commands.pictures import reopen_pictures
+from linexp._internal.checks import DifferentImagesError
 from linexp.images import Images
-from linexp.report import Finding, read_finding, write_report
-from linexp.store import Run
+from linexp.report import write_report
+from linexp.results import Finding, Run, read_finding, reopen_pictures
 
 
 @dataclass(frozen=True)
@@ -65,8 +64,8 @@ def _with_pictures(finding: Finding, options: ReportOptions) -> Finding:
 
 
 def _open_pictures(run: Run, options: ReportOptions) -> Images:
+    from linexp.concepts.vocabulary import emoji_words
     from linexp.demo import run as demo
-    from linexp.demo.words import emoji_words
 
     if options.images is None and run.settings.get("images") == demo.IMAGES and not Path(demo.IMAGES).exists():
         return demo.draw_images(emoji_words())

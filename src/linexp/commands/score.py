@@ -6,25 +6,33 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from linexp._checks import check_choice
-from linexp.commands.cases import (
+from linexp._internal.checks import check_choice
+from linexp.explanations import simulate
+from linexp.matrix import ActivationMatrix, save_activations
+from linexp.results import (
     Case,
     Judgement,
+    Scored,
     ScoreOptions,
+    check_unseen_cases,
     file_name,
+    find_dead,
     judge_cases,
     judge_parts,
+    measure_simulability,
     open_cases,
+    print_tables,
     save_apart,
+    save_simulability,
+    tell_seen,
+    tell_simulability,
+    tell_without_dead,
 )
-from linexp.commands.known import measure_simulability, save_simulability, tell_simulability
-from linexp.commands.score_table import Scored, find_dead, print_tables, tell_without_dead
-from linexp.commands.seen import check_unseen_cases, tell_seen
-from linexp.matrix import ActivationMatrix, save_activations
 from linexp.score import Scorer, Scores, scorers_of
-from linexp.simulation import simulate
 
 PARTS = ("test", "val", "train")
+
+
 _USED_FOR = {"val": "chosen by", "train": "fitted on"}
 
 

@@ -8,17 +8,17 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from linexp._checks import check_at_least, listing, printable
-from linexp.explanation import Explanation, format_number
-from linexp.explanation_quality import Quality, show_selected
+from linexp._internal.checks import check_at_least, listing, printable
+from linexp.explanations import Explanation, Quality, format_number, show_selected, simulate
+from linexp.forward import LayerInfo, list_layers
 from linexp.models import VisionModel, load_model
-from linexp.recording import LayerInfo, list_layers
+from linexp.results import load_explanations, load_run
 from linexp.score import CorrelationScorer, Origin, Simulability, count_seen, read_simulability
-from linexp.simulation import simulate
-from linexp.store import load_explanations, load_run
 
 # Images shown at each end of a neuron's range.
 _SHOWN = 5
+
+
 # Characters that the bar of the largest weight takes.
 _BAR = 20
 

@@ -5,9 +5,8 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
-from linexp._checks import StoreMismatchError, listing
-from linexp.shards import Store
-from linexp.shards.upkeep import Stored, list_store, parse_age, parse_size, prune_store, verify_store
+from linexp._internal.checks import StoreMismatchError, listing
+from linexp.store import Store, Stored, list_store, parse_age, parse_size, prune_store, verify_store
 
 _UNITS = ("B", "kB", "MB", "GB", "TB")
 

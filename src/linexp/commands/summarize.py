@@ -7,11 +7,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from linexp.explanation import Explanations
-from linexp.report.tables import Cell, Measured, Table, print_table, write_tables
+from linexp.explanations import Explanations
+from linexp.results import Cell, Measured, Table, print_table, write_tables
 from linexp.score import Origin, Scores, published_sem, read_scores
 
 _COLUMNS = ("method", "file", "simulator", "part", "neurons", "terms", "val, selected", "no score", "silent")
+
+
 _IF_KNOWN = ("simulator", "part", "silent")
 
 

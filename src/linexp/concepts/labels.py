@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from linexp.concepts.groups import Group, resolve_groups
+from linexp.concepts.vocabulary import Group, resolve_groups
 from linexp.images import Images, as_images
 from linexp.matrix import ConceptMatrix
 

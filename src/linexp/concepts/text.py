@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
-from linexp._checks import check_text
+from linexp._internal.checks import check_text
 from linexp.concepts.calibration import Calibration
-from linexp.concepts.encoder import Encoder, check_texts, embed_prompts, storing
+from linexp.concepts.encoders import Encoder, check_texts, embed_prompts, storing
 from linexp.images import as_images
 from linexp.matrix import ConceptMatrix, EmbeddedConceptMatrix
-from linexp.shards import Store
+from linexp.store import Store
 
 
 @dataclass(frozen=True)
@@ -77,3 +78,28 @@ class TextConcepts:
             self.calibration.b,
             collection.fingerprint,
         )
+
+
+def find_calibration(asked: str | None, encoder: Encoder) -> Calibration:
+    """Find what turns an encoder's similarities into probabilities.
+
+    Parameters
+    ----------
+    asked
+        A file; or the name of an encoder whose calibration comes with linexp, if ``encoder`` has the same weights under
+        another name, such as a folder. ``None``: the one of ``encoder`` itself that comes with linexp.
+
+    Raises
+    ------
+    ValueError
+        The calibration is of another encoder, or none comes with linexp.
+    OSError
+        There is no such file.
+    """
+    if asked is None:
+        return Calibration.shipped(encoder.name)
+    if not Path(asked).exists() and asked.startswith(("hf:", "open_clip:", "conse:")):
+        return replace(Calibration.shipped(asked), encoder=encoder.name)
+    calibration = Calibration.from_json(asked)
+    calibration.check(encoder.name)
+    return calibration

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from linexp.ablation.impact import BETAS, Impact, impact_layers
 from linexp.images import Images
 from linexp.models import load_model
-from linexp.removal import BETAS, Impact, impact_layers
-from linexp.report.impact import tell_impact
+from linexp.report import tell_impact
 
 # Pictures, drawn by lot: 112 neurons of the block in the middle are removed from each.
 N_IMAGES = 400

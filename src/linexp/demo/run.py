@@ -9,34 +9,43 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-from linexp._checks import check_at_least, check_writable_folder
-from linexp.concepts import Calibration, LabelConcepts, TextConcepts, load_encoder, read_vocabulary
+from linexp._internal.checks import check_at_least
+from linexp._internal.files import check_writable_folder
+from linexp._internal.progress import progress_bar
+from linexp.concepts import LabelConcepts, TextConcepts
+from linexp.concepts.calibration import Calibration
+from linexp.concepts.encoders import load_encoder
+from linexp.concepts.vocabulary import EmojiWords, emoji_concepts, emoji_words, read_vocabulary
 from linexp.demo.clock import Clock
 from linexp.demo.impact import show_impact
-from linexp.demo.pictures import draw_pictures, picture_folder
 from linexp.demo.table import DemoResult, print_results
-from linexp.demo.words import EmojiWords, emoji_concepts, emoji_words
-from linexp.explain import LinearExplainer
-from linexp.explanation import Explanations
-from linexp.images import ImageFiles, Images, ImageSubset, contents_of
-from linexp.matrix import ActivationMatrix, ConceptMatrix
+from linexp.explainers import LinearExplainer
+from linexp.explanations import Explanations, simulate
+from linexp.forward import record_layers, reuse_large_buffers
+from linexp.images import ImageFiles, Images, ImageSubset, contents_of, draw_pictures, picture_folder
+from linexp.matrix import ActivationMatrix, ConceptMatrix, Split
 from linexp.models import load_model
-from linexp.progress import progress_bar
-from linexp.recording import record_layers
-from linexp.recording.memory import reuse_large_buffers
-from linexp.report import Finding, column_of, draw_picture_sheet, write_report
+from linexp.report import draw_picture_sheet, write_report
+from linexp.results import Finding, Run, column_of, save_explanations, save_run, save_scores
 from linexp.score import CorrelationScorer, Origin, Scores
-from linexp.simulation import simulate
-from linexp.split import Split
-from linexp.store import Run, save_explanations, save_run, save_scores
 
 MODEL = "efficientnet_lite0"
+
+
 IMAGES = "OpenMoji"  # what the settings of a result call the pictures
+
+
 # Name in the output → layer: one block in the middle, and the 1,280 channels the classifier sees.
 LAYERS = {"block 10": "_blocks.10", "head": "_avg_pooling"}
+
+
 # Three different networks: one is explained, one finds words, one judges.
 EXPLAINER, SIMULATOR = "conse:efficientnet_lite2", "conse:efficientnet_lite1"
+
+
 VOCABULARY = "labels+nouns:2000"
+
+
 # Networks trained on photographs are sure of little in a drawing: with the usual 0.5 only seven words would be left.
 MIN_ACTIVITY = 0.1
 

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from linexp.demo.clock import Clock
-from linexp.explanation import Explanations
+from linexp.explanations import Explanations
 from linexp.matrix import DEAD_BELOW
-from linexp.report import Finding
+from linexp.results import Finding
 from linexp.score import Scores
 
 

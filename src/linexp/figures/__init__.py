@@ -1,12 +1,12 @@
 """Figures of one neuron or of a layer's scores, from plain numbers and names: no explanation is known here."""
 
-from __future__ import annotations
-
 from linexp.figures.area import OTHER, Area, Shares, share_ranges
 from linexp.figures.colours import OKABE_ITO
+from linexp.figures.curves import draw_shares
 from linexp.figures.draw import draw_area, draw_histogram, draw_scatter
 from linexp.figures.markup import Bar, bars_html, table_html
-from linexp.figures.pictures import draw_pictures
+from linexp.figures.neuron import bars_of, plot_area, plot_ranges
+from linexp.figures.pictures import draw_pictures, square
 from linexp.figures.ranges import N_RANGES, Ranges, choose_pictures, even_ranges
 
 __all__ = [
@@ -18,12 +18,17 @@ __all__ = [
     "Ranges",
     "Shares",
     "bars_html",
+    "bars_of",
     "choose_pictures",
     "draw_area",
     "draw_histogram",
     "draw_pictures",
     "draw_scatter",
+    "draw_shares",
     "even_ranges",
+    "plot_area",
+    "plot_ranges",
     "share_ranges",
+    "square",
     "table_html",
 ]

@@ -9,12 +9,15 @@ from typing import Literal, get_args
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from linexp._checks import check_choice
+from linexp._internal.checks import check_choice
 from linexp.figures.ranges import Ranges
 
 Shares = Literal["plain", "divided"]
+
+
 OTHER = "other"
 """What the share of the images without any of the concepts is called."""
+
 
 # From this probability on an image counts as one that has the concept, where "inside another" is decided.
 _PRESENT = 0.5

@@ -9,6 +9,7 @@ OKABE_ITO = (
 )
 """One colour per term, in the order of the terms; from the eleventh on they come again."""
 
+
 INK, MUTED, RULE, REST = "#1A1A1A", "#666666", "#D8D8D8", "#EDEDED"
 
 

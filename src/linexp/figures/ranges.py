@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from linexp._checks import check_at_least
+from linexp._internal.checks import check_at_least
 
 N_RANGES = 8
 """How many ranges the paper divides a neuron's activation into (Section 5.1)."""

@@ -1,16 +1,16 @@
 """What an image collection is: sized, indexable, upright RGB, with or without labels."""
 
-from __future__ import annotations
-
 from linexp.images.array import ImageArray
+from linexp.images.as_images import as_images
 from linexp.images.base import Images, ImageSubset
 from linexp.images.broken import find_broken, skip_broken
 from linexp.images.content import content_fingerprint, contents_of
 from linexp.images.decode import decoded_batches
+from linexp.images.file_contents import Seen
 from linexp.images.files import ImageFiles, ImageFolder
 from linexp.images.huggingface import HuggingFaceImages
+from linexp.images.openmoji import demo_package, draw_pictures, picture_folder, picture_stems
 from linexp.images.rgb import to_rgb
-from linexp.images.source import as_images
 
 __all__ = [
     "HuggingFaceImages",
@@ -19,11 +19,16 @@ __all__ = [
     "ImageFolder",
     "ImageSubset",
     "Images",
+    "Seen",
     "as_images",
     "content_fingerprint",
     "contents_of",
     "decoded_batches",
+    "demo_package",
+    "draw_pictures",
     "find_broken",
+    "picture_folder",
+    "picture_stems",
     "skip_broken",
     "to_rgb",
 ]

@@ -13,7 +13,11 @@ from linexp.images.reading import reason_of
 from linexp.images.workers import work_through
 
 _BATCH = 32
+
+
 _SHOWN = 3
+
+
 _Outcome: TypeAlias = str | tuple[str, Seen] | None
 
 

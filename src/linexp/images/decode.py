@@ -10,13 +10,17 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from linexp._checks import check_at_least
+from linexp._internal.checks import check_at_least
 from linexp.images.base import Images
 from linexp.images.reading import reason_of, unreadable
 from linexp.images.workers import choose_workers, work_through
 
 Transform: TypeAlias = Callable[[Image.Image], Tensor]
+
+
 _Outcome: TypeAlias = Tensor | Exception
+
+
 _Form: TypeAlias = tuple[torch.Size, torch.dtype]
 
 

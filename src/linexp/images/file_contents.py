@@ -18,7 +18,10 @@ from linexp.images.reading import check_picture, check_regular, read_rgb, readin
 Mark: TypeAlias = tuple[int, ...]
 """Size, time of change of the content and of the file's entry (ns), number and device of a file."""
 
+
 _PIECE = 1 << 20
+
+
 # A change within one tick of the file system's clock leaves no trace; the slowest clocks tick every two seconds.
 _TICK = 2_000_000_000
 

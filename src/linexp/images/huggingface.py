@@ -10,7 +10,7 @@ from typing import Any
 
 from PIL import Image
 
-from linexp._checks import check_choice, listing
+from linexp._internal.checks import check_choice, listing
 from linexp.images.base import check_labels, summary
 from linexp.images.reading import reading
 from linexp.images.rgb import to_rgb

@@ -19,6 +19,8 @@ from linexp.images.rgb import to_rgb
 
 _DAMAGE = (EOFError, SyntaxError, struct.error, zlib.error)
 """What Pillow lets through from the depths of its decoders."""
+
+
 FORMATS = ("JPEG", "PNG", "GIF", "BMP", "WEBP", "TIFF", "PPM", "JPEG2000", "AVIF")
 """What a file may hold, whatever its name. Pillow knows more: it would give EPS, for one, to Ghostscript to run."""
 

@@ -16,8 +16,13 @@ _TURNS = {
 }
 """EXIF orientation → what makes the picture upright; 1 and unknown values mean that it is."""
 
+
 _ORIENTATION = 0x0112
+
+
 _WHITE_16 = 65535
+
+
 LONGEST = 100
 """How many times as long as wide a picture may be. Models want the shorter side at some 250 pixels, and to get there a
 line of 30,000 pixels would become a picture of two billion."""

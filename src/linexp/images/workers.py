@@ -12,12 +12,17 @@ from typing import Any, Generic, TypeVar
 import torch
 from torch.utils.data import DataLoader, Dataset
 
-from linexp._checks import check_at_least
+from linexp._internal.checks import check_at_least
 
 T = TypeVar("T")
+
+
 B = TypeVar("B")
 
+
 _SMALL = 64
+
+
 _MOST_WORKERS = 8
 
 

@@ -11,8 +11,8 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from linexp._checks import listing
-from linexp.matrix._parts import Rows, as_matrix, check_names, fill, is_table, take
+from linexp._internal.checks import listing
+from linexp.matrix.base import Rows, as_matrix, check_names, fill, is_table, take
 
 # A neuron that gets so active on no recorded image is dead (Appendix C.2 of the paper); nothing else is called so.
 DEAD_BELOW = 0.01

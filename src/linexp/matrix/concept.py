@@ -11,8 +11,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from linexp._checks import check_text, closest, listing
-from linexp.matrix._parts import Rows, as_matrix, fill, is_table, take
+from linexp._internal.checks import check_text, closest, listing
+from linexp.matrix.base import Rows, as_matrix, fill, is_table, take
 
 
 @dataclass(frozen=True, eq=False, init=False)

@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from linexp.matrix._parts import Rows, as_matrix, check_names, fill, take
+from linexp.matrix.base import Rows, as_matrix, check_names, fill, take
 from linexp.matrix.concept import ConceptMatrix, check_concept_names
 
 # Rows of one product of embeddings: what a product of another shape rounds to may differ in the last bit.

@@ -9,8 +9,8 @@ from typing import Any
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
-from linexp._checks import StoreMismatchError, check_writable_folder
-from linexp.atomic import replacing
+from linexp._internal.checks import StoreMismatchError
+from linexp._internal.files import check_writable_folder, replacing
 from linexp.matrix.activation import ActivationMatrix
 
 

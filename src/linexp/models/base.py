@@ -13,7 +13,7 @@ from jaxtyping import Float
 from PIL import Image
 from torch import Tensor
 
-from linexp._checks import check_at_least, choose_device
+from linexp._internal.checks import check_at_least, choose_device
 
 Preprocess: TypeAlias = Callable[[Image.Image], Tensor]
 

@@ -13,7 +13,7 @@ from typing import Any
 from PIL import Image
 from torch import Tensor
 
-from linexp._checks import listing
+from linexp._internal.checks import listing
 from linexp.models.base import VisionModel
 from linexp.models.weights import load_weights
 

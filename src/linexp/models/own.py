@@ -14,7 +14,7 @@ from typing import Any, cast
 from PIL import Image
 from torch import Tensor, nn
 
-from linexp._checks import closest
+from linexp._internal.checks import closest
 from linexp.models.base import Preprocess, VisionModel
 from linexp.models.weights import load_weights
 

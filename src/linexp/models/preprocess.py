@@ -8,11 +8,13 @@ from typing import Any
 from PIL import Image
 from torch import Tensor
 
-from linexp._checks import closest
+from linexp._internal.checks import closest
 from linexp.models import own
 from linexp.models.base import Preprocess, to_unit_tensor
 
 UNIT = "unit"
+
+
 _ADDRESS = re.compile(r" at 0x[0-9a-f]+")
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from linexp._checks import closest, listing
+from linexp._internal.checks import closest, listing
 from linexp.models.base import VisionModel, needs
 from linexp.models.weights import load_weights, tensors_only
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from linexp._checks import closest, listing
+from linexp._internal.checks import closest, listing
 from linexp.models.base import VisionModel, needs
 from linexp.models.weights import load_weights, read_weights, tensors_only
 

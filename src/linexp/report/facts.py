@@ -8,12 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
-from linexp.explanation import format_number
-from linexp.explanation_dropped import tell_dropped
+from linexp._internal.privacy import as_text, hide_folders
+from linexp.explanations import format_number, tell_dropped
 from linexp.matrix import EmbeddedConceptMatrix
-from linexp.report.columns import Column
-from linexp.report.finding import Finding
-from linexp.report.privacy import as_text, hide_folders
+from linexp.results import Column, Finding
 
 
 @dataclass(frozen=True)

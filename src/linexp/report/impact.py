@@ -6,15 +6,14 @@ import math
 from collections.abc import Sequence
 from pathlib import Path
 
-from linexp._checks import check_writable_folder
-from linexp.atomic import write_atomically
-from linexp.explanation_csv import csv_text
-from linexp.figures.curves import draw_shares
-from linexp.removal import TOTALS, Figures, Impact, mean_figures, measure_figures, top_curve
-from linexp.removal.top import count_images
-from linexp.report.tables import Cell, Measured, Table, print_table, write_tables
+from linexp._internal.files import check_writable_folder, csv_text, write_atomically
+from linexp.ablation.impact import TOTALS, Figures, Impact, count_images, mean_figures, measure_figures, top_curve
+from linexp.figures import draw_shares
+from linexp.results import Cell, Measured, Table, print_table, write_tables
 
 _TITLE = "Impact of single neurons, in percent: means ± standard errors"
+
+
 _HEADINGS = {"total": "total %", "signed": "signed %", "share": "images hit %"}
 
 

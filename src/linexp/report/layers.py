@@ -10,8 +10,8 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from linexp.figures import N_RANGES, Ranges, choose_pictures, even_ranges
-from linexp.report.finding import Finding
 from linexp.report.packing import as_base64, quantise, short
+from linexp.results import Finding
 
 # Bytes that the points of all scatter plots of a page may take, and how many one plot has at least and at most.
 _POINT_BYTES, _FEWEST, _MOST = 700_000, 40, 400

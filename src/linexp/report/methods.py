@@ -8,15 +8,13 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
-from linexp.explanation import Explanation
+from linexp.explanations import Explanation, simulate
 from linexp.figures import N_RANGES, Shares, share_ranges
 from linexp.matrix import ConceptMatrix, EmbeddedConceptMatrix
-from linexp.report.columns import Column
-from linexp.report.finding import Finding
 from linexp.report.layers import LayerView, picked
 from linexp.report.packing import as_base64, quantise, short
+from linexp.results import Column, Finding
 from linexp.score import SIMULABLE, Simulability
-from linexp.simulation import simulate
 
 # Neurons whose concepts are held at a time; fixed, so that the bytes do not depend on the memory there is.
 _NEURONS = 256

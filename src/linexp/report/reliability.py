@@ -5,15 +5,22 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from linexp._checks import check_writable_folder
-from linexp.concepts import CalibrationFit
-from linexp.concepts.reliability import Reliability
+from linexp._internal.files import check_writable_folder
+from linexp.concepts.calibration import CalibrationFit, Reliability
 
 _BLUE, _INK, _MUTED, _RULE, _BAR = "#0072B2", "#1A1A1A", "#666666", "#D8D8D8", "#9DC3DC"
+
+
 # Lengths in inches, from the bottom left corner: 960 × 1,200 pixels, the upper plot as wide as high.
 _DPI, _WIDTH, _HEIGHT = 150, 6.4, 8.0
+
+
 _LEFT, _SIDE = 0.95, 5.1
+
+
 _CURVE, _BARS, _BARS_HEIGHT = 1.75, 0.65, 0.95
+
+
 _LONGEST_NAME = 72
 
 

@@ -10,13 +10,13 @@ import numpy as np
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from linexp._checks import check_same_images, check_within, check_writable_folder
-from linexp.explanation import Explanations
-from linexp.explanation_quality import qualities_of, rank
+from linexp._internal.checks import check_same_images, check_within
+from linexp._internal.files import check_writable_folder
+from linexp.explanations import Explanations, qualities_of, rank
 from linexp.images import ImageSubset, as_images
 from linexp.matrix import ActivationMatrix
 from linexp.report.sheet_layout import RANGES, Line, Sheet, draw_sheet, number
-from linexp.score.base import Scores
+from linexp.score import Scores
 
 
 def draw_picture_sheet(

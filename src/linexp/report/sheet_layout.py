@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
-from linexp.explanation import Explanation, format_number
+from linexp.explanations import Explanation, format_number
 from linexp.images import Images
 
 
@@ -54,15 +54,33 @@ RANGES = (
     Range("random, middle third", "#0072B2", 3),
     Range("random, lowest third", "#777777", 3),
 )
+
+
 _INK, _MUTED, _RULE = "#1A1A1A", "#666666", "#D8D8D8"
+
+
 # Lengths in inches, from the top left corner; type sizes in points. 1,800 pixels wide, legible at 1,200.
 _DPI, _WIDTH, _MARGIN = 150, 12.0, 0.3
+
+
 _HEAD, _LINE, _PADDING, _CAPTION = 1.2, 0.18, 0.13, 0.2
+
+
 _TEXT, _HISTOGRAM, _GUTTER, _GAP, _BLOCK_GAP = 2.75, 1.25, 0.28, 0.05, 0.2
+
+
 _FIRST = _MARGIN + _TEXT + _GUTTER + _HISTOGRAM + _GUTTER  # where the pictures begin; they fill the rest
+
+
 _N_PICTURES = sum(part.n_pictures for part in RANGES)
+
+
 _GAPS = (_N_PICTURES - len(RANGES)) * _GAP + (len(RANGES) - 1) * _BLOCK_GAP
+
+
 _PICTURE = (_WIDTH - _MARGIN - _FIRST - _GAPS) / _N_PICTURES
+
+
 _BINS = 30  # a multiple of three, so that no bar belongs to two thirds
 
 

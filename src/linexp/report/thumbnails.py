@@ -11,9 +11,9 @@ from jaxtyping import UInt8
 from PIL import Image
 from torch import Tensor
 
-from linexp.figures.pictures import square
+from linexp._internal.progress import progress_bar
+from linexp.figures import square
 from linexp.images import Images, ImageSubset, decoded_batches
-from linexp.progress import progress_bar
 
 _QUALITY, _BATCH = 72, 32
 

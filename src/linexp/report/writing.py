@@ -10,21 +10,24 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, get_args
 
-from linexp._checks import check_choice, check_within, check_writable_folder
-from linexp._version import __version__
-from linexp.atomic import write_atomically
+from linexp._internal.checks import check_choice, check_within
+from linexp._internal.files import check_writable_folder, write_atomically
+from linexp._internal.privacy import picture_names
+from linexp._internal.version import __version__
 from linexp.figures import Shares
 from linexp.images import Images
 from linexp.report.facts import layer_facts, method_facts, score_rows, subtitle, titles
-from linexp.report.finding import Finding, by_layer, give_images, read_finding
 from linexp.report.layers import LayerView, n_points, pack_layer, view_layer
 from linexp.report.methods import ConceptTable, pack_method
-from linexp.report.privacy import picture_names
-from linexp.report.score_files import free_name
 from linexp.report.thumbnails import make_thumbnails
+from linexp.results import Finding, by_layer, free_name, give_images, read_finding
 
 _PAGE = Path(__file__).parent / "page"
+
+
 _SCRIPTS = ("dom.js", "layer.js", "charts.js", "explanation.js", "card.js", "overview.js", "app.js")
+
+
 _FOLDER = "thumbs"
 
 
@@ -78,7 +81,7 @@ def write_report(
     Examples
     --------
     >>> import tempfile, linexp as le
-    >>> from linexp.store import Run
+    >>> from linexp.results.folder import Run
     >>> planted, split = le.make_planted(200), le.Split.random(200)
     >>> explanations = le.LinearExplainer().explain(planted.activations, planted.concepts, split)
     >>> names = tuple(f"image {row}" for row in range(200))

@@ -1,19 +1,17 @@
 """Scorers: how true explanations are, from simulated and recorded activations; one score a file."""
 
-from linexp.score.ablation import AblationScorer
-from linexp.score.ablation_scores import AblationScores
+from linexp.score.alignment import check_same_layer, is_constant
 from linexp.score.base import Origin, Scorer, Scores
-from linexp.score.blocks import is_constant
 from linexp.score.compare import Difference, compare_scores
 from linexp.score.correlation import CorrelationScorer
 from linexp.score.cosine import CosineScorer
-from linexp.score.cut import TOP_SHARE
-from linexp.score.judge import SIMULABLE, Simulability, read_simulability, simulability
+from linexp.score.csv_format import published_sem, read_scores
 from linexp.score.metrics import FAILING, METRICS, scorers_of
 from linexp.score.overlap import F1Scorer, IoUScorer
-from linexp.score.published import published_sem, read_scores
 from linexp.score.ranking import AUPRCScorer, AUROCScorer, SpearmanScorer
 from linexp.score.sanity import SanityCheck, check_metric
+from linexp.score.simulability import SIMULABLE, Simulability, read_simulability, simulability
+from linexp.score.threshold import TOP_SHARE
 from linexp.score.unseen import check_unseen, count_seen
 
 __all__ = [
@@ -23,8 +21,6 @@ __all__ = [
     "TOP_SHARE",
     "AUPRCScorer",
     "AUROCScorer",
-    "AblationScorer",
-    "AblationScores",
     "CorrelationScorer",
     "CosineScorer",
     "Difference",
@@ -37,6 +33,7 @@ __all__ = [
     "Simulability",
     "SpearmanScorer",
     "check_metric",
+    "check_same_layer",
     "check_unseen",
     "compare_scores",
     "count_seen",

@@ -13,7 +13,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from linexp.explanation_csv import csv_text
+from linexp._internal.files import csv_text
 from linexp.figures import draw_histogram, draw_scatter
 from linexp.matrix import ActivationMatrix
 

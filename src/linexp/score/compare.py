@@ -8,7 +8,7 @@ from statistics import NormalDist
 
 import torch
 
-from linexp._checks import DifferentImagesError, check_within
+from linexp._internal.checks import DifferentImagesError, check_within
 from linexp.score.base import Scores
 
 # From here on the t distribution is as good as the normal one: its quantile is 0.1 % larger.

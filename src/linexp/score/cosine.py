@@ -11,9 +11,9 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from linexp.matrix import ActivationMatrix
+from linexp.score.alignment import score_in_blocks
 from linexp.score.base import Scores
-from linexp.score.blocks import score_in_blocks
-from linexp.score.leave_out import add_rows, score_sums
+from linexp.score.jackknife import add_rows, score_sums
 
 
 @dataclass(frozen=True)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
-from linexp._checks import check_choice
+from linexp._internal.checks import check_choice
 from linexp.score.base import Scorer
 from linexp.score.correlation import CorrelationScorer
 from linexp.score.cosine import CosineScorer
-from linexp.score.cut import TOP_SHARE
 from linexp.score.overlap import F1Scorer, IoUScorer
 from linexp.score.ranking import AUPRCScorer, AUROCScorer, SpearmanScorer
+from linexp.score.threshold import TOP_SHARE
 
 METRICS: Mapping[str, Callable[[float], Scorer]] = {
     "correlation": lambda _: CorrelationScorer(),
@@ -22,6 +22,7 @@ METRICS: Mapping[str, Callable[[float], Scorer]] = {
     "auroc": AUROCScorer,
 }
 """Name → scorer, given the share of images on which a neuron is called active."""
+
 
 FAILING: Mapping[str, str] = {
     "spearman": "failed both sanity checks in the reference, which broke ties at random",

@@ -11,10 +11,10 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from linexp.matrix import ActivationMatrix
+from linexp.score.alignment import score_in_blocks
 from linexp.score.base import Scores
-from linexp.score.blocks import score_in_blocks
-from linexp.score.cut import TOP_SHARE, check_top_share, cut
-from linexp.score.leave_out import score_sums
+from linexp.score.jackknife import score_sums
+from linexp.score.threshold import TOP_SHARE, check_top_share, cut
 
 Sums = Float[Tensor, "2 neurons"]
 

@@ -11,11 +11,11 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from linexp.matrix import ActivationMatrix
+from linexp.score.alignment import score_in_blocks
 from linexp.score.base import Scores
-from linexp.score.blocks import score_in_blocks
-from linexp.score.cut import TOP_SHARE, check_top_share, cut
-from linexp.score.leave_out import add_rows, jackknife_error, shards
-from linexp.score.order import order
+from linexp.score.jackknife import add_rows, jackknife_error, shards
+from linexp.score.ranks import order
+from linexp.score.threshold import TOP_SHARE, check_top_share, cut
 
 # Of 64 bits, so that two counts fit into a number.
 _HALF = 32

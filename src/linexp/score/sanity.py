@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from linexp._checks import check_at_least, check_same_images
+from linexp._internal.checks import check_at_least, check_same_images
 from linexp.matrix import ActivationMatrix
 from linexp.score.base import Scorer
 

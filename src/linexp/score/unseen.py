@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from jaxtyping import Int
 from torch import Tensor
 
-from linexp.explanation import Explanations
+from linexp.explanations import Explanations
 from linexp.matrix import ActivationMatrix
 
 

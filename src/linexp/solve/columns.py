@@ -12,11 +12,12 @@ from jaxtyping import Bool, Float
 from numpy.typing import NDArray
 from torch import Tensor
 
-from linexp._checks import check_at_least
-from linexp.solve._compiled import compiled
-from linexp.solve._threads import share
+from linexp._internal.checks import check_at_least
+from linexp._internal.compiled import compiled
+from linexp._internal.threads import share
 
 Array = NDArray[np.float64]
+
 
 # Columns one thread looks at a time.
 _STRIP = 512

@@ -5,9 +5,11 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from linexp.solve._compiled import compiled
+from linexp._internal.compiled import compiled
 
 Array = NDArray[np.float64]
+
+
 Indices = NDArray[np.int64]
 
 

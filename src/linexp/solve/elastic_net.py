@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from linexp._checks import NotConvergedWarning, check_at_least, check_within
-from linexp.solve._compiled import compiled, share_neurons
+from linexp._internal.checks import NotConvergedWarning, check_at_least, check_within
+from linexp._internal.compiled import compiled, share_neurons
 from linexp.solve.coordinate_descent import solve_neurons, subtract
 
 Array = NDArray[np.float64]

@@ -11,13 +11,15 @@ from typing import Any, TypeVar, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from linexp._checks import check_at_least
+from linexp._internal.checks import check_at_least
 from linexp.solve.least_squares import Solution, fit_terms
 from linexp.solve.moments import Moments
 from linexp.solve.shortlist import ShortlistMoments
 from linexp.solve.shortlist_fit import refit_among
 
 Array = NDArray[np.float64]
+
+
 Kind = TypeVar("Kind", Moments, ShortlistMoments)
 
 

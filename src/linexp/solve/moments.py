@@ -15,6 +15,7 @@ from linexp.solve.moments_sums import Sums
 # on the caller's block size by a single bit.
 CHUNK_ROWS = 4096
 
+
 # Neurons whose sums are taken together, zeros filled in: torch sums what is left of a multiple in another order.
 _NEURONS_SUMMED = 16
 

@@ -1,0 +1,100 @@
+"""Files that are there whole or not at all, whatever interrupts the writing."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Generator, Iterable
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    pass
+import csv
+
+
+def write_atomically(path: Path, content: bytes) -> None:
+    """Write a file so that it is there whole or not at all."""
+    with replacing(path) as draft:
+        draft.write_bytes(content)
+
+
+@contextmanager
+def replacing(path: Path) -> Generator[Path, None, None]:
+    """Yield another path to write to, which takes the place of ``path`` once everything is on the disk."""
+    draft = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        draft.touch()
+        usual = draft.stat().st_mode
+        yield draft
+        draft.chmod(usual)  # safetensors makes files that only their owner may read
+        with draft.open("rb+") as file:
+            os.fsync(file.fileno())
+        draft.replace(path)
+        _sync_folder(path.parent)
+    finally:
+        draft.unlink(missing_ok=True)
+
+
+def _sync_folder(folder: Path) -> None:
+    """Bring the new name to the disk too, where the system can; without that a power cut may bring back the old one."""
+    if os.name != "posix":
+        return
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        with suppress(OSError):  # some network file systems cannot
+            os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def decode_text(content: bytes, path: Path) -> str:
+    """Return a text file's content, its line ends as they are; a byte order mark at the start is left out.
+
+    Raises
+    ------
+    ValueError
+        It is not UTF-8, or holds NUL characters, as UTF-16 without a mark does; neither would be the words it was meant
+        to be.
+    """
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise ValueError(f"The file '{path}' is not UTF-8 text ({error.reason}). Save it as UTF-8.") from error
+    if "\0" in text:
+        raise ValueError(f"The file '{path}' holds NUL characters, so it is UTF-16 or no text. Save it as UTF-8.")
+    return text
+
+
+def check_writable_folder(path: Path) -> Path:
+    """Create the folder ``path`` if needed, prove that a file can be written in it, and return it.
+
+    Raises
+    ------
+    OSError
+        The folder cannot be made or written; the message names it and says what to do.
+    """
+    probe = path / ".linexp-write-test"
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        probe.write_bytes(b"")
+        probe.unlink()
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise OSError(f"Cannot write in the folder '{path}' ({reason}). Choose another folder.") from error
+    return path
+
+
+def csv_text(lines: Iterable[Iterable[object]]) -> str:
+    """Return cells as CSV, lines ended by a line feed; every cell can be read again, whatever is in it."""
+    # Before Python 3.13 only the characters of the line's own end are quoted in cells: both are needed.
+    pieces = _Pieces()
+    csv.writer(pieces, lineterminator="\r\n").writerows(lines)
+    return "".join(piece.removesuffix("\r\n") + "\n" for piece in pieces)
+
+
+class _Pieces(list[str]):
+    """A list that csv can write to: one piece per line."""
+
+    def write(self, piece: str) -> None:
+        self.append(piece)

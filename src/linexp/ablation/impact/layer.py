@@ -1,0 +1,245 @@
+"""One layer's measurement: by its linear head, or by the network behind it, shard by shard."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+
+import torch
+from jaxtyping import Int
+from torch import Tensor, nn
+
+from linexp._internal.progress import Advance, progress_bar
+from linexp.ablation.impact.head import HEAD_RESOLUTION, remove_before_head
+from linexp.ablation.impact.impact import Impact
+from linexp.ablation.impact.network import RESOLUTIONS, NetworkRemoval, Precision, judge
+from linexp.forward import Inputs, Source, record, remarked
+from linexp.forward.engines import quickened
+from linexp.forward.partial import BehindLayer, LinearTail
+from linexp.forward.units import Pool, Pooling
+from linexp.matrix import ActivationMatrix, check_finite_activations
+from linexp.models import VisionModel
+from linexp.store import Keep, Key, Store, gather, model_of, surroundings, weights_of
+
+# Pairs of an image and a neuron that run at a time, and how many bytes their layer outputs may have together: what
+# comes behind the layer needs several times that.
+_STACK_CPU, _STACK_CUDA = 64, 1024
+
+
+_STACK_BYTES = 2**28
+
+
+# Pairs in a shard of the store, about: a kill shall not cost more than a minute or two.
+_PAIRS = 20_000
+
+
+_MATRICES = ("activations", "losses", "correct", "loss_added", "answers_lost")
+
+
+@dataclass(frozen=True, eq=False)
+class Layer:
+    """What is measured.
+
+    Parameters
+    ----------
+    name
+        Of the layer.
+    module
+        The layer itself.
+    n_neurons
+        How many it has.
+    neurons
+        Which of them are removed.
+    tail
+        The linear head that alone follows it, if one does.
+    """
+
+    name: str
+    module: nn.Module
+    n_neurons: int
+    neurons: tuple[int, ...]
+    tail: LinearTail | None
+
+
+@dataclass(frozen=True)
+class How:
+    """How it is measured; see ``impact_layers``."""
+
+    pooling: Pooling
+    temperature: float
+    precision: Precision
+    device: torch.device
+    workers: int | None
+    fold: bool
+    show_progress: bool
+    store: Store | None
+
+
+@dataclass(frozen=True, eq=False)
+class What:
+    """On what it is measured.
+
+    Parameters
+    ----------
+    model
+        The classifier.
+    inputs
+        Its images, of which ``rows`` are measured.
+    classes
+        Labels of those; ``None``: the model's own answers.
+    source
+        Batches of those.
+    examples
+        A few inputs to try things on.
+    """
+
+    model: nn.Module | VisionModel
+    inputs: Inputs
+    rows: Int[Tensor, " images"]
+    classes: Int[Tensor, " images"] | None
+    source: Source
+    examples: Tensor
+
+    @property
+    def module(self) -> nn.Module:
+        """The model itself."""
+        return self.model.module if isinstance(self.model, VisionModel) else self.model
+
+
+def measure_layer(layer: Layer, what: What, how: How) -> Impact:
+    """Measure one layer in the faster of two ways."""
+    tail = layer.tail if how.precision == "float32" else None
+    found = _by_network(layer, what, how) if tail is None else _by_head(layer, tail, what, how)
+    return Impact(
+        activations=ActivationMatrix(found["activations"], layer.neurons, layer.name, what.source.fingerprint),
+        losses=found["losses"],
+        correct=found["correct"],
+        loss_added=found["loss_added"],
+        answers_lost=found["answers_lost"],
+        temperature=how.temperature,
+        resolution=RESOLUTIONS[how.precision] if tail is None else HEAD_RESOLUTION,
+        linear=tail is not None,
+        n_layer_neurons=layer.n_neurons,
+    )
+
+
+def _by_head(layer: Layer, tail: LinearTail, what: What, how: How) -> dict[str, Tensor]:
+    by_max = how.pooling.pool == "max"
+    whole = _record(layer, what, how, "mean" if by_max else how.pooling.pool)
+    logits = tail.logits(whole.values)
+    labels = logits.argmax(1) if what.classes is None else what.classes
+    chosen = whole.select(layer.neurons).values
+    with progress_bar("removing", len(layer.neurons), "neurons", show=how.show_progress) as advance:
+        added, lost = remove_before_head(tail, logits, labels, chosen, layer.neurons, how.temperature, advance)
+    losses, correct = judge(logits, labels, how.temperature)
+    return {
+        "activations": _record(layer, what, how, "max").select(layer.neurons).values if by_max else chosen,
+        "losses": losses,
+        "correct": correct,
+        "loss_added": added,
+        "answers_lost": lost,
+    }
+
+
+def _record(layer: Layer, what: What, how: How, pool: Pool) -> ActivationMatrix:
+    with remarked():
+        return record(
+            what.model,
+            layer.name,
+            what.inputs.only(what.rows),
+            pool=pool,
+            channels=how.pooling.channels,
+            token=how.pooling.token,
+            output=how.pooling.output,
+            preprocess=what.inputs.preprocess,
+            batch_size=what.source.batch_size,
+            fold=how.fold,
+            show_progress=how.show_progress,
+            store=how.store,
+        )
+
+
+def _by_network(layer: Layer, what: What, how: How) -> dict[str, Tensor]:
+    n_neurons, size = len(layer.neurons), what.source.batch_size
+
+    def compute(rows: Sequence[range], keep: Keep) -> None:
+        starts = (start for part in rows for start in range(part.start, part.stop, size))
+        with (
+            progress_bar("removing", sum(map(len, rows)) * n_neurons, "removals", show=how.show_progress) as advance,
+            quickened(what.module, {layer.name: layer.module}, what.examples, fold=how.fold) as prepare,
+        ):
+            removal = _open_removal(layer, what, how, prepare)
+            for start, batch in zip(starts, what.source.batches(rows), strict=True):
+                keep(_measure_batch(removal, prepare(batch.to(how.device)), start, what, how, advance))
+
+    if how.store is None:
+        return gather(what.source.n_images, compute)
+    return how.store.fill(_key(layer, what, how), _MATRICES, compute, what=f"impact of '{layer.name}'")
+
+
+def _open_removal(layer: Layer, what: What, how: How, prepare: Callable[[Tensor], Tensor]) -> NetworkRemoval:
+    cut = BehindLayer(what.module, layer.name, prepare(what.examples), output=how.pooling.output)
+    one = cut.store(prepare(what.examples)).layer_output[0]
+    stack = min(_stack(how.device), max(1, _STACK_BYTES // (one.numel() * one.element_size())))
+    return NetworkRemoval(cut, layer.neurons, how.pooling, how.temperature, stack, how.precision)
+
+
+def _measure_batch(
+    removal: NetworkRemoval, batch: Tensor, start: int, what: What, how: How, advance: Advance
+) -> dict[str, Tensor]:
+    stored = removal.store(batch)
+    rows = slice(start, start + stored.n_images)
+    labels = stored.logits.argmax(1).cpu() if what.classes is None else what.classes[rows]
+    losses, correct = judge(stored.logits, labels, how.temperature)
+    added, lost = removal.remove(stored, labels, advance)
+    activations = removal.activations(stored)
+    check_finite_activations(
+        activations, removal.neurons, removal.behind.name, lambda row: what.source.name(start + row)
+    )
+    _check_finite_losses(added, removal, lambda row: what.source.name(start + row))
+    return {
+        "activations": activations,
+        "losses": losses,
+        "correct": correct,
+        "loss_added": added,
+        "answers_lost": lost,
+    }
+
+
+def _check_finite_losses(added: Tensor, removal: NetworkRemoval, name: Callable[[int], str]) -> None:
+    wrong = torch.nonzero(~torch.isfinite(added))
+    if len(wrong):
+        row, column = wrong[0].tolist()
+        raise ValueError(
+            f"Without neuron {removal.neurons[column]} of layer '{removal.behind.name}' the loss on {name(row)} is not "
+            "finite. Look at the model's number format (precision, --precision), or leave the neuron out."
+        )
+
+
+def _stack(device: torch.device) -> int:
+    return _STACK_CUDA if device.type == "cuda" else _STACK_CPU
+
+
+def _key(layer: Layer, what: What, how: How) -> Key:
+    size = what.source.batch_size
+    labels = "own" if what.classes is None else hashlib.sha256(what.classes.numpy().tobytes()).hexdigest()
+    is_named = isinstance(what.model, VisionModel)
+    parts = {
+        "model": model_of(what.module),
+        "layer": layer.name,
+        "neurons": list(layer.neurons),
+        "labels": labels,
+        "temperature": how.temperature,
+        "pooling": asdict(how.pooling),
+        "fold": how.fold,
+        "precision": how.precision,
+        "batch_size": size,
+        "stack": _stack(how.device),
+        "surroundings": surroundings(how.device),
+        **what.source.content(),
+        "weights": weights_of(what.module),
+    }
+    about = {"model": what.model.name if is_named else type(what.model).__qualname__, "of": [layer.name]}
+    per_shard = size * max(1, min(128, _PAIRS // len(layer.neurons)) // size)
+    return Key("impact", parts, what.source.n_images, per_shard, about)

@@ -1,0 +1,294 @@
+"""Measure what a classifier loses without each neuron of a layer, image by image (Section 2 of the paper)."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from jaxtyping import Int
+from PIL.Image import Image
+from torch import Tensor, nn
+
+from linexp._internal.checks import check_at_least, check_choice, check_whole, listing
+from linexp.ablation.impact.impact import Impact
+from linexp.ablation.impact.layer import How, Layer, What, measure_layer
+from linexp.ablation.impact.network import PRECISIONS, Precision
+from linexp.ablation.labels import check_classes, check_labels, check_outside
+from linexp.ablation.temperature import fit_temperature
+from linexp.forward import (
+    BATCH_SIZE_CPU,
+    BATCH_SIZE_CUDA,
+    CORES_PER_DECODER,
+    Inputs,
+    Output,
+    evaluating,
+    find_layers,
+    first_tensor,
+    on_device,
+    open_module,
+    remark_on,
+    warn_of,
+)
+from linexp.forward.partial import BehindLayer, find_linear_tail
+from linexp.forward.units import Channels, Pool, Pooling
+from linexp.matrix import Split
+from linexp.models import VisionModel
+from linexp.store import Store
+
+Labels = Sequence[int] | Tensor | Literal["own"] | None
+
+
+N_EXAMPLES = 3
+
+
+# With so many validation images, a network that is right on none of them has been given other labels than its own.
+_ENOUGH = 50
+
+
+# A tenth of them are two: as few as a split may have.
+_FEWEST = 20
+
+
+def impact(
+    model: nn.Module | VisionModel,
+    layer: str,
+    images: Any,
+    *,
+    labels: Labels = None,
+    neurons: Sequence[int] | int | None = None,
+    n_images: int | None = None,
+    seed: int = 0,
+    temperature: float | None = None,
+    pool: Pool = "mean",
+    channels: Channels = "auto",
+    token: int = 0,
+    output: Output = None,
+    preprocess: Callable[[Image], Tensor] | None = None,
+    precision: Precision = "float32",
+    device: str | torch.device | None = None,
+    batch_size: int | None = None,
+    fold: bool = True,
+    show_progress: bool = True,
+    store: Store | None = None,
+) -> Impact:
+    """Measure the impact of the neurons of one layer; see ``impact_layers``.
+
+    Parameters
+    ----------
+    layer
+        Dotted name from ``model.named_modules()``, such as "layer4" or "blocks.10.mlp".
+    neurons
+        Which of its neurons to remove; a number: so many, drawn by ``seed``. Default: all.
+    model, images, labels, n_images, seed, temperature, pool, channels, token, output, preprocess, precision
+        As in ``impact_layers``.
+    device, batch_size, fold, show_progress, store
+        As in ``impact_layers``.
+    """
+    found = impact_layers(
+        model,
+        [layer],
+        images,
+        labels=labels,
+        neurons=neurons if neurons is None or isinstance(neurons, int) else {layer: neurons},
+        n_images=n_images,
+        seed=seed,
+        temperature=temperature,
+        pool=pool,
+        channels=channels,
+        token=token,
+        output=output,
+        preprocess=preprocess,
+        precision=precision,
+        device=device,
+        batch_size=batch_size,
+        fold=fold,
+        show_progress=show_progress,
+        store=store,
+    )
+    return found[layer]
+
+
+def impact_layers(
+    model: nn.Module | VisionModel,
+    layers: Sequence[str],
+    images: Any,
+    *,
+    labels: Labels = None,
+    neurons: Mapping[str, Sequence[int]] | int | None = None,
+    n_images: int | None = None,
+    seed: int = 0,
+    temperature: float | None = None,
+    pool: Pool = "mean",
+    channels: Channels = "auto",
+    token: int = 0,
+    output: Output = None,
+    preprocess: Callable[[Image], Tensor] | None = None,
+    precision: Precision = "float32",
+    device: str | torch.device | None = None,
+    batch_size: int | None = None,
+    fold: bool = True,
+    show_progress: bool = True,
+    store: Store | None = None,
+) -> dict[str, Impact]:
+    """Remove every neuron of some layers, one at a time, and measure what that does to each image's answer and loss.
+
+    The whole model runs once on each image; behind it, only the part behind the layer runs, once for each neuron that
+    is not 0 all over the image, many at a time. Where only pooling and a linear head follow, nothing runs at all. The
+    model comes back as it was, also after an error or Ctrl-C.
+
+    Parameters
+    ----------
+    model
+        A classifier that returns logits [images, classes].
+    layers
+        Dotted names from ``model.named_modules()``.
+    images
+        As in ``record_layers``.
+    labels
+        Class of each image, as a position in the model's output. "own": the model's own answer to each image, for
+        images without labels. Default: the labels of ``images``.
+    neurons
+        Which neurons of each layer to remove; a number: so many of each layer, drawn by ``seed``. Default: all.
+    n_images
+        Measure on so many of the images, drawn by ``seed``. Default: all.
+    seed
+        Of everything that is drawn, the validation images of the temperature included.
+    temperature
+        What logits are divided by before the loss. Default: what minimises the loss on a tenth of the images; 1 with
+        the model's own answers.
+    pool, channels, token
+        How positions or tokens become the one activation by which images are ordered; see ``Pooling``. What is removed
+        is the neuron at all positions.
+    output
+        Which tensor is meant where a layer returns several; as in ``record_layers``.
+    preprocess
+        As in ``record_layers``.
+    precision
+        "float32"; or "bfloat16" or "float16", in which operations run that torch's autocast thinks fit for it.
+    device
+        Where to run. Default: where the model is.
+    batch_size
+        Images at a time before their neurons are removed. Default: 8 on a CPU, 64 on a GPU.
+    fold
+        Fold batch normalisations into convolutions meanwhile, where that changes nothing but rounding.
+    show_progress
+        Show progress on standard error.
+    store
+        Where to keep what is done: what was interrupted goes on there. Default: nothing is stored.
+
+    Returns
+    -------
+    dict
+        From layer name to its ``Impact``.
+
+    Raises
+    ------
+    ValueError
+        There are no labels, or one lies outside the logits; the model is no classifier, has no such layer or neuron, or
+        the layer does not reach the logits, runs several times, or changes an input in place that is read again; none
+        of the answers is right; a loss without a neuron is not finite.
+
+    References
+    ----------
+    Paper, Section 2.1; Guo, Pleiss, Sun & Weinberger (2017), On calibration of modern neural networks, ICML.
+    """
+    module, _ = open_module(model)
+    found = find_layers(module, layers)
+    check_choice("precision", precision, PRECISIONS)
+    check_at_least("batch_size", 1 if batch_size is None else batch_size, 1)
+    if temperature is not None and not 0 < temperature < float("inf"):
+        raise ValueError(f"temperature is {temperature}. It must be above 0; None fits it.")
+    pooling = Pooling(pool, channels, token, output)
+    with on_device(module, device) as place:
+        size = batch_size or (BATCH_SIZE_CUDA if place.type == "cuda" else BATCH_SIZE_CPU)
+        inputs = Inputs(images, model, preprocess, size)
+        rows = _choose_rows(len(inputs.images), n_images, seed)
+        classes = None if _is_own(labels) else check_labels(labels, inputs.images, len(inputs.images))[rows]
+        examples = torch.cat(list(inputs.batches(rows[:N_EXAMPLES]))).to(place)
+        cuts = {
+            name: BehindLayer(module, name, examples, cut=False, output=output) for name in found
+        }  # says what is wrong with a layer
+        n_classes = next(iter(cuts.values())).n_classes
+        if classes is not None:
+            check_classes(labels, inputs.images, n_classes)
+            check_outside(classes, n_classes)
+        tasks = [_open_layer(cut, examples, pooling, neurons, seed) for cut in cuts.values()]
+        if temperature is None:
+            temperature = 1.0 if classes is None else _fit(module, inputs, rows, classes, seed, place)
+        workers = None if place.type == "cuda" else (os.cpu_count() or 1) // CORES_PER_DECODER
+        how = How(pooling, temperature, precision, place, workers, fold=fold, show_progress=show_progress, store=store)
+        what = What(model, inputs, rows, classes, inputs.of(rows, workers), examples)
+        return {task.name: measure_layer(task, what, how) for task in tasks}
+
+
+def _is_own(labels: Labels) -> bool:
+    if isinstance(labels, str):
+        check_choice("labels", labels, ("own",))
+        return True
+    return False
+
+
+def _choose_rows(n_all: int, n_images: int | None, seed: int) -> Int[Tensor, " images"]:
+    check_whole("seed", seed, 0)
+    if n_images is None:
+        return torch.arange(n_all)
+    check_whole("n_images", n_images, 1)
+    if n_images > n_all:
+        raise ValueError(f"There are {n_all:,} images, not {n_images:,}. Ask for fewer (n_images, --n-images).")
+    return torch.from_numpy(np.sort(np.random.default_rng(seed).permutation(n_all)[:n_images]))
+
+
+def _open_layer(
+    cut: BehindLayer, examples: Tensor, pooling: Pooling, neurons: Mapping[str, Sequence[int]] | int | None, seed: int
+) -> Layer:
+    stored = cut.store(examples)
+    warn_of([remark_on(stored.output.together(stored.output.parts), pooling.output, cut.name)])
+    n_neurons = pooling.reduce(stored.layer_output, cut.name, len(examples)).shape[1]
+    # What the head sees is a mean, whatever orders the images.
+    tail = find_linear_tail(cut, stored, replace(pooling, pool="mean") if pooling.pool == "max" else pooling)
+    return Layer(cut.name, cut.layer, n_neurons, _choose_neurons(cut.name, n_neurons, neurons, seed), tail)
+
+
+def _choose_neurons(
+    layer: str, n_all: int, neurons: Mapping[str, Sequence[int]] | int | None, seed: int
+) -> tuple[int, ...]:
+    if isinstance(neurons, int):
+        check_whole("neurons", neurons, 1)
+        return tuple(sorted(np.random.default_rng(seed).permutation(n_all)[:neurons].tolist()))
+    chosen = tuple(range(n_all)) if neurons is None or layer not in neurons else tuple(neurons[layer])
+    wrong = [neuron for neuron in chosen if not 0 <= neuron < n_all]
+    if wrong or not chosen or len(set(chosen)) < len(chosen):
+        asked = f"neuron {wrong[0]}" if wrong else f"the neurons {listing(chosen, 8) or 'of an empty list'}"
+        raise ValueError(f"Layer '{layer}' has {n_all} neurons (0 to {n_all - 1}), not {asked}. Name each once.")
+    return chosen
+
+
+def _fit(module: nn.Module, inputs: Inputs, rows: Tensor, classes: Tensor, seed: int, place: torch.device) -> float:
+    """Fit the temperature on the validation images of a split."""
+    if len(rows) < _FEWEST:
+        raise ValueError(
+            f"{len(rows)} images are too few to fit a temperature to. Give one, such as 1 (temperature=,"
+            f" --temperature), or at least {_FEWEST} images."
+        )
+    val = Split.random(len(rows), seed).val
+    with evaluating(module):
+        logits = torch.cat([_logits(module, batch.to(place)) for batch in inputs.batches(rows[val])])
+    n_right = int((logits.argmax(1) == classes[val]).sum())
+    if n_right == 0 and len(val) >= _ENOUGH:
+        raise ValueError(
+            f"The model gives none of {len(val):,} images its label, so it has no answers to lose. "
+            "Check that the labels are positions in the model's output (labels=, --outputs)."
+        )
+    # Five digits: the rest is the network's rounding, which differs with the number of threads, and it is in the key of
+    # what is stored.
+    return float(f"{fit_temperature(logits, classes[val]):.5g}")
+
+
+def _logits(module: nn.Module, batch: Tensor) -> Tensor:
+    logits = first_tensor(module(batch))
+    assert logits is not None  # BehindLayer has looked
+    return logits.detach().cpu().double()

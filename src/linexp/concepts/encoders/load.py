@@ -1,0 +1,107 @@
+"""A name becomes an image-text encoder; each library is imported by its adapter when a name asks for it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+
+from linexp._internal.checks import closest
+from linexp.concepts.encoders.base import Encoder
+from linexp.concepts.encoders.conse import ConSE
+from linexp.concepts.encoders.huggingface import PAPER_ENCODERS
+from linexp.models import own
+
+_LIBRARIES = ("hf", "open_clip", "conse")
+
+
+_FORMS = (
+    "hf:NAME_OR_FOLDER, open_clip:ARCHITECTURE,WEIGHTS, conse:CLASSIFIER (such as conse:efficientnet_lite2), "
+    "package.module:function"
+)
+
+
+def load_encoder(
+    name: str,
+    *,
+    device: str | torch.device | None = None,
+    batch_size: int | None = None,
+    trust_remote_code: bool = False,
+) -> Encoder:
+    """Load an encoder of images and texts by its name.
+
+    Parameters
+    ----------
+    name
+        ``hf:NAME_OR_FOLDER`` (SigLIP, SigLIP 2 or CLIP of transformers, such as
+        "hf:google/siglip-large-patch16-384"); ``open_clip:ARCHITECTURE,WEIGHTS`` (weights: a tag or a file) or
+        ``open_clip:FOLDER``; ``conse:CLASSIFIER`` (offline: MiniLM and any ImageNet classifier that ``load_model``
+        knows); or ``package.module:function``, a function of yours that takes no arguments and returns an `Encoder`.
+    device
+        Where to run. Default: the CPU.
+    batch_size
+        Images or texts at a time. Default: 8 on a CPU, otherwise 64.
+    trust_remote_code
+        Whether Python code that comes with a ``hf:`` model may run. Read it first.
+
+    Raises
+    ------
+    ValueError
+        The name is not known, or the model is no image-text encoder.
+    ImportError
+        A package is missing; the message names the extra that brings it.
+    OSError
+        A file or folder is missing, or a download failed.
+    """
+    library, _, rest = name.partition(":")
+    if library == "hf" and rest:
+        from linexp.concepts.encoders.huggingface import load_huggingface
+
+        return load_huggingface(rest, device=device, batch_size=batch_size, trust_remote_code=trust_remote_code)
+    if library == "open_clip" and rest:
+        from linexp.concepts.encoders.open_clip import load_open_clip
+
+        model, weights = _split(rest)
+        return load_open_clip(model, weights, device=device, batch_size=batch_size)
+    if library == "conse" and rest:
+        encoder = ConSE(rest.removesuffix("+minilm"), device=device, batch_size=batch_size)
+        encoder.load()
+        return encoder
+    if own.OWN_FUNCTION.fullmatch(name) and library not in _LIBRARIES:
+        return _as_encoder(own.make(name), name)
+    raise ValueError(f"There is no encoder '{name}'.{_guess(name)} Encoders: {_FORMS}.")
+
+
+def _as_encoder(made: object, name: str) -> Encoder:
+    if isinstance(made, Encoder) and isinstance(made.name, str):  # pyright: ignore[reportUnnecessaryIsInstance]
+        return made
+    raise TypeError(
+        f"The function '{name}' returned a {type(made).__name__}. "
+        "Return an object with a name and the methods encode_images and encode_texts of linexp's Encoder."
+    )
+
+
+def same_model(first: str, second: str) -> bool:
+    """Tell whether two encoders' names are of one model, whatever their settings; a folder is known by its path."""
+    return _model_of(first) == _model_of(second)
+
+
+def _model_of(name: str) -> str:
+    library, _, rest = name.partition(":")
+    if library == "conse":
+        return f"conse:{rest.partition('+minilm')[0]}"
+    folder = Path(rest).expanduser()
+    return f"{library}:{folder.resolve()}" if folder.is_dir() else name
+
+
+def _split(rest: str) -> tuple[str, str | None]:
+    model, comma, weights = rest.partition(",")
+    return (rest, None) if not comma or Path(rest).expanduser().is_dir() else (model, weights)
+
+
+def _guess(name: str) -> str:
+    bare = name.rstrip(":")
+    if Path(bare).is_dir() or ("/" in bare and ":" not in bare):
+        return f" Did you mean 'hf:{bare}'?"
+    known = [f"hf:{paper}" for paper in PAPER_ENCODERS.values()]
+    return closest(bare, [*known, *(f"conse:efficientnet_lite{number}" for number in range(3))])

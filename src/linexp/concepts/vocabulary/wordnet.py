@@ -1,0 +1,273 @@
+"""ImageNet's classes and what WordNet puts above them: dog, animal, vehicle (the paper's superclasses).
+
+The table ``imagenet.json`` is made from WordNet 3.0 and carries its licence notice: WordNet 3.0 Copyright 2006 by
+Princeton University, all rights reserved, provided "as is".
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Container, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from importlib import resources
+
+from linexp._internal.checks import closest
+
+
+@dataclass(frozen=True)
+class ImageNetClass:
+    """One of ImageNet's 1,000 classes.
+
+    Parameters
+    ----------
+    wnid
+        Its WordNet identifier, as folders are called: "n02084071".
+    name
+        A readable name that no other class has.
+    lemmas
+        All its words in WordNet, the most usual first.
+    hypernym
+        What it is a kind of: the first word of what WordNet has right above it.
+    """
+
+    wnid: str
+    name: str
+    lemmas: tuple[str, ...]
+    hypernym: str
+
+    @property
+    def description(self) -> str:
+        """All its words and what it is a kind of: "beagle, hound"."""
+        return ", ".join((*self.lemmas, self.hypernym))
+
+
+@cache
+def imagenet_classes() -> tuple[ImageNetClass, ...]:
+    """Return ImageNet's classes in class order.
+
+    A class is called by its first word in WordNet. Where two share it, the word above follows in parentheses:
+    "crane (wading bird)", "crane (lifting device)".
+    """
+    table = _table()
+    return tuple(
+        ImageNetClass(wnid, table.names[wnid], table.lemmas[wnid], _word_above(wnid, table.lemmas, table.parents))
+        for wnid in table.classes
+    )
+
+
+def superclasses(classes: Iterable[str] | Mapping[str, str], *, merge_homonyms: bool = False) -> dict[str, list[str]]:
+    """Return groups of classes for ``LabelConcepts``: everything WordNet has above at least two of them.
+
+    Of groups with the same members only the most specific is kept. Outer groups come before inner ones.
+
+    Parameters
+    ----------
+    classes
+        Some of ImageNet's classes, by wnid, by name, or by any word only one class has; "_" is as good as a space. Or a
+        mapping from these to what you call them, so that no group is called like a class of yours.
+    merge_homonyms
+        Two meanings of one word, such as "cap" (for a head, for a bottle), are two groups, told apart by the word
+        above: "cap (headdress)", "cap (top)". They are so called whichever classes are given, and so is a group named
+        like a class ("mask (covering)"), which ``LabelConcepts`` would merge with it. If true, all meanings are one
+        group instead, as in the paper's released code.
+
+    Returns
+    -------
+    groups
+        From the name of each group to its members, as they were given.
+
+    Raises
+    ------
+    ValueError
+        A class is not one of ImageNet's, is given twice, or is a word that two classes have.
+
+    Examples
+    --------
+    >>> superclasses(["tabby", "Egyptian cat", "beagle"])
+    {'carnivore': ['tabby', 'Egyptian cat', 'beagle'], 'domestic cat': ['tabby', 'Egyptian cat']}
+    """
+    table = _table()
+    given = _resolve(classes, table)
+    members: dict[str, list[str]] = {}
+    for wnid, name in given.items():
+        for synset in table.above[wnid]:
+            members.setdefault(synset, []).append(name)
+    if merge_homonyms:
+        members = _merge(members, list(given.values()), table)
+    kept: dict[tuple[str, ...], str] = {}
+    # the deepest of those with the same members is met last
+    for synset in sorted(members, key=lambda synset: (len(table.above[synset]), synset)):
+        if len(members[synset]) > 1:
+            kept[tuple(members[synset])] = synset
+    ordered = sorted(kept.items(), key=lambda item: (-len(item[0]), len(table.above[item[1]]), item[1]))
+    shared = table.class_words if merge_homonyms else table.homonyms
+    taken = shared | set(classes.values() if isinstance(classes, Mapping) else given.values())
+    return {_name(synset, taken, table.lemmas, table.parents): list(found) for found, synset in ordered}
+
+
+def branch(word: str) -> list[str]:
+    """Return the names of all superclasses and classes of ImageNet below a superclass, itself included.
+
+    Parameters
+    ----------
+    word
+        A superclass of all 1,000 classes, or its word without parentheses: "animal", "vehicle".
+
+    Raises
+    ------
+    ValueError
+        There is no such superclass.
+    """
+    table = _table()
+    groups = _all_superclasses()
+    wanted = word.replace("_", " ").casefold()
+    roots = {synset for synset in table.counted if wanted in (w.casefold() for w in table.lemmas[synset])}
+    roots |= {synset for synset in table.counted if table.names[synset].casefold() == wanted}
+    if not roots:
+        raise ValueError(
+            f"WordNet has no superclass '{word}' of ImageNet's classes.{closest(word, groups)} "
+            "Name one of superclasses(...) of all classes."
+        )
+    inside = {wnid for wnid in table.classes if roots & set(table.above[wnid])}
+    names = {table.names[wnid] for wnid in inside}
+    below = [name for name, found in groups.items() if set(found) <= names]
+    return [*below, *(table.names[wnid] for wnid in table.classes if wnid in inside)]
+
+
+@cache
+def _all_superclasses() -> Mapping[str, list[str]]:
+    return superclasses(found.name for found in imagenet_classes())
+
+
+@dataclass(frozen=True)
+class _Table:
+    """The packaged table; synsets are classes and superclasses alike."""
+
+    classes: tuple[str, ...]
+    lemmas: Mapping[str, tuple[str, ...]]
+    parents: Mapping[str, Sequence[str]]
+    above: Mapping[str, frozenset[str]]
+    counted: frozenset[str]
+    homonyms: frozenset[str]
+    class_words: frozenset[str]
+    names: Mapping[str, str]
+    by_word: Mapping[str, Sequence[str]]
+
+
+@cache
+def _table() -> _Table:
+    table = resources.files("linexp.concepts.vocabulary").joinpath("imagenet.json")
+    read = json.loads(table.read_text(encoding="utf-8"))
+    classes = tuple(read["classes"])
+    rows: dict[str, tuple[str, str]] = {
+        synset: row.split(" < ") for synset, row in {**read["classes"], **read["superclasses"]}.items()
+    }
+    lemmas = {synset: tuple(row[0].split("; ")) for synset, row in rows.items()}
+    parents = {synset: row[1].split() for synset, row in rows.items()}
+    above: dict[str, frozenset[str]] = {}
+    for synset in rows:
+        _climb(synset, parents, above)
+    n_below = Counter(synset for wnid in classes for synset in above[wnid])
+    counted = frozenset(synset for synset, n_classes in n_below.items() if n_classes > 1)
+    class_words = frozenset(word for wnid in classes for word in lemmas[wnid])
+    homonyms = class_words | _repeated(lemmas[synset][0] for synset in counted)
+    shared = _repeated(lemmas[wnid][0] for wnid in classes)
+    names = {wnid: _name(wnid, shared, lemmas, parents) for wnid in classes}
+    names |= {synset: _name(synset, homonyms, lemmas, parents) for synset in counted}
+    by_word = _words(classes, lemmas) | {names[wnid]: [wnid] for wnid in classes}
+    return _Table(classes, lemmas, parents, above, counted, homonyms, class_words, names, by_word)
+
+
+def _repeated(words: Iterable[str]) -> frozenset[str]:
+    return frozenset(word for word, count in Counter(words).items() if count > 1)
+
+
+def _climb(synset: str, parents: Mapping[str, Sequence[str]], above: dict[str, frozenset[str]]) -> frozenset[str]:
+    if synset not in above:
+        above[synset] = frozenset(parents[synset]).union(
+            *(_climb(parent, parents, above) for parent in parents[synset])
+        )
+    return above[synset]
+
+
+def _words(classes: Sequence[str], lemmas: Mapping[str, tuple[str, ...]]) -> dict[str, list[str]]:
+    """Return the classes that each word may mean: as it is written, else without regard to case.
+
+    "Cardigan" is a dog and "cardigan" a jacket; a word that is some class's first one means that class.
+    """
+    words: dict[str, list[str]] = {}
+    for rewrite in (str, str.casefold):
+        for of_class in (_first, _all):
+            spelled: dict[str, list[str]] = {}
+            for wnid in classes:
+                for word in dict.fromkeys(rewrite(word) for word in of_class(lemmas[wnid])):
+                    spelled.setdefault(word, []).append(wnid)
+            words = spelled | words
+    return words
+
+
+def _first(words: tuple[str, ...]) -> tuple[str, ...]:
+    return words[:1]
+
+
+def _all(words: tuple[str, ...]) -> tuple[str, ...]:
+    return words
+
+
+def _name(
+    synset: str, taken: Container[str], lemmas: Mapping[str, tuple[str, ...]], parents: Mapping[str, Sequence[str]]
+) -> str:
+    """Return the synset's first word, followed by the word above it if the first alone is taken."""
+    word = lemmas[synset][0]
+    if word not in taken:
+        return word
+    return f"{word} ({_word_above(synset, lemmas, parents)})"
+
+
+def _word_above(synset: str, lemmas: Mapping[str, tuple[str, ...]], parents: Mapping[str, Sequence[str]]) -> str:
+    # both meanings of "substance" are matter, one is also a part: the last parent is the telling one
+    return lemmas[parents[synset][-1]][0]
+
+
+def _resolve(classes: Iterable[str], table: _Table) -> dict[str, str]:
+    """Return the wnid of each class given, and how it was called."""
+    found: dict[str, str] = {}
+    if isinstance(classes, str):
+        raise ValueError(f"The classes are the text {classes!r}. Give a list of wnids or names.")
+    for name in classes:
+        wnid = name if name in table.classes else _by_word(name, table)
+        if wnid in found:
+            raise ValueError(f"'{found[wnid]}' and '{name}' are the same class of ImageNet. Give it once.")
+        found[wnid] = name
+    return found
+
+
+def _by_word(name: str, table: _Table) -> str:
+    text = name.replace("_", " ").strip()
+    first = text.partition(",")[0]
+    spellings = (text, text.casefold(), first, first.casefold())
+    wnids = next((table.by_word[spelling] for spelling in spellings if spelling in table.by_word), [])
+    if len(wnids) == 1:
+        return wnids[0]
+    if wnids:
+        meant = " or ".join(f"'{table.names[wnid]}'" for wnid in wnids)
+        raise ValueError(f"The word '{name}' is the name of {len(wnids)} classes of ImageNet. Write {meant}.")
+    known = [*table.classes, *(table.names[wnid] for wnid in table.classes)]
+    raise ValueError(
+        f"ImageNet has no class '{name}'.{closest(name, known)} Give wnids or names of imagenet_classes()."
+    )
+
+
+def _merge(members: Mapping[str, list[str]], order: Sequence[str], table: _Table) -> dict[str, list[str]]:
+    """Put synsets of one first word together, under the one with the most members."""
+    merged: dict[str, list[str]] = {}
+    by_word: dict[str, list[str]] = {}
+    for synset in members:
+        by_word.setdefault(table.lemmas[synset][0], []).append(synset)
+    for synsets in by_word.values():
+        largest = max(synsets, key=lambda synset: (len(members[synset]), synset))
+        inside = {name for synset in synsets for name in members[synset]}
+        merged[largest] = [name for name in order if name in inside]
+    return merged

@@ -1,0 +1,110 @@
+"""From rows to a solution with its errors: moments, ranking, search, and which of it is done again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+import torch
+from jaxtyping import Bool
+from numpy.typing import NDArray
+from torch import Tensor
+
+from linexp.matrix import ActivationMatrix, ConceptMatrix
+from linexp.solve import Jackknife, Moments, Shortlist, Solution, accumulate_moments, accumulate_shortlist, jackknife
+
+Array = NDArray[np.float64]
+
+
+BLOCK_ROWS = 2048
+
+
+@dataclass(frozen=True)
+class Rows:
+    """The living neurons and the usable concepts of the same images, what these are for, and where to compute."""
+
+    activations: ActivationMatrix
+    concepts: ConceptMatrix
+    living: Bool[Tensor, " neurons"]
+    train: Tensor
+    val: Tensor
+    device: torch.device
+
+    def blocks(self, rows: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
+        """Yield concepts and activations of some rows, on the device."""
+        pairs = zip(blocks(self.concepts, rows), blocks(self.activations, rows), strict=True)
+        return ((present.to(self.device), active[:, self.living].to(self.device)) for present, active in pairs)
+
+    def shards(self, n_shards: int) -> Iterator[tuple[Tensor, Tensor]]:
+        """Yield the rows of train and val of each shard; with a stride, so that rows sorted by class spread evenly."""
+        for start in range(n_shards):
+            yield self.train[start::n_shards], self.val[start::n_shards]
+
+
+@dataclass(frozen=True, eq=False)
+class Units:
+    """Means and standard deviations of concepts and neurons over the training rows."""
+
+    concept_mean: Array
+    concept_scale: Array
+    neuron_mean: Array
+    neuron_scale: Array
+
+    @staticmethod
+    def of(train: Moments) -> Units:
+        """Take them from moments; the deviation of a column that does not vary counts as 1."""
+        scales = [side.sqrt() for side in (train.concept_variance, train.neuron_variance)]
+        concept_scale, neuron_scale = (torch.where(scale > 0, scale, 1.0) for scale in scales)
+        columns = (train.concept_mean, concept_scale, train.neuron_mean, neuron_scale)
+        return Units(*(column.numpy() for column in columns))
+
+    def standardise(self, moments: Moments) -> Moments:
+        """Return moments in these units."""
+        return moments.standardise(torch.from_numpy(self.concept_scale), torch.from_numpy(self.neuron_scale))
+
+
+@dataclass(frozen=True)
+class Method:
+    """How terms are found in moments.
+
+    Parameters
+    ----------
+    guide
+        From moments of the training images to the weights [concepts, neurons] that rank the concepts; ``None`` if the
+        search needs none.
+    search
+        From moments of training and validation images, and the guide (``guide=``), to a solution.
+    """
+
+    guide: Callable[[Moments], Array] | None
+    search: Callable[..., Solution]
+
+    def find(self, rows: Rows) -> tuple[Solution, Units]:
+        """Return what is found in standardised columns, and their units."""
+        train = accumulate_moments(rows.blocks(rows.train))
+        units = Units.of(train)
+        train = units.standardise(train)
+        search = self.search if self.guide is None else partial(self.search, guide=self.guide(train))
+        return search(train, units.standardise(accumulate_moments(rows.blocks(rows.val)))), units
+
+
+def find_errors(rows: Rows, solution: Solution, units: Units, n_shards: int) -> Jackknife | None:
+    """Return the errors of a solution from so many shards; ``None`` if there are fewer than two."""
+    n_shards = min(n_shards, len(rows.train), len(rows.val))
+    if n_shards < 2:
+        return None
+    shortlist, scales = Shortlist.of_terms(solution), (units.concept_scale, units.neuron_scale)
+    shards = list(rows.shards(n_shards))
+    train, val = (
+        [accumulate_shortlist(rows.blocks(pair[side]), shortlist).standardise(*scales) for pair in shards]
+        for side in (0, 1)
+    )
+    return jackknife(train, val, solution)
+
+
+def blocks(matrix: ActivationMatrix | ConceptMatrix, rows: Tensor) -> Iterator[Tensor]:
+    """Yield blocks of some rows of a matrix."""
+    for start in range(0, len(rows), BLOCK_ROWS):
+        yield matrix.block(rows[start : start + BLOCK_ROWS])

@@ -1,0 +1,44 @@
+"""Every neuron explained once: on some images to fit on, by some images to choose by."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import torch
+from jaxtyping import Bool
+from torch import Tensor
+
+from linexp.explainers.fit import Method, Rows, blocks, find_errors
+from linexp.explainers.terms import in_words
+from linexp.explanations import Explanation
+from linexp.matrix import ActivationMatrix, ConceptMatrix
+from linexp.solve import measure_columns
+
+
+@dataclass(frozen=True, eq=False)
+class Task:
+    """What is explained by what, and how."""
+
+    activations: ActivationMatrix
+    concepts: ConceptMatrix
+    method: Method
+    device: torch.device
+
+    def explain(
+        self, train: Tensor, val: Tensor, usable: Bool[Tensor, " concepts"], n_shards: int
+    ) -> tuple[Explanation, ...]:
+        """Explain by the usable concepts, with errors from so many shards."""
+        constant = measure_columns(blocks(self.activations, train)).is_constant
+        names = [name for name, kept in zip(self.concepts.names, usable.tolist(), strict=True) if kept]
+        kept = self.concepts if len(names) == self.concepts.n_concepts else self.concepts.only(names)
+        rows = Rows(self.activations, kept, ~constant, train, val, self.device)
+        solution, units = self.method.find(rows)
+        found = iter(in_words(solution, units, names, find_errors(rows, solution, units, n_shards)))
+        constants = self.activations.values[train[0]].to(torch.float64).tolist()
+        items: list[Explanation] = []
+        for column, neuron in enumerate(self.activations.neurons):
+            if constant[column]:
+                items.append(Explanation(neuron, (), constants[column], None, "constant"))
+            else:
+                items.append(replace(next(found), neuron=neuron))
+        return tuple(items)

@@ -1,0 +1,31 @@
+"""What an explanation says, how it is read and written, and what it predicts."""
+
+from linexp.explanations.dropped import DroppedConcept, read_dropped, tell_dropped, write_dropped
+from linexp.explanations.explanation import Explanation, Term, format_number
+from linexp.explanations.fitted_on import FittedOn
+from linexp.explanations.layer import Explanations
+from linexp.explanations.plain import NEURON_COLUMNS, TEXT_COLUMNS, is_headless, plain_columns, read_json
+from linexp.explanations.quality import Quality, qualities_of, rank, show_selected
+from linexp.explanations.simulate import simulate
+
+__all__ = [
+    "NEURON_COLUMNS",
+    "TEXT_COLUMNS",
+    "DroppedConcept",
+    "Explanation",
+    "Explanations",
+    "FittedOn",
+    "Quality",
+    "Term",
+    "format_number",
+    "is_headless",
+    "plain_columns",
+    "qualities_of",
+    "rank",
+    "read_dropped",
+    "read_json",
+    "show_selected",
+    "simulate",
+    "tell_dropped",
+    "write_dropped",
+]

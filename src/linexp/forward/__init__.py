@@ -1,0 +1,34 @@
+"""Run the user's network and record what its layers do."""
+
+from linexp.forward.batches import Inputs, Source, only, open_module, open_source
+from linexp.forward.hooks import evaluating
+from linexp.forward.layers import LayerInfo, find_layers, list_layers
+from linexp.forward.look import look_at_layers
+from linexp.forward.malloc import reuse_large_buffers
+from linexp.forward.outputs import Output, first_tensor, remark_on, remarked, warn_of
+from linexp.forward.record import BATCH_SIZE_CPU, BATCH_SIZE_CUDA, CORES_PER_DECODER, on_device, record, record_layers
+
+__all__ = [
+    "BATCH_SIZE_CPU",
+    "BATCH_SIZE_CUDA",
+    "CORES_PER_DECODER",
+    "Inputs",
+    "LayerInfo",
+    "Output",
+    "Source",
+    "evaluating",
+    "find_layers",
+    "first_tensor",
+    "list_layers",
+    "look_at_layers",
+    "on_device",
+    "only",
+    "open_module",
+    "open_source",
+    "record",
+    "record_layers",
+    "remark_on",
+    "remarked",
+    "reuse_large_buffers",
+    "warn_of",
+]

@@ -1,0 +1,151 @@
+"""From images of any kind to batches of inputs for a model."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator, Sequence
+from itertools import chain
+from typing import Any
+
+import torch
+from jaxtyping import Int
+from PIL.Image import Image
+from torch import Tensor, nn
+
+from linexp._internal.checks import check_same_images
+from linexp.images import Images, ImageSubset, as_images, content_fingerprint, decoded_batches
+from linexp.matrix import ActivationMatrix
+from linexp.models import VisionModel
+from linexp.store import content_of
+
+
+def open_module(model: nn.Module | VisionModel) -> tuple[nn.Module, torch.device]:
+    """Return the module and where it is.
+
+    Raises
+    ------
+    TypeError
+        It is no PyTorch module.
+    """
+    module = model.module if isinstance(model, VisionModel) else model
+    if not isinstance(module, nn.Module):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise TypeError(f"The model is a {type(module).__name__}. Give a torch.nn.Module, or what load_model returns.")
+    return module, next((part.device for part in [*module.parameters(), *module.buffers()]), torch.device("cpu"))
+
+
+class Inputs:
+    """Batches of inputs of some rows of the images."""
+
+    def __init__(
+        self, images: Any, model: nn.Module | VisionModel, preprocess: Callable[[Image], Tensor] | None, size: int
+    ) -> None:
+        ready = isinstance(images, Tensor) and images.is_floating_point()
+        self.images: Any = images if ready else as_images(images)
+        self.model, self.preprocess, self.size = model, preprocess, size
+
+    def batches(self, rows: Int[Tensor, " images"]) -> Iterator[Tensor]:
+        """Yield the batches of some rows, in their order."""
+        return self.of(rows).batches([range(len(rows))])
+
+    def of(self, rows: Int[Tensor, " images"], workers: int | None = None) -> Source:
+        """Return the inputs of some rows."""
+        return open_source(self.only(rows), self.model, self.preprocess, self.size, workers)
+
+    def only(self, rows: Int[Tensor, " images"]) -> Images | Tensor:
+        """Return the images of some rows."""
+        return self.images[rows] if isinstance(self.images, Tensor) else ImageSubset(self.images, rows.tolist())
+
+    def check_same(self, recorded: ActivationMatrix) -> None:
+        """Raise ``DifferentImagesError`` unless these are the images of the matrix."""
+        if isinstance(self.images, Tensor):
+            fingerprint = open_source(self.images, self.model, None, self.size, None).fingerprint
+        else:
+            fingerprint = self.images.fingerprint
+        check_same_images(recorded.images, fingerprint, recorded.n_images, len(self.images))
+
+
+class Source:
+    """The inputs of chosen rows, batch by batch, with what is needed to name one in a message and to store results."""
+
+    def __init__(
+        self,
+        n_images: int,
+        batch_size: int,
+        fingerprint: str,
+        name: Callable[[int], str],
+        batches: Callable[[Sequence[range]], Iterator[Tensor]],
+        content: Callable[[], dict[str, Any]],
+    ) -> None:
+        self.n_images, self.batch_size, self.fingerprint, self.name = n_images, batch_size, fingerprint, name
+        self.batches = batches
+        """The batches of some rows, in order; each range but the one at the end of all images is whole batches."""
+        self.content = content
+        """What is in the images and how they become inputs, for the key of a store; reads all of them."""
+
+
+def open_source(
+    images: Any,
+    model: nn.Module | VisionModel,
+    preprocess: Callable[[Image], Tensor] | None,
+    batch_size: int,
+    workers: int | None,
+) -> Source:
+    """Turn whatever ``record_layers`` takes as images into batches of inputs for the model."""
+    if isinstance(images, Tensor) and images.is_floating_point():
+        if preprocess is not None:
+            raise ValueError(
+                f"The images are a tensor of {images.dtype}, which goes into the model as it is, and preprocess= is "
+                "given too. Apply it first and leave preprocess out; or give pictures, as uint8 or as a NumPy array of "
+                "floats from 0 to 1."
+            )
+        return _open_tensor(images.detach(), batch_size)
+    collection: Images = as_images(images)
+    _check_not_empty(len(collection))
+    if preprocess is None and isinstance(model, VisionModel):
+        preprocess = model.preprocess
+    if preprocess is None:
+        raise ValueError(
+            "Nothing says how pictures become inputs of this model. Pass preprocess=, a function from a PIL picture "
+            "to a tensor, such as the transform the model was trained with (linexp.to_unit_tensor only scales to "
+            "[0, 1]), or load the model with linexp.load_model."
+        )
+
+    def batches(rows: Sequence[range]) -> Iterator[Tensor]:
+        return decoded_batches(only(collection, rows), preprocess, batch_size=batch_size, workers=workers)
+
+    def content() -> dict[str, Any]:
+        how = content_of(preprocess, "preprocess")  # first: it takes no time and may be refused
+        return {"preprocess": how, "images": content_fingerprint(collection)}
+
+    return Source(len(collection), batch_size, collection.fingerprint, collection.name, batches, content)
+
+
+def only(images: Images, rows: Sequence[range]) -> Images:
+    """Return the images of some rows."""
+    return images if rows == [range(len(images))] else ImageSubset(images, chain.from_iterable(rows))
+
+
+def _open_tensor(inputs: Tensor, batch_size: int) -> Source:
+    _check_not_empty(len(inputs) if inputs.ndim else 0)
+    fingerprint = _fingerprint(inputs)
+
+    def batches(rows: Sequence[range]) -> Iterator[Tensor]:
+        for part in rows:
+            yield from inputs[part.start : part.stop].split(batch_size)
+
+    def content() -> dict[str, Any]:
+        return {"preprocess": None, "images": f"{inputs.dtype} {fingerprint}"}
+
+    return Source(len(inputs), batch_size, fingerprint, "image {}".format, batches, content)
+
+
+def _fingerprint(inputs: Tensor) -> str:
+    digest = hashlib.sha256(repr(tuple(inputs.shape)).encode())
+    for one in inputs.detach():  # one by one, so that no copy of them all is made
+        digest.update(one.cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data)
+    return digest.hexdigest()
+
+
+def _check_not_empty(n_images: int) -> None:
+    if n_images == 0:
+        raise ValueError("There are 0 images. Give at least one; the first axis of a tensor is the images.")

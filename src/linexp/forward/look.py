@@ -1,0 +1,36 @@
+"""Look at what layers return before the long work: one image through the network."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from linexp.forward.batches import open_source
+from linexp.forward.engines import Run
+from linexp.forward.hooks import evaluating
+from linexp.forward.layers import find_layers
+from linexp.forward.record import on_device
+from linexp.forward.units import Pooling
+from linexp.images import Images, ImageSubset
+from linexp.models import VisionModel
+
+
+def look_at_layers(
+    model: VisionModel, layers: Sequence[str], images: Images, pooling: Pooling
+) -> dict[str, str | None]:
+    """Run the model on the first image, and say which of several tensors of each layer's output will be taken.
+
+    Returns
+    -------
+    dict
+        From each layer to the name of the tensor; ``None``: there is no other.
+
+    Raises
+    ------
+    ValueError
+        A layer does not run once, or does not return what ``pooling`` can take; as in ``record_layers``.
+    """
+    source = open_source(ImageSubset(images, [0]), model, None, 1, 0)
+    run = Run(find_layers(model.module, layers), pooling, source)
+    with on_device(model.module, None) as place, evaluating(model.module):
+        run.look(model.module, place)
+    return run.taken

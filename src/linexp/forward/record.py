@@ -1,0 +1,242 @@
+"""Run a model over images and keep what chosen layers did: one pass for all of them."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Callable, Generator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from PIL.Image import Image
+from torch import Tensor, nn
+
+from linexp._internal.checks import check_at_least, check_device, listing
+from linexp._internal.progress import progress_bar
+from linexp.forward.batches import open_source
+from linexp.forward.engines import Run
+from linexp.forward.hooks import evaluating
+from linexp.forward.key import activations_key
+from linexp.forward.layers import find_layers
+from linexp.forward.outputs import Output
+from linexp.forward.units import Channels, Pool, Pooling
+from linexp.matrix import ActivationMatrix
+from linexp.models import VisionModel
+from linexp.store import Keep, Store, after, gather
+
+# Small batches keep a layer's feature maps in the processor's cache and in memory the allocator hands out again
+# without asking the system; measured best on CPUs. A GPU wants more at a time.
+BATCH_SIZE_CPU = 8
+
+
+BATCH_SIZE_CUDA = 64
+
+
+# On a CPU the network needs the cores: measured on two, a process that decodes slows it by more than it saves.
+CORES_PER_DECODER = 4
+
+
+def record(
+    model: nn.Module | VisionModel,
+    layer: str,
+    images: Any,
+    *,
+    pool: Pool = "mean",
+    channels: Channels = "auto",
+    token: int = 0,
+    output: Output = None,
+    preprocess: Callable[[Image], Tensor] | None = None,
+    device: str | torch.device | None = None,
+    batch_size: int | None = None,
+    workers: int | None = None,
+    fold: bool = True,
+    show_progress: bool = True,
+    store: Store | None = None,
+) -> ActivationMatrix:
+    """Record one layer; see ``record_layers`` for everything but ``layer``.
+
+    Parameters
+    ----------
+    layer
+        Dotted name from ``model.named_modules()``, such as "layer4" or "blocks.10.mlp".
+    model, images, pool, channels, token, output, preprocess, device, batch_size, workers, fold, show_progress
+        As in ``record_layers``.
+    store
+        As in ``record_layers``.
+
+    Examples
+    --------
+    >>> import torch
+    >>> model = torch.nn.Sequential(torch.nn.Conv2d(3, 5, 3), torch.nn.ReLU())
+    >>> record(model, "1", torch.rand(4, 3, 8, 8), show_progress=False).values.shape
+    torch.Size([4, 5])
+    """
+    recorded = record_layers(
+        model,
+        [layer],
+        images,
+        pool=pool,
+        channels=channels,
+        token=token,
+        output=output,
+        preprocess=preprocess,
+        device=device,
+        batch_size=batch_size,
+        workers=workers,
+        fold=fold,
+        show_progress=show_progress,
+        store=store,
+    )
+    return recorded[layer]
+
+
+def record_layers(
+    model: nn.Module | VisionModel,
+    layers: Sequence[str],
+    images: Any,
+    *,
+    pool: Pool = "mean",
+    channels: Channels = "auto",
+    token: int = 0,
+    output: Output = None,
+    preprocess: Callable[[Image], Tensor] | None = None,
+    device: str | torch.device | None = None,
+    batch_size: int | None = None,
+    workers: int | None = None,
+    fold: bool = True,
+    show_progress: bool = True,
+    store: Store | None = None,
+) -> dict[str, ActivationMatrix]:
+    """Record several layers in one forward pass over the images.
+
+    The model is used in eval mode without gradients and comes back as it was: training flags, parameters, device,
+    hooks, also after an error or Ctrl-C. Only one batch of feature maps is in memory at a time. The pass ends as soon
+    as every wanted layer has run. Before that the first batch runs once to the end, and its first four images up to
+    four times more, to check the layers and to find the fastest way that gives the same activations.
+
+    Parameters
+    ----------
+    model
+        Any PyTorch module, or what ``load_model`` returns.
+    layers
+        Dotted names from ``model.named_modules()``.
+    images
+        An image collection, a folder, a list of files or an array of pictures; or a floating-point tensor
+        [images, …] of inputs that are ready for the model.
+    pool
+        "mean", "max", "token" or "none"; see ``Pooling``.
+    channels
+        Where outputs with four axes have their channels: "first" or "last". "auto" takes the first, but refuses
+        outputs that look like [images, height, width, channels], such as Swin's, until you say it.
+    token
+        Which token pool "token" takes.
+    output
+        Which tensor to record where a layer returns several: its name (key, field or place in the tuple, "0.1" inside
+        others) or its place. Default: the first, with a warning that lists the others.
+    preprocess
+        From one RGB picture to the tensor the model expects. Default: the one the model was loaded with. Refused beside
+        inputs that are ready.
+    device
+        Where to run. Default: where the model is.
+    batch_size
+        Images at a time; does not change the result beyond rounding. Default: 8 on a CPU, 64 on a GPU.
+    workers
+        Processes that decode pictures; 0: none. Default: one for every four processors if the model runs on the
+        CPU, else one for each, at most eight, unless there are few images.
+    fold
+        Fold batch normalisations into convolutions while recording, where that gives the same activations but for
+        rounding: no other operation, hook, cache or recorded layer sees the convolution's result.
+    show_progress
+        Show images per second on standard error.
+    store
+        Where to keep what is recorded, shard by shard: what was interrupted goes on there, what was done is read.
+        Its key is the content of model and images, not their names; layers recorded together are stored together.
+        Default: nothing is stored.
+
+    Returns
+    -------
+    dict
+        From layer name to its ``ActivationMatrix`` [images, neurons], float32.
+
+    Raises
+    ------
+    ValueError
+        The model has no such layer (the message suggests one), a layer does not run, runs several times, or returns
+        no activations; a shape does not go with ``pool``; an activation is NaN or infinite; no preprocessing is known;
+        the device cannot be used; the content of something a stored result would depend on cannot be known.
+    TypeError
+        The model is no PyTorch module.
+    RuntimeError
+        An operation of torch in the model fails; the message gives the shape of the batch. Every other exception
+        of the model is passed on as it is.
+    OSError
+        A picture cannot be read, or the store not be used; the message names it.
+
+    Warns
+    -----
+    UserWarning
+        A batch normalisation has no running statistics, so that activations depend on the batch; a file of the store is
+        damaged and recorded anew; a layer returns several tensors and nothing says which is meant.
+    """
+    module = model.module if isinstance(model, VisionModel) else model
+    if not isinstance(module, nn.Module):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise TypeError(f"The model is a {type(module).__name__}. Give a torch.nn.Module, or what load_model returns.")
+    found = find_layers(module, layers)
+    _warn_of_batch_statistics(module)
+    pooling = Pooling(pool, channels, token, output)
+    check_at_least("batch_size", 1 if batch_size is None else batch_size, 1)
+    with on_device(module, device) as place:
+        size = batch_size or (BATCH_SIZE_CUDA if place.type == "cuda" else BATCH_SIZE_CPU)
+        if workers is None and place.type == "cpu":
+            workers = (os.cpu_count() or 1) // CORES_PER_DECODER
+        source = open_source(images, model, preprocess, size, workers)
+        run = Run(found, pooling, source)
+
+        def compute(rows: Sequence[range], keep: Keep) -> None:
+            n_images = sum(map(len, rows))
+            with evaluating(module), progress_bar("recording", n_images, show=show_progress) as advance:
+                run.over_batches(module, place, rows, after(keep, advance), fold=fold)
+
+        if store is None:
+            values = gather(source.n_images, compute)
+        else:
+            key = activations_key(model, list(found), pooling, source, place, fold=fold)
+            values = store.fill(key, list(found), compute, what="recorded activations")
+    return {name: ActivationMatrix(values[name], layer=name, images=source.fingerprint) for name in found}
+
+
+@contextmanager
+def on_device(module: nn.Module, device: str | torch.device | None) -> Generator[torch.device, None, None]:
+    """Move the model for the time of the context, if it is elsewhere."""
+    homes = list(dict.fromkeys(tensor.device for tensor in [*module.parameters(), *module.buffers()]))
+    home = homes[0] if homes else torch.device("cpu")
+    place = home if device is None else check_device(device)
+    if len(homes) > 1 and device is not None:
+        raise ValueError(
+            f"The model is spread over the devices {listing(homes)}, and would not come back so from '{place}'. "
+            "Leave device out, or bring the model to one device."
+        )
+    try:
+        if place != home:
+            module.to(place)
+        yield place
+    finally:
+        if place != home:
+            module.to(home)
+
+
+def _warn_of_batch_statistics(module: nn.Module) -> None:
+    found = [
+        name
+        for name, layer in module.named_modules()
+        if isinstance(layer, nn.modules.batchnorm._BatchNorm) and layer.running_mean is None  # pyright: ignore[reportPrivateUsage]
+    ]
+    if found:
+        warnings.warn(
+            f"These layers normalise by the statistics of whatever batch an image is in, also in eval mode, so that "
+            f"activations depend on batch_size and on the other images: {listing(found)}. Use a model whose batch "
+            "normalisations track running statistics.",
+            UserWarning,
+            stacklevel=3,
+        )

@@ -1,0 +1,294 @@
+"""A result folder: what was recorded, with what settings, and what came out, in open formats.
+
+``run.json`` (settings and names), ``images.csv`` (which image is in which row and which part of the split, and the
+SHA-256 of its file), ``matrices.safetensors`` (activations, and concepts or the embeddings they are made from),
+``explanations.csv``, ``dropped.csv`` (concepts that took no part, and why) and, once scored, ``scores.csv``.
+``run.json`` holds the SHA-256 of the two files that go with it, so what was changed or swapped is noticed.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from linexp._internal.checks import DifferentImagesError, StoreMismatchError, check_same_images, listing
+from linexp._internal.files import check_writable_folder, csv_text, replacing, write_atomically
+from linexp._internal.version import __version__
+from linexp.explanations import Explanations, FittedOn, read_dropped, write_dropped
+from linexp.matrix import ActivationMatrix, ConceptMatrix, EmbeddedConceptMatrix, Split
+from linexp.score import Scores
+
+_FORMAT = 2
+
+
+_MATRICES, _IMAGES = "matrices.safetensors", "images.csv"
+
+
+_EXPLANATIONS, _DROPPED = "explanations.csv", "dropped.csv"
+
+
+_ANEW = "Make the result anew with linexp explain."
+
+
+# Names of files need not be text; like this they come back as they were.
+_KEEP = "surrogateescape"
+
+
+@dataclass(frozen=True, eq=False)
+class Run:
+    """Everything needed to explain, score and show one layer, without the model and without the images.
+
+    Parameters
+    ----------
+    activations, concepts, split
+        The recorded layer, the concepts of the same images, and what each image is for.
+    image_names
+        What messages and pages call each image: its path, usually.
+    settings
+        How it was made: model, layer, pooling, explainer and so on; plain values that JSON can hold.
+    contents
+        SHA-256 of each picture's file, in hexadecimal digits, by which a picture that was replaced can be named. Empty:
+        not known.
+
+    Raises
+    ------
+    DifferentImagesError
+        Activations, concepts, split or names are not of the same images.
+    """
+
+    activations: ActivationMatrix
+    concepts: ConceptMatrix
+    split: Split
+    image_names: tuple[str, ...]
+    settings: dict[str, Any]
+    contents: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        first, second = self.activations, self.concepts
+        check_same_images(first.images, second.images, first.n_images, second.n_images)
+        self.split.check(first.n_images)
+        if len(self.image_names) != first.n_images:
+            raise DifferentImagesError(
+                f"There are {len(self.image_names)} names for {first.n_images} images. Give one for each image."
+            )
+        if len(self.contents) not in (0, first.n_images):
+            raise DifferentImagesError(
+                f"There are {len(self.contents)} digests for {first.n_images} images. Give one for each image, or none."
+            )
+
+
+def save_run(folder: Path, run: Run) -> None:
+    """Write a run into ``folder``, which is made if needed.
+
+    Each file is complete or absent: it is written under another name first. ``run.json`` comes last and makes the run
+    valid. Explanations and scores of an earlier run in the same folder are removed, because they are not of this one.
+
+    Raises
+    ------
+    OSError
+        The folder cannot be written.
+    """
+    check_writable_folder(folder)
+    for stale in ("run.json", _EXPLANATIONS, _DROPPED, *_judged(folder)):
+        (folder / stale).unlink(missing_ok=True)
+    with replacing(folder / _MATRICES) as draft:
+        save_file(_tensors(run), draft)
+    write_atomically(folder / _IMAGES, _images_csv(run).encode(errors=_KEEP))
+    manifest = {
+        "format": _FORMAT,
+        "linexp": __version__,
+        "layer": run.activations.layer,
+        "images": run.activations.images or run.concepts.images,
+        "neurons": list(run.activations.neurons),
+        "concepts": list(run.concepts.names),
+        "calibration": _calibration(run.concepts),
+        "settings": run.settings,
+        "sha256": {name: _digest(folder / name) for name in (_MATRICES, _IMAGES)},
+    }
+    text = json.dumps(manifest, indent=1, ensure_ascii=False, sort_keys=True)
+    write_atomically(folder / "run.json", f"{text}\n".encode(errors=_KEEP))
+
+
+def _judged(folder: Path) -> list[str]:
+    """Name the files in which judges of the explanations have their say."""
+    return [path.name for kind in ("scores", "simulability") for path in folder.glob(f"{kind}*.csv")]
+
+
+def load_run(folder: Path) -> Run:
+    """Read a run written by ``save_run``, equal to the last bit; the rows of the split in ascending order.
+
+    Raises
+    ------
+    FileNotFoundError
+        The folder does not exist or holds no complete run.
+    StoreMismatchError
+        A file is missing, damaged, of another format, or does not go with the others.
+    """
+    manifest = _read_manifest(folder)
+    try:
+        _check_files(folder, manifest["sha256"])
+        tensors = load_file(folder / _MATRICES)
+        names, contents, split = _read_images(folder / _IMAGES)
+        activations = ActivationMatrix(
+            tensors["activations"], manifest["neurons"], manifest["layer"], manifest["images"]
+        )
+        return Run(activations, _concepts(tensors, manifest), split, names, manifest["settings"], contents)
+    except StoreMismatchError:
+        raise
+    except KeyError as error:
+        raise StoreMismatchError(f"'{folder / 'run.json'}' does not say {error}. {_ANEW}") from error
+    except (OSError, TypeError, ValueError, AttributeError, SafetensorError) as error:
+        raise StoreMismatchError(f"The result in '{folder}' cannot be read ({error}). {_ANEW}") from error
+
+
+def save_explanations(folder: Path, explanations: Explanations) -> Path:
+    """Write ``explanations.csv``, and ``dropped.csv`` if that is known, into a result folder; return the first."""
+    (folder / _DROPPED).unlink(missing_ok=True)
+    if explanations.dropped is not None:
+        with replacing(folder / _DROPPED) as draft:
+            write_dropped(draft, explanations.dropped)
+    with replacing(folder / _EXPLANATIONS) as draft:
+        explanations.to_csv(draft)
+    return folder / _EXPLANATIONS
+
+
+def save_scores(folder: Path, scores: Scores, name: str = "scores") -> Path:
+    """Write ``scores.csv``, or another name, into a result folder and return its path."""
+    with replacing(folder / f"{name}.csv") as draft:
+        scores.to_csv(draft)
+    return folder / f"{name}.csv"
+
+
+def load_explanations(folder: Path) -> Explanations:
+    """Read the explanations of a result folder, with the concepts that took no part.
+
+    A folder without ``dropped.csv``, as older versions wrote it, does not say which those were: ``dropped`` is then
+    ``None``.
+
+    Which images they were fitted on is not in files of older versions: then these are train and val of the result.
+
+    Raises
+    ------
+    FileNotFoundError
+        The folder holds no explanations.
+    StoreMismatchError
+        The run is of another format, or its split cannot be read.
+    ValueError
+        One of the files was changed into nonsense; see ``Explanations.from_csv``.
+    """
+    if not (folder / _EXPLANATIONS).exists():
+        raise FileNotFoundError(f"The result in '{folder}' has no explanations.csv (was it interrupted?). {_ANEW}")
+    explanations, dropped = Explanations.from_csv(folder / _EXPLANATIONS), folder / _DROPPED
+    if dropped.exists():
+        explanations = replace(explanations, dropped=read_dropped(dropped))
+    return explanations if explanations.fitted_on is not None else replace(explanations, fitted_on=_fitted_on(folder))
+
+
+def _fitted_on(folder: Path) -> FittedOn | None:
+    images = _read_manifest(folder).get("images") if (folder / "run.json").is_file() else None
+    try:
+        return FittedOn.of(_read_images(folder / _IMAGES)[-1], images) if images else None
+    except (OSError, KeyError, ValueError) as error:
+        raise StoreMismatchError(f"'{folder / _IMAGES}' cannot be read ({error}). {_ANEW}") from error
+
+
+def _tensors(run: Run) -> dict[str, Tensor]:
+    """Return what goes into the matrix file; zeros and ones take a byte each there."""
+    tensors = {"activations": run.activations.values.contiguous()}
+    if isinstance(run.concepts, EmbeddedConceptMatrix):
+        embeddings = run.concepts.image_embeddings, run.concepts.text_embeddings
+        return {
+            **tensors,
+            "image_embeddings": embeddings[0].contiguous(),
+            "text_embeddings": embeddings[1].contiguous(),
+        }
+    presence = run.concepts.values
+    whole = presence.dtype == torch.float32 and bool(((presence == 0) | (presence == 1)).all())
+    return {**tensors, "concepts": (presence.to(torch.uint8) if whole else presence).contiguous()}
+
+
+def _calibration(concepts: ConceptMatrix) -> dict[str, float] | None:
+    """Return what turns embeddings into concepts; ``None`` where the concepts are kept as they are."""
+    return {"a": concepts.a, "b": concepts.b} if isinstance(concepts, EmbeddedConceptMatrix) else None
+
+
+def _concepts(tensors: Mapping[str, Tensor], manifest: Mapping[str, Any]) -> ConceptMatrix:
+    names, images, calibration = manifest["concepts"], manifest["images"], manifest["calibration"]
+    if calibration is None:
+        return ConceptMatrix(tensors["concepts"], names, images)
+    return EmbeddedConceptMatrix(
+        tensors["image_embeddings"], tensors["text_embeddings"], names, calibration["a"], calibration["b"], images
+    )
+
+
+def _images_csv(run: Run) -> str:
+    part = dict.fromkeys(range(run.activations.n_images), "")
+    for name, rows in (("train", run.split.train), ("val", run.split.val), ("test", run.split.test)):
+        part.update(dict.fromkeys(rows.tolist(), name))
+    lines = [(row, part[row], name) for row, name in enumerate(run.image_names)]
+    if not run.contents:
+        return csv_text([("row", "part", "image"), *lines])
+    known = [(*line, content) for line, content in zip(lines, run.contents, strict=True)]
+    return csv_text([("row", "part", "image", "sha256"), *known])
+
+
+def _read_images(path: Path) -> tuple[tuple[str, ...], tuple[str, ...], Split]:
+    with path.open(newline="", encoding="utf-8", errors=_KEEP) as file:
+        rows = list(csv.DictReader(file))
+    parts: dict[str, list[int]] = {"train": [], "val": [], "test": [], "": []}
+    for number, row in enumerate(rows):
+        parts[row["part"]].append(number)
+    contents = tuple(row["sha256"] for row in rows if "sha256" in row)
+    return tuple(row["image"] for row in rows), contents, Split(parts["train"], parts["val"], parts["test"])
+
+
+def _digest(path: Path) -> str:
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while piece := file.read(1 << 20):
+            digest.update(piece)
+    return digest.hexdigest()
+
+
+def _check_files(folder: Path, digests: Mapping[str, str]) -> None:
+    for name in (_MATRICES, _IMAGES):
+        if not (folder / name).is_file():
+            raise StoreMismatchError(f"The result in '{folder}' has no {name}. {_ANEW}")
+        if _digest(folder / name) != digests[name]:
+            raise StoreMismatchError(f"'{folder / name}' is damaged, changed, or of another result. {_ANEW}")
+
+
+def _read_manifest(folder: Path) -> dict[str, Any]:
+    path = folder / "run.json"
+    if not path.is_file():
+        raise FileNotFoundError(
+            f"There is no result in '{folder}' (no run.json).{_inside(folder)} "
+            "Give the folder that linexp explain was told with --out."
+        )
+    try:
+        manifest: dict[str, Any] = json.loads(path.read_text(encoding="utf-8", errors=_KEEP))
+        found = manifest["format"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise StoreMismatchError(f"'{path}' is not the description of a result ({error}). {_ANEW}") from error
+    if found != _FORMAT:
+        raise StoreMismatchError(
+            f"'{path}' has the format {found}, this version of linexp reads {_FORMAT}. "
+            f"It was written by linexp {manifest.get('linexp')}: use that version, or make the result anew."
+        )
+    return manifest
+
+
+def _inside(folder: Path) -> str:
+    """Name the results one level deeper: with several layers each has a folder of its own."""
+    found = sorted(str(path.parent) for path in folder.glob("*/run.json"))
+    return f" Results in it: {listing(found, 6)}." if found else ""

@@ -1,0 +1,325 @@
+"""What commands that judge explanations share: results, the explanations of their neurons, and who judges them."""
+
+from __future__ import annotations
+
+import json
+import re
+import warnings
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple, TypeVar
+
+import torch
+
+from linexp._internal.checks import AUTO, closest
+from linexp.concepts import TextConcepts, find_calibration
+from linexp.concepts.encoders import Encoder, load_encoder, same_model
+from linexp.explanations import Explanations
+from linexp.images import Images, ImageSubset
+from linexp.matrix import ConceptMatrix, EmbeddedConceptMatrix
+from linexp.models import same_network, tell_device
+from linexp.results.folder import Run, load_explanations, load_run, save_scores
+from linexp.results.judges import suggest_judge
+from linexp.results.pictures import reopen_pictures
+from linexp.score import TOP_SHARE, Origin, Scores, count_seen, read_scores
+from linexp.store import Store, open_store, with_store
+
+T = TypeVar("T")
+
+
+LABELS = "labels"
+"""Who judges where no model does."""
+
+
+@dataclass(frozen=True)
+class ScoreOptions:
+    """The options of ``linexp score`` and ``linexp simulate``."""
+
+    explanations: Path | None = None
+    simulator: str | None = None
+    calibration: str | None = None
+    template: tuple[str, ...] = ()
+    images: Path | None = None
+    device: str = AUTO
+    batch_size: int | None = None
+    trust_remote_code: bool = False
+    store: Path | None = None
+    metrics: tuple[str, ...] = ("correlation",)
+    top_share: float = TOP_SHARE
+    part: str = "test"
+    force: bool = False
+    table: Path | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Case:
+    """Explanations that are judged, and the result whose neurons they are of."""
+
+    shown: str
+    name: str
+    folder: Path
+    run: Run
+    explanations: Explanations
+
+    def rows(self, part: str) -> torch.Tensor:
+        """Return the images of a part of the split."""
+        split = self.run.split
+        return {"test": split.test, "val": split.val, "train": split.train}[part]
+
+    def origin(self, options: ScoreOptions) -> Origin:
+        """Say where scores of these explanations are from."""
+        own = str(self.run.settings.get("encoder") or LABELS)
+        images = self.run.activations.images or ""
+        return Origin(self.shown, options.simulator or own, images, options.part, self.n_seen(options.part))
+
+    def n_seen(self, part: str) -> int | None:
+        """Count the images of a part that the explanations were fitted or chosen on; ``None``: not known."""
+        rows = self.rows(part)
+        if self.explanations.fitted_on is None and not self.name:  # a result's own keep to its split
+            return 0 if part == "test" else len(rows)
+        return count_seen(self.explanations, self.run.activations, rows)
+
+
+def open_cases(results: Sequence[Path], options: ScoreOptions) -> list[Case]:
+    """Open results, and files of explanations: these are of the neurons of the first result."""
+    runs = {folder: load_run(folder) for folder in results if not _is_file(folder)}
+    if not runs:
+        raise ValueError(
+            f"'{results[0]}' is a file of explanations, and no result says what its neurons did. "
+            "Give a folder that linexp explain wrote, too."
+        )
+    return [_open(path, runs.get(path) or next(iter(runs.values())), next(iter(runs)), options) for path in results]
+
+
+def _is_file(path: Path) -> bool:
+    return path.suffix.lower() in (".csv", ".json") and not path.is_dir()
+
+
+def _open(path: Path, run: Run, first: Path, options: ScoreOptions) -> Case:
+    file = path if _is_file(path) else options.explanations
+    if file is None:
+        return Case(str(path), "", path, run, load_explanations(path))
+    layer = run.activations.layer
+    chosen = _read_file(file, layer)
+    if chosen.layer not in ("", layer) and not options.force:
+        raise ValueError(
+            f"The explanations in '{file}' are of layer '{chosen.layer}', the result is of layer '{layer}'. "
+            "Give explanations of the same neurons; if only the layers' names differ, use --force."
+        )
+    _warn_of_other_network(file, chosen, run)
+    unknown = sorted(set(chosen.neurons) - set(run.activations.neurons))
+    if unknown:
+        run.activations.select(unknown)  # refuses, before any image is looked at
+    # Files are often called alike, in folders that are not.
+    name = "-".join(part for part in (file.absolute().parent.name, file.stem) if part)
+    return Case(str(file), name, first if _is_file(path) else path, run, chosen)
+
+
+def _warn_of_other_network(file: Path, chosen: Explanations, run: Run) -> None:
+    """Say so where explanations are known to be of another network than the result: neurons are numbered alike."""
+    network, model = chosen.network or _network_beside(file), str(run.settings.get("model") or "")
+    if not network or not model or run.settings.get("weights"):
+        return
+    same = same_network(network, model)
+    if same is False:
+        fact = f"The explanations in '{file}' are of the network '{network}', and the result is of '{model}'"
+        warnings.warn(f"{fact}, so they are of other neurons. Use a result of '{network}'.", UserWarning, stacklevel=2)
+    elif same is None and network.startswith(f"{model}:"):
+        fact = f"The explanations in '{file}' are of the network '{network}', and the result does not say which weights"
+        warnings.warn(f"{fact} of '{model}' it has. Make it with --model {network}.", UserWarning, stacklevel=2)
+
+
+def _network_beside(file: Path) -> str:
+    """Return the network of the result in whose folder a file is; "" where that is not known."""
+    try:
+        settings = json.loads((file.parent / "run.json").read_text(encoding="utf-8", errors="surrogateescape"))[
+            "settings"
+        ]
+        return "" if settings.get("weights") else str(settings.get("model") or "")
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return ""
+
+
+def _read_file(file: Path, layer: str) -> Explanations:
+    """Read a file of explanations; if it is that of a result, what they were fitted on is known from there too."""
+    of_result = file.name == "explanations.csv" and (file.parent / "run.json").is_file()
+    return load_explanations(file.parent) if of_result else Explanations.from_csv(file, layer)
+
+
+def judge_cases(cases: Sequence[Case], options: ScoreOptions) -> list[ConceptMatrix]:
+    """Return, for each case, how much of the concepts is in all of its images."""
+    if options.simulator is None:
+        return _own_judges(cases)
+    return _ask(cases, options, lambda _, images, simulator: simulator.describe(images))
+
+
+class Judgement(NamedTuple):
+    """How much of the concepts is in some images, and which of its rows are the images scored on, and of validation."""
+
+    concepts: ConceptMatrix
+    scored: torch.Tensor
+    val: torch.Tensor | None
+
+
+def judge_parts(cases: Sequence[Case], options: ScoreOptions) -> list[Judgement]:
+    """Return, for each case, how much of the concepts is in the images that scoring needs.
+
+    Without a simulator what explained also judges: on all images, and there is nobody to measure. With one, the images
+    scored on and the validation images, by which the simulator is measured, are looked at, and no others.
+    """
+    if options.simulator is None:
+        own = zip(cases, _own_judges(cases), strict=True)
+        return [Judgement(concepts, case.rows(options.part), None) for case, concepts in own]
+
+    def look(case: Case, images: Images, simulator: _Simulator) -> Judgement:
+        parts = [case.rows(options.part), *([] if options.part == "val" else [case.rows("val")])]
+        places = torch.arange(sum(map(len, parts))).split([len(part) for part in parts])
+        return Judgement(simulator.describe(ImageSubset(images, torch.cat(parts).tolist())), places[0], places[-1])
+
+    return _ask(cases, options, look)
+
+
+def _own_judges(cases: Sequence[Case]) -> list[ConceptMatrix]:
+    for folder, run in {case.folder: case.run for case in cases}.items():
+        _warn_of_own_judge(folder, run)
+    for case in cases:
+        _check_known(case)
+    return [case.run.concepts for case in cases]
+
+
+def _ask(cases: Sequence[Case], options: ScoreOptions, look: Callable[[Case, Images, _Simulator], T]) -> list[T]:
+    """Open pictures and simulator, and let it look at those of each case."""
+    assert options.simulator is not None
+    pictures = {id(case.run): reopen_pictures(case.run, options.images, options.store) for case in cases}
+    encoder = load_encoder(
+        options.simulator,
+        device=options.device,
+        batch_size=options.batch_size,
+        trust_remote_code=options.trust_remote_code,
+    )
+    store = open_store(options.store)
+    source = _Simulator(encoder, options, store, [name for case in cases for name in case.explanations.concepts])
+    tell_device(options.device)
+    for run in {id(case.run): case.run for case in cases}.values():
+        _warn_of_same_model(run, encoder.name)
+    try:
+        return [look(case, pictures[id(case.run)], source) for case in cases]
+    except ValueError as error:
+        raise ValueError(f"{error}{_who_says(cases, str(error))}") from error
+
+
+def _check_known(case: Case) -> None:
+    known = set(case.run.concepts.names)
+    for item in case.explanations:
+        unknown = next((name for name in item.concepts if name not in known), None)
+        if unknown is not None:
+            raise ValueError(
+                f"The concept '{unknown}' is not among the {len(known)} of the result in '{case.folder}', but "
+                f"'{case.shown}' says it of neuron {item.neuron}.{closest(unknown, known)} Name a model that judges "
+                "any text, with --simulator."
+            )
+
+
+def _who_says(cases: Sequence[Case], complaint: str) -> str:
+    """Name the first explanation with a text that a complaint quotes."""
+    for case in cases:
+        for item in case.explanations:
+            if any(f"'{name}'" in complaint for name in item.concepts):
+                return f" It is said of neuron {item.neuron} in '{case.shown}'."
+    return ""
+
+
+class _Simulator:
+    """Embeds every concept that occurs in any explanation, and every collection of images, once."""
+
+    def __init__(self, encoder: Encoder, options: ScoreOptions, store: Store | None, names: Sequence[str]) -> None:
+        if not names:
+            raise ValueError("No explanation names a concept, so there is nothing to simulate. Explain anew.")
+        texts = tuple(dict.fromkeys(names))
+        self.source = TextConcepts(
+            texts, encoder, find_calibration(options.calibration, encoder), options.template or ("{}",)
+        )
+        self.store = store
+        self.described: dict[str, ConceptMatrix] = {}
+
+    def describe(self, images: Images) -> ConceptMatrix:
+        if images.fingerprint not in self.described:
+            self.described[images.fingerprint] = with_store(
+                self.store, lambda store: self.source.describe(images, store=store)
+            )
+        return self.described[images.fingerprint]
+
+
+def _warn_of_own_judge(folder: Path, run: Run) -> None:
+    if run.settings.get("concepts") == "labels":
+        judge, _ = suggest_judge(str(run.settings.get("model") or ""), None)
+        warnings.warn(
+            f"'{folder}' is judged by the labels that also explained it, so the scores are higher than by a model "
+            f"that only sees the pictures. Name one with --simulator, such as {judge}.",
+            UserWarning,
+            stacklevel=2,
+        )
+    elif isinstance(run.concepts, EmbeddedConceptMatrix):
+        warnings.warn(
+            f"'{folder}' is judged by '{run.settings.get('encoder')}', which also explained, so the scores "
+            "are too high. Name another model with --simulator.",
+            UserWarning,
+            stacklevel=2,
+        )
+
+
+def _warn_of_same_model(run: Run, simulator: str) -> None:
+    explainer, explained = str(run.settings.get("encoder") or ""), run.settings.get("model")
+    if explainer and same_model(explainer, simulator):
+        who = "explained"
+    elif same_model(f"conse:{explained}", simulator):
+        who = "is explained"
+    else:
+        return
+    warnings.warn(
+        f"The simulator '{simulator}' is the model that {who}, so the scores are too high. Choose another.",
+        UserWarning,
+        stacklevel=2,
+    )
+
+
+def file_name(kind: str, method: str, options: ScoreOptions, metric: str = "correlation") -> str:
+    """Tell the files of different scores apart, so that none takes the place of another.
+
+    What is usual is not said: the result's own explanations and concepts, the test images, correlation.
+    """
+    parts = [kind, method]
+    if options.simulator is not None:
+        parts += ["by", options.simulator, *options.template]
+    if options.part != "test":
+        parts += ["on", options.part]
+    if metric != "correlation":
+        parts.append(metric)
+    slugs = (re.sub(r"[^\w.]+", "-", part).strip("-") for part in parts)
+    return "-".join(slug for slug in slugs if slug)
+
+
+def save_apart(case: Case, scores: Scores, options: ScoreOptions) -> Path:
+    """Write scores into the result's folder, in the place of none but earlier ones of the same; returns the path."""
+    name = file_name("scores", case.name, options, scores.metric)
+    number = 1
+    while (path := case.folder / f"{name}{f'-{number}' if number > 1 else ''}.csv").exists():
+        if _is_of_same(path, case, scores):
+            break
+        number += 1
+    return save_scores(case.folder, scores, path.stem)
+
+
+def _is_of_same(path: Path, case: Case, scores: Scores) -> bool:
+    """Say whether a file has earlier scores of the same; so it is if it does not say of what its scores are."""
+    try:
+        before = next(iter(read_scores(path)), None)
+    except ValueError:
+        return True
+    if before is None or before.origin is None or scores.origin is None or not before.origin.method:
+        return True
+    one, other = before.origin, scores.origin
+    methods = (Path(origin.method).absolute() for origin in (one, other))
+    same_method = not case.name or len(set(methods)) == 1  # a result's own explanations have names of their own
+    return same_method and (before.metric, one.simulator, one.part) == (scores.metric, other.simulator, other.part)
