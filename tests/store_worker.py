@@ -1,6 +1,6 @@
 """A process that records into a store and can be told to die or to run into trouble: ``python -m tests.store_worker``.
 
-Run by test_shards_faults.py and benchmarks/kill.py. Every batch that goes through the network is noted in a file.
+Run by test_store_faults.py and benchmarks/kill.py. Every batch that goes through the network is noted in a file.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def main() -> None:
     parser.add_argument("--die-at-image", type=int)
     parser.add_argument("--die-while-writing", type=int, metavar="SHARD")
     parser.add_argument("--largest-file", type=int, metavar="BYTES")
-    parser.add_argument("--seconds-per-batch", type=float, default=0.0)
+    parser.add_argument("--meet", type=int, default=1, help="begin when so many who share --log have claimed a shard")
     work(parser.parse_args())
 
 
@@ -52,7 +52,7 @@ def work(arguments: argparse.Namespace) -> None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (arguments.largest_file, arguments.largest_file))
     if arguments.die_while_writing is not None:
         _die_while_writing(arguments.die_while_writing)
-    _watch(arguments.log, arguments.die_at_image, arguments.seconds_per_batch)
+    _watch(arguments.log, arguments.die_at_image, arguments.meet)
     store = le.Store(arguments.store, tell=lambda line: print(line, flush=True))
     try:
         values = le.record(network(), "3", inputs(arguments.images), store=store, show_progress=False).values
@@ -62,7 +62,7 @@ def work(arguments: argparse.Namespace) -> None:
         arguments.out.write_bytes(values.numpy().tobytes())
 
 
-def _watch(log: Path | None, last: int | None, seconds: float) -> None:
+def _watch(log: Path | None, last: int | None, n_meeting: int) -> None:
     """Note every batch before it goes through the network, and perhaps die there."""
     forward = Run._forward
     handle = None if log is None else os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
@@ -75,10 +75,21 @@ def _watch(log: Path | None, last: int | None, seconds: float) -> None:
             os.kill(os.getpid(), signal.SIGKILL)
         if handle is not None:
             os.write(handle, b"%d\n" % len(batch))
-        time.sleep(seconds)
+        if log is not None and n_seen == len(batch):
+            _meet(log, n_meeting)
         return forward(run, model, batch)
 
     Run._forward = watched
+
+
+def _meet(log: Path, n_meeting: int) -> None:
+    """Wait until others are here too, each with a shard of their own, for that is claimed before the network runs."""
+    log.with_name(f"{log.name}-met-{os.getpid()}").touch()
+    until = time.monotonic() + 100
+    while len(list(log.parent.glob(f"{log.name}-met-*"))) < n_meeting:
+        if time.monotonic() > until:
+            sys.exit("The others did not come.")
+        time.sleep(0.01)
 
 
 def _die_while_writing(shard: int) -> None:

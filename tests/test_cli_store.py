@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import time
 from pathlib import Path
 
 import pytest
@@ -125,7 +126,7 @@ def test_list_verify_and_prune(linexp: Run, tmp_path: Path):
     entries = {
         json.loads((one / "manifest.json").read_text())["about"]["of"][0]: one for one in store.glob("activations-*")
     }
-    os.utime(entries["stem"] / "lock", (1, 1))
+    os.utime(entries["stem"], (1, 1))
     listed = linexp("store", "list", "--store", store).out.splitlines()
     assert [line.split("│")[2].strip() for line in listed if "activations" in line] == [
         "mymodels:steady: head",
@@ -133,6 +134,15 @@ def test_list_verify_and_prune(linexp: Run, tmp_path: Path):
     ]
     assert all("60 of 60" in line for line in listed if "activations" in line)
     assert listed[-1].startswith("2 entries (")
+    theirs = [entries["head"] / name for name in ("user-0123.claim", "00000.claim")]
+    for claim, since in zip(theirs, (1e9, 2e9), strict=True):
+        claim.write_text(json.dumps(("node7", 4242, since)))
+    listed = linexp("store", "list", "--store", store).out.splitlines()
+    told = [line.split("│")[7].strip() for line in listed if "activations" in line]
+    moment = time.strftime("%Y-%m-%d %H:%M", time.localtime(1e9))
+    assert told == [f"1 shard claimed by node7:4242 since {moment}", ""]
+    for claim in theirs:
+        claim.unlink()
 
     assert linexp("store", "verify", "--store", store).out == f"4 files in the store '{store}', all sound\n"
     (shard,) = entries["head"].glob("*.safetensors")

@@ -9,6 +9,7 @@ import os
 import re
 import signal
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
 
 import datasets
@@ -29,6 +30,7 @@ from linexp.images import (
     to_rgb,
 )
 from linexp.images.workers import choose_workers
+from linexp.store import Parts
 
 RED, GREEN, BLUE, WHITE = (255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 255)
 REMEDY = "Remove it, or skip broken images (skip_broken=True, --skip-broken)."
@@ -431,6 +433,25 @@ def test_shapes_and_types_must_agree(workers: int, batch_size: int) -> None:
         f"The transform gives torch.float32 for the image 'image 5' but torch.uint8 for 'image 0'. {remedy}",
     ):
         list(decoded_batches(numbered(7), float_at_5, batch_size=batch_size, workers=workers))
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_parts_are_drawn_when_there_is_time_for_them(workers: int) -> None:
+    """A part that is drawn is claimed in the store, and nobody else does it."""
+    drawn: list[range] = []
+    wanted = [range(start, start + 5) for start in range(50, 0, -5)]
+
+    def source() -> Iterator[range]:
+        for part in wanted:
+            drawn.append(part)
+            yield part
+
+    batches = decoded_batches(numbered(60), to_tensor, batch_size=2, workers=workers, parts=Parts(source(), 50))
+    found = [next(batches)]
+    assert len(drawn) <= 1 + workers  # of three batches each; two batches wait for each process
+    found += batches
+    assert [len(batch) for batch in found] == [2, 2, 1] * 10
+    assert torch.cat(found)[:, 0, 0, 0].tolist() == [row for part in wanted for row in part]
 
 
 @pytest.mark.parametrize("workers", [0, 2])

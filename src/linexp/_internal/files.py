@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
+import csv
 import os
+import secrets
 from collections.abc import Generator, Iterable
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    pass
-import csv
 
 
 def write_atomically(path: Path, content: bytes) -> None:
@@ -22,7 +19,8 @@ def write_atomically(path: Path, content: bytes) -> None:
 @contextmanager
 def replacing(path: Path) -> Generator[Path, None, None]:
     """Yield another path to write to, which takes the place of ``path`` once everything is on the disk."""
-    draft = path.with_name(f".{path.name}.{os.getpid()}.part")
+    # Not the process's number: threads share it, and so may processes of two machines on one disk.
+    draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
     try:
         draft.touch()
         usual = draft.stat().st_mode
@@ -78,7 +76,7 @@ def check_writable_folder(path: Path) -> Path:
     try:
         path.mkdir(parents=True, exist_ok=True)
         probe.write_bytes(b"")
-        probe.unlink()
+        probe.unlink(missing_ok=True)  # two may try at once
     except OSError as error:
         reason = error.strerror or str(error)
         raise OSError(f"Cannot write in the folder '{path}' ({reason}). Choose another folder.") from error

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import warnings
 from pathlib import Path
 from typing import Annotated, Any
@@ -164,8 +163,6 @@ def choose_store(folder: Path | None, *, no_store: bool) -> Path | None:
     from linexp._internal.files import check_writable_folder
     from linexp.store import default_folder
 
-    if sys.platform == "win32":
-        return None  # the store needs POSIX locks
     try:
         return check_writable_folder(default_folder())
     except OSError as error:

@@ -7,7 +7,6 @@ from linexp.commands.impact import ImpactOptions, run_impact
 from linexp.commands.report import ReportOptions, run_report
 from linexp.commands.score import run_score, run_simulate
 from linexp.commands.show import run_layers, run_show
-from linexp.commands.store import run_store_list, run_store_prune, run_store_verify
 from linexp.commands.summarize import run_summarize
 
 __all__ = [
@@ -26,9 +25,6 @@ __all__ = [
     "run_score",
     "run_show",
     "run_simulate",
-    "run_store_list",
-    "run_store_prune",
-    "run_store_verify",
     "run_summarize",
     "summary",
 ]

@@ -1,7 +1,8 @@
 """Run the user's network and record what its layers do."""
 
-from linexp.forward.batches import Inputs, Source, only, open_module, open_source
+from linexp.forward.batches import Inputs, Source, open_module, open_source
 from linexp.forward.hooks import evaluating
+from linexp.forward.key import network_key
 from linexp.forward.layers import LayerInfo, find_layers, list_layers
 from linexp.forward.look import look_at_layers
 from linexp.forward.malloc import reuse_large_buffers
@@ -21,8 +22,8 @@ __all__ = [
     "first_tensor",
     "list_layers",
     "look_at_layers",
+    "network_key",
     "on_device",
-    "only",
     "open_module",
     "open_source",
     "record",

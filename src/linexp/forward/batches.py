@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Sequence
-from itertools import chain
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
@@ -16,7 +15,7 @@ from linexp._internal.checks import check_same_images
 from linexp.images import Images, ImageSubset, as_images, content_fingerprint, decoded_batches
 from linexp.matrix import ActivationMatrix
 from linexp.models import VisionModel
-from linexp.store import content_of
+from linexp.store import Parts, content_of, whole
 
 
 def open_module(model: nn.Module | VisionModel) -> tuple[nn.Module, torch.device]:
@@ -45,7 +44,7 @@ class Inputs:
 
     def batches(self, rows: Int[Tensor, " images"]) -> Iterator[Tensor]:
         """Yield the batches of some rows, in their order."""
-        return self.of(rows).batches([range(len(rows))])
+        return self.of(rows).batches(whole(len(rows)))
 
     def of(self, rows: Int[Tensor, " images"], workers: int | None = None) -> Source:
         """Return the inputs of some rows."""
@@ -73,12 +72,12 @@ class Source:
         batch_size: int,
         fingerprint: str,
         name: Callable[[int], str],
-        batches: Callable[[Sequence[range]], Iterator[Tensor]],
+        batches: Callable[[Parts], Iterator[Tensor]],
         content: Callable[[], dict[str, Any]],
     ) -> None:
         self.n_images, self.batch_size, self.fingerprint, self.name = n_images, batch_size, fingerprint, name
         self.batches = batches
-        """The batches of some rows, in order; each range but the one at the end of all images is whole batches."""
+        """The batches of some rows, in order; each part but the one at the end of all images is whole batches."""
         self.content = content
         """What is in the images and how they become inputs, for the key of a store; reads all of them."""
 
@@ -110,8 +109,8 @@ def open_source(
             "[0, 1]), or load the model with linexp.load_model."
         )
 
-    def batches(rows: Sequence[range]) -> Iterator[Tensor]:
-        return decoded_batches(only(collection, rows), preprocess, batch_size=batch_size, workers=workers)
+    def batches(parts: Parts) -> Iterator[Tensor]:
+        return decoded_batches(collection, preprocess, batch_size=batch_size, workers=workers, parts=parts)
 
     def content() -> dict[str, Any]:
         how = content_of(preprocess, "preprocess")  # first: it takes no time and may be refused
@@ -120,18 +119,13 @@ def open_source(
     return Source(len(collection), batch_size, collection.fingerprint, collection.name, batches, content)
 
 
-def only(images: Images, rows: Sequence[range]) -> Images:
-    """Return the images of some rows."""
-    return images if rows == [range(len(images))] else ImageSubset(images, chain.from_iterable(rows))
-
-
 def _open_tensor(inputs: Tensor, batch_size: int) -> Source:
     _check_not_empty(len(inputs) if inputs.ndim else 0)
     fingerprint = _fingerprint(inputs)
 
-    def batches(rows: Sequence[range]) -> Iterator[Tensor]:
-        for part in rows:
-            yield from inputs[part.start : part.stop].split(batch_size)
+    def batches(parts: Parts) -> Iterator[Tensor]:
+        for rows in parts.batches(batch_size):
+            yield inputs[rows.start : rows.stop]
 
     def content() -> dict[str, Any]:
         return {"preprocess": None, "images": f"{inputs.dtype} {fingerprint}"}

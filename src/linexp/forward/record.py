@@ -23,7 +23,7 @@ from linexp.forward.outputs import Output
 from linexp.forward.units import Channels, Pool, Pooling
 from linexp.matrix import ActivationMatrix
 from linexp.models import VisionModel
-from linexp.store import Keep, Store, after, gather
+from linexp.store import Keep, Parts, Store, after, gather
 
 # Small batches keep a layer's feature maps in the processor's cache and in memory the allocator hands out again
 # without asking the system; measured best on CPUs. A GPU wants more at a time.
@@ -150,7 +150,8 @@ def record_layers(
     show_progress
         Show images per second on standard error.
     store
-        Where to keep what is recorded, shard by shard: what was interrupted goes on there, what was done is read.
+        Where to keep what is recorded, shard by shard: what was interrupted goes on there, what was done is read, and
+        several processes fill it together.
         Its key is the content of model and images, not their names; layers recorded together are stored together.
         Default: nothing is stored.
 
@@ -193,10 +194,9 @@ def record_layers(
         source = open_source(images, model, preprocess, size, workers)
         run = Run(found, pooling, source)
 
-        def compute(rows: Sequence[range], keep: Keep) -> None:
-            n_images = sum(map(len, rows))
-            with evaluating(module), progress_bar("recording", n_images, show=show_progress) as advance:
-                run.over_batches(module, place, rows, after(keep, advance), fold=fold)
+        def compute(parts: Parts, keep: Keep) -> None:
+            with evaluating(module), progress_bar("recording", parts.n_rows, show=show_progress) as advance:
+                run.over_batches(module, place, parts, after(keep, advance), fold=fold)
 
         if store is None:
             values = gather(source.n_images, compute)

@@ -11,6 +11,7 @@ from linexp.images.base import Images, ImageSubset, check_image
 from linexp.images.file_contents import FilePictures, Seen
 from linexp.images.reading import reason_of
 from linexp.images.workers import work_through
+from linexp.store import whole
 
 _BATCH = 32
 
@@ -40,7 +41,8 @@ def find_broken(
     """
     broken: dict[int, str] = {}
     n_done = 0
-    batches = work_through(len(images), partial(_look, images), list[_Outcome], batch_size=_BATCH, workers=workers)
+    rows = whole(len(images)).batches(_BATCH)
+    batches = work_through(rows, len(images), partial(_look, images), list[_Outcome], workers=workers)
     try:
         for outcomes in batches:
             for row, outcome in enumerate(outcomes, n_done):

@@ -14,6 +14,7 @@ from linexp._internal.checks import check_at_least
 from linexp.images.base import Images
 from linexp.images.reading import reason_of, unreadable
 from linexp.images.workers import choose_workers, work_through
+from linexp.store import Parts, whole
 
 Transform: TypeAlias = Callable[[Image.Image], Tensor]
 
@@ -25,7 +26,12 @@ _Form: TypeAlias = tuple[torch.Size, torch.dtype]
 
 
 def decoded_batches(
-    images: Images, transform: Transform, *, batch_size: int, workers: int | None = None
+    images: Images,
+    transform: Transform,
+    *,
+    batch_size: int,
+    workers: int | None = None,
+    parts: Parts | None = None,
 ) -> Generator[Tensor, None, None]:
     """Yield ``transform`` of every image, stacked to batches, in the order of the images.
 
@@ -43,6 +49,8 @@ def decoded_batches(
     workers
         Processes that decode and transform. 0: this one. ``None``: 0 for fewer than 64 images or where
         processes cannot be forked, otherwise one for each processor, at most 8.
+    parts
+        The rows, each part in batches of its own; the next is asked for when a process has time for it. Default: all.
 
     Raises
     ------
@@ -55,31 +63,25 @@ def decoded_batches(
     """
     check_at_least("batch_size", batch_size, 1)
     choose_workers(workers, len(images))  # a wrong number is reported now, not at the first batch
-    return _batches(images, transform, batch_size, workers)
+    return _batches(images, transform, batch_size, workers, whole(len(images)) if parts is None else parts)
 
 
 def _batches(
-    images: Images, transform: Transform, batch_size: int, workers: int | None
+    images: Images, transform: Transform, batch_size: int, workers: int | None, parts: Parts
 ) -> Generator[Tensor, None, None]:
-    outcomes = work_through(
-        len(images),
-        partial(_outcome, images, transform),
-        _stack,
-        batch_size=batch_size,
-        workers=workers,
-    )
-    first: _Form | None = None
-    row = 0
+    work = partial(_outcome, images, transform)
+    outcomes = work_through(parts.batches(batch_size), parts.n_rows, work, _stack, workers=workers)
+    first: tuple[int, _Form] | None = None
     try:
-        for batch in outcomes:
+        for rows, batch in zip(parts.batches(batch_size), outcomes, strict=True):
             if first is None:
-                first = next((_form(item) for item in batch if isinstance(item, Tensor)), None)
+                forms = ((row, _form(item)) for row, item in zip(rows, batch, strict=True) if isinstance(item, Tensor))
+                first = next(forms, None)
             if isinstance(batch, list):
-                _raise_first(images, batch, row, first)
+                _raise_first(images, batch, rows, first)
             else:
-                _check_form(images, _form(batch[0]), row, first)
+                _check_form(images, _form(batch[0]), rows[0], first)
                 yield batch
-            row += len(batch)
     finally:
         outcomes.close()
 
@@ -123,18 +125,18 @@ def _form(tensor: Tensor) -> _Form:
     return tensor.shape, tensor.dtype
 
 
-def _raise_first(images: Images, outcomes: list[_Outcome], row: int, first: _Form | None) -> None:
-    for offset, outcome in enumerate(outcomes):
+def _raise_first(images: Images, outcomes: list[_Outcome], rows: range, first: tuple[int, _Form] | None) -> None:
+    for row, outcome in zip(rows, outcomes, strict=True):
         if isinstance(outcome, Exception):
             raise outcome
-        _check_form(images, _form(outcome), row + offset, first)
+        _check_form(images, _form(outcome), row, first)
 
 
-def _check_form(images: Images, form: _Form, row: int, first: _Form | None) -> None:
-    if first is None or form == first:
+def _check_form(images: Images, form: _Form, row: int, first: tuple[int, _Form] | None) -> None:
+    if first is None or form == first[1]:
         return
-    found, wanted = ((list(shape) if form[0] != first[0] else dtype) for shape, dtype in (form, first))
+    found, wanted = ((list(shape) if form[0] != first[1][0] else dtype) for shape, dtype in (form, first[1]))
     raise ValueError(
-        f"The transform gives {found} for the image '{images.name(row)}' but {wanted} for '{images.name(0)}'. "
+        f"The transform gives {found} for the image '{images.name(row)}' but {wanted} for '{images.name(first[0])}'. "
         "It must give the same shape and type for every image: resize to a fixed size."
     )

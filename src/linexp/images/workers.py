@@ -6,7 +6,7 @@ import multiprocessing
 import os
 import sys
 import warnings
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterable
 from typing import Any, Generic, TypeVar
 
 import torch
@@ -41,16 +41,17 @@ def choose_workers(workers: int | None, n_images: int) -> int:
 
 
 def work_through(
+    batches: Iterable[range],
     n_images: int,
     work: Callable[[int], T],
     gather: Callable[[list[T]], B],
     *,
-    batch_size: int,
     workers: int | None,
 ) -> Generator[B, None, None]:
     """Yield ``gather([work(row), …])`` of each batch of rows, in order.
 
-    The processes end when the generator does. Neither function may raise: what goes wrong is returned as a value,
+    The batches are drawn as they are needed: at most two for each process ahead of the one that is yielded. The
+    processes end when the generator does. Neither function may raise: what goes wrong is returned as a value,
     because an exception would arrive as a traceback of another process.
 
     Raises
@@ -64,16 +65,16 @@ def work_through(
         warnings.filterwarnings("ignore", message="This DataLoader will create", category=UserWarning)
         warnings.filterwarnings("ignore", message=".*fork", category=DeprecationWarning)
         loader: DataLoader[Any] = DataLoader(
-            _Rows(n_images, work),
-            batch_size=max(min(batch_size, n_images), 1),
+            _Rows(work),
+            batch_sampler=map(list, batches),
             num_workers=n_workers,
             collate_fn=gather,
             multiprocessing_context="fork" if n_workers and sys.platform == "linux" else None,
             generator=torch.Generator(),  # or the loader would draw from, and so change, the user's random state
         )
-        batches: Any = iter(loader)
+        outcomes: Any = iter(loader)
     try:
-        yield from batches
+        yield from outcomes
     except RuntimeError as error:
         if "DataLoader worker" not in str(error):
             raise
@@ -83,18 +84,14 @@ def work_through(
         ) from error
     finally:
         # Not left to the garbage collector: a traceback that is kept alive would keep the processes too.
-        shut_down = getattr(batches, "_shutdown_workers", None)
+        shut_down = getattr(outcomes, "_shutdown_workers", None)
         if shut_down is not None:
             shut_down()
 
 
 class _Rows(Dataset[T], Generic[T]):
-    def __init__(self, n_images: int, work: Callable[[int], T]) -> None:
-        self.n_images = n_images
+    def __init__(self, work: Callable[[int], T]) -> None:
         self.work = work
-
-    def __len__(self) -> int:
-        return self.n_images
 
     def __getitem__(self, index: int) -> T:
         return self.work(index)

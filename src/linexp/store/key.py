@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -14,7 +15,11 @@ import torch
 
 from linexp.store.code import RESULTS
 
-FORMAT = 1
+FORMAT = 2
+
+
+KIND = "[a-z0-9]+(?:[_-][a-z0-9]+)*"
+"""What a kind of entry may be called: a word that every system takes in a folder's name."""
 
 
 # A large encoder on a small machine looks at one image a second: a kill shall not cost more than minutes.
@@ -37,7 +42,7 @@ class Key:
     Parameters
     ----------
     kind
-        "activations", "embeddings", "impact" or "ablation".
+        Of work, such as "activations": small letters and digits, with hyphens between words.
     parts
         Every ingredient, as plain values that JSON can hold: contents, never names alone.
     n_rows
@@ -45,7 +50,7 @@ class Key:
     shard_rows
         Rows of one shard; the last may have fewer.
     about
-        What a list of the store calls it; no part of the key.
+        What a list of the store calls it, its "model" and what "of" it; no part of the key.
     """
 
     kind: str
@@ -53,6 +58,10 @@ class Key:
     n_rows: int
     shard_rows: int
     about: Mapping[str, Any] = field(default_factory=dict[str, Any])
+
+    def __post_init__(self) -> None:
+        if not re.fullmatch(KIND, self.kind):
+            raise ValueError(f"The kind of a stored result is '{self.kind}'. Use small letters, digits and hyphens.")
 
     @property
     def identity(self) -> dict[str, Any]:

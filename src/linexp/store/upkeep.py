@@ -5,13 +5,15 @@ from __future__ import annotations
 import re
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
-from linexp.store.entry import ENTRY, LOCK, DamagedError, read_manifest, read_shard, shard_files
-from linexp.store.lock import InUseError, locked
+from linexp.store.claims import REMOVING, Claim, Claims, living_claims
+from linexp.store.entry import ENTRY, MANIFEST, DamagedError, read_manifest, read_shard, shard_files
 from linexp.store.store import Store
 
 _GOING = ".removed-"
@@ -32,7 +34,7 @@ class Stored:
     folder
         Where it is.
     kind
-        "activations", "embeddings", "impact" or "ablation".
+        Of work, such as "activations".
     of
         The model's name and the layers, or what was embedded; empty where the manifest is damaged.
     n_rows, n_complete
@@ -41,6 +43,8 @@ class Stored:
         Bytes on the disk.
     used
         When it was last used, in seconds since 1970.
+    claims
+        Who is at work on it.
     """
 
     folder: Path
@@ -50,37 +54,29 @@ class Stored:
     n_complete: int
     size: int
     used: float
+    claims: tuple[Claim, ...] = ()
 
 
 def list_store(store: Store) -> list[Stored]:
     """Return the entries of a store, the last used first; looks at no shard's content."""
-    return sorted(map(_describe, _entries(store)), key=lambda one: (-one.used, one.folder.name))
-
-
-class Verified(NamedTuple):
-    """What reading every file of a store found."""
-
-    n_sound: int
-    """Files that are what they should be."""
-    damaged: dict[Path, str]
-    """The others, each with what is wrong."""
-    n_in_use: int
-    """Entries that were not read, because somebody was just writing them."""
-
-
-def verify_store(store: Store) -> Verified:
-    """Read every file of a store that is not just being written, and change none."""
-    n_sound, damaged, n_in_use = 0, dict[Path, str](), 0
+    found = list[Stored]()
     for folder in _entries(store):
-        try:
-            with locked(folder / LOCK, None):
-                found = dict(_check(folder))
-        except InUseError:
-            n_in_use += 1
-            continue
-        n_sound += sum(reason is None for reason in found.values())
-        damaged |= {path: reason for path, reason in found.items() if reason is not None}
-    return Verified(n_sound, damaged, n_in_use)
+        with suppress(FileNotFoundError):  # somebody removes it just now
+            found.append(_describe(folder))
+    return sorted(found, key=lambda one: (-one.used, one.folder.name))
+
+
+def verify_store(store: Store) -> tuple[int, dict[Path, str]]:
+    """Read every file of a store and change none; what is being written counts once it is complete.
+
+    Returns
+    -------
+    tuple
+        How many files are sound, and the others, each with what is wrong.
+    """
+    found = {path: reason for folder in _entries(store) for path, reason in _check(folder)}
+    damaged = {path: reason for path, reason in found.items() if reason is not None}
+    return len(found) - len(damaged), damaged
 
 
 def prune_store(store: Store, *, older_than: float | None = None, max_size: int | None = None) -> list[Stored]:
@@ -121,24 +117,19 @@ def parse_age(text: str) -> float:
     ValueError
         It is none of these.
     """
-    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([mhdw])", text.strip().lower())
-    if match is None:
-        raise ValueError(f"The age is '{text}'. Give minutes, hours, days or weeks, such as 90m, 12h, 30d or 8w.")
-    return float(match[1]) * _AGES[match[2]]
+    return _parse("age", text, "([mhdw])", _AGES, "minutes, hours, days or weeks, such as 90m, 12h, 30d or 8w")
 
 
 def parse_size(text: str) -> int:
-    """Return the bytes in "500MB", "10GB" or "1.5T".
+    """Return the bytes in "500MB", "10GB" or "1.5T"; raises as ``parse_age``."""
+    return int(_parse("size", text, "([kmgt]?)b?", _SIZES, "bytes, or a number with kB, MB, GB or TB, such as 10GB"))
 
-    Raises
-    ------
-    ValueError
-        It is none of these.
-    """
-    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([kmgt]?)b?", text.strip().lower())
+
+def _parse(what: str, text: str, unit: str, factors: Mapping[str, int], remedy: str) -> float:
+    match = re.fullmatch(rf"(\d+(?:\.\d+)?)\s*{unit}", text.strip().lower())
     if match is None:
-        raise ValueError(f"The size is '{text}'. Give bytes, or a number with kB, MB, GB or TB, such as 10GB.")
-    return int(float(match[1]) * _SIZES[match[2]])
+        raise ValueError(f"The {what} is '{text}'. Give {remedy}.")
+    return float(match[1]) * factors[match[2]]
 
 
 def _entries(store: Store) -> list[Path]:
@@ -148,35 +139,24 @@ def _entries(store: Store) -> list[Path]:
 
 
 def _describe(folder: Path) -> Stored:
-    manifest = _manifest(folder)
+    manifest = dict[str, Any]()
+    with suppress(DamagedError):
+        manifest = read_manifest(folder)
     identity, about = manifest.get("identity", {}), manifest.get("about", {})
     n_rows, shard_rows = int(identity.get("rows", 0)), int(identity.get("shard_rows", 1))
-    files = [path for path in folder.iterdir() if path.is_file()]
-    complete = (max(0, min(shard_rows, n_rows - number * shard_rows)) for number in shard_files(folder))
-    lock = folder / LOCK
+    used = folder.stat().st_mtime  # a run that enters writes a claim there
+    shards = shard_files(folder)
+    complete = (max(0, min(shard_rows, n_rows - number * shard_rows)) for number in shards)
     return Stored(
         folder,
-        folder.name.partition("-")[0],
+        folder.name.rpartition("-")[0],
         f"{about.get('model', '')}: {', '.join(map(str, about.get('of', ())))}" if about else "",
         n_rows,
         sum(complete),
-        sum(map(_size, files)),
-        (lock if lock.exists() else folder).stat().st_mtime,
+        sum(path.stat().st_size for path in (folder / MANIFEST, *chain(*shards.values())) if path.exists()),
+        used,
+        tuple(living_claims(folder)),
     )
-
-
-def _size(path: Path) -> int:
-    try:
-        return path.stat().st_size
-    except FileNotFoundError:  # a draft that has its name by now
-        return 0
-
-
-def _manifest(folder: Path) -> dict[str, Any]:
-    try:
-        return read_manifest(folder)
-    except DamagedError:
-        return {}
 
 
 def _check(folder: Path) -> Iterator[tuple[Path, str | None]]:
@@ -184,9 +164,10 @@ def _check(folder: Path) -> Iterator[tuple[Path, str | None]]:
     try:
         identity = read_manifest(folder)["identity"]
     except DamagedError as error:
-        yield folder, str(error)
+        if not living_claims(folder):  # else it may be about to be written
+            yield folder, str(error)
         return
-    yield folder / "manifest.json", None
+    yield folder / MANIFEST, None
     n_rows, shard_rows = int(identity["rows"]), int(identity["shard_rows"])
     for number, paths in shard_files(folder).items():
         rows = range(number * shard_rows, min((number + 1) * shard_rows, n_rows))
@@ -194,18 +175,24 @@ def _check(folder: Path) -> Iterator[tuple[Path, str | None]]:
             try:
                 read_shard(path, folder.name, rows)
                 yield path, None
+            except FileNotFoundError:  # somebody removed it just now
+                continue
             except DamagedError as error:
                 yield path, str(error)
 
 
 def _remove(folder: Path) -> bool:
-    """Remove an entry nobody uses: first its name, so that whoever waited for it begins another."""
-    going = folder.with_name(f"{_GOING}{folder.name}")
+    """Remove an entry nobody uses: first its name, so that whoever comes begins another."""
+    claims, going = Claims(folder), folder.with_name(f"{_GOING}{folder.name}")
     try:
-        with locked(folder / LOCK, None):
-            shutil.rmtree(going, ignore_errors=True)  # what a killed prune left
-            folder.rename(going)
-    except InUseError:
+        # First the claim, then the look around; those who enter do it the other way round, so that one sees the other.
+        if not (claims.take(REMOVING) and claims.is_alone()):
+            return False
+        shutil.rmtree(going, ignore_errors=True)  # what a killed prune left
+        folder.rename(going)
+    except FileNotFoundError:  # another prune was faster
         return False
+    finally:
+        claims.leave()
     shutil.rmtree(going)
     return True

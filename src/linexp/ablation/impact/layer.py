@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 
 import torch
@@ -14,13 +13,13 @@ from linexp._internal.progress import Advance, progress_bar
 from linexp.ablation.impact.head import HEAD_RESOLUTION, remove_before_head
 from linexp.ablation.impact.impact import Impact
 from linexp.ablation.impact.network import RESOLUTIONS, NetworkRemoval, Precision, judge
-from linexp.forward import Inputs, Source, record, remarked
+from linexp.forward import Inputs, Source, network_key, record, remarked
 from linexp.forward.engines import quickened
 from linexp.forward.partial import BehindLayer, LinearTail
 from linexp.forward.units import Pool, Pooling
 from linexp.matrix import ActivationMatrix, check_finite_activations
 from linexp.models import VisionModel
-from linexp.store import Keep, Key, Store, gather, model_of, surroundings, weights_of
+from linexp.store import Keep, Key, Parts, Store, content_of, gather
 
 # Pairs of an image and a neuron that run at a time, and how many bytes their layer outputs may have together: what
 # comes behind the layer needs several times that.
@@ -163,15 +162,14 @@ def _record(layer: Layer, what: What, how: How, pool: Pool) -> ActivationMatrix:
 def _by_network(layer: Layer, what: What, how: How) -> dict[str, Tensor]:
     n_neurons, size = len(layer.neurons), what.source.batch_size
 
-    def compute(rows: Sequence[range], keep: Keep) -> None:
-        starts = (start for part in rows for start in range(part.start, part.stop, size))
+    def compute(parts: Parts, keep: Keep) -> None:
         with (
-            progress_bar("removing", sum(map(len, rows)) * n_neurons, "removals", show=how.show_progress) as advance,
+            progress_bar("removing", parts.n_rows * n_neurons, "removals", show=how.show_progress) as advance,
             quickened(what.module, {layer.name: layer.module}, what.examples, fold=how.fold) as prepare,
         ):
             removal = _open_removal(layer, what, how, prepare)
-            for start, batch in zip(starts, what.source.batches(rows), strict=True):
-                keep(_measure_batch(removal, prepare(batch.to(how.device)), start, what, how, advance))
+            for rows, batch in zip(parts.batches(size), what.source.batches(parts), strict=True):
+                keep(_measure_batch(removal, prepare(batch.to(how.device)), rows.start, what, how, advance))
 
     if how.store is None:
         return gather(what.source.n_images, compute)
@@ -223,23 +221,17 @@ def _stack(device: torch.device) -> int:
 
 def _key(layer: Layer, what: What, how: How) -> Key:
     size = what.source.batch_size
-    labels = "own" if what.classes is None else hashlib.sha256(what.classes.numpy().tobytes()).hexdigest()
-    is_named = isinstance(what.model, VisionModel)
-    parts = {
-        "model": model_of(what.module),
+    own = {
         "layer": layer.name,
         "neurons": list(layer.neurons),
-        "labels": labels,
+        "labels": "own" if what.classes is None else content_of(what.classes, "labels"),
         "temperature": how.temperature,
         "pooling": asdict(how.pooling),
         "fold": how.fold,
         "precision": how.precision,
-        "batch_size": size,
         "stack": _stack(how.device),
-        "surroundings": surroundings(how.device),
-        **what.source.content(),
-        "weights": weights_of(what.module),
     }
-    about = {"model": what.model.name if is_named else type(what.model).__qualname__, "of": [layer.name]}
-    per_shard = size * max(1, min(128, _PAIRS // len(layer.neurons)) // size)
-    return Key("impact", parts, what.source.n_images, per_shard, about)
+    source, shard = what.source, size * max(1, min(128, _PAIRS // len(layer.neurons)) // size)
+    return network_key(
+        "impact", what.model, own, [layer.name], source.content, source.n_images, size, how.device, shard_rows=shard
+    )

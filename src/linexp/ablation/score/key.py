@@ -9,9 +9,10 @@ import torch
 from torch import nn
 
 from linexp.ablation.score.model import Cut
+from linexp.forward import network_key
 from linexp.matrix import ActivationMatrix
 from linexp.models import VisionModel
-from linexp.store import Key, content_of, model_of, surroundings, weights_of
+from linexp.store import Key, content_of
 
 
 def ablation_key(
@@ -23,31 +24,26 @@ def ablation_key(
     columns: Sequence[str],
     neurons_per_block: int,
 ) -> Key:
-    """Return the key of the scores of all simulated neurons; reads every weight and every image scored on.
+    """Return the key of the scores of all simulated neurons; of the images, those scored on count.
 
     Raises
     ------
     UnknownContentError
         The model or the preprocessing holds something whose content cannot be known.
     """
-    is_named = isinstance(model, VisionModel)
-    module = model.module if is_named else model
     rows = torch.cat(cut.rows)
     source = cut.inputs.of(rows)
-    parts = {
+    own = {
         "settings": dict(settings),
         "columns": list(columns),
-        "model": model_of(module),
         "layer": recorded.layer,
         "neurons": list(simulated.neurons),
         "simulated": content_of(simulated.values[rows], "simulated"),
         "recorded": [list(recorded.neurons), content_of(recorded.values[rows], "recorded")],
         "labels": content_of(cut.classes[rows], "labels"),
         "parts": [len(part) for part in cut.rows],
-        "batch_size": source.batch_size,
-        "surroundings": surroundings(cut.device),
-        **source.content(),
-        "weights": weights_of(module),
     }
-    about = {"model": model.name if is_named else type(module).__qualname__, "of": [recorded.layer]}
-    return Key("ablation", parts, simulated.n_neurons, neurons_per_block, about)
+    of, n_rows, size = [recorded.layer], simulated.n_neurons, source.batch_size
+    return network_key(
+        "ablation", model, own, of, source.content, n_rows, size, cut.device, shard_rows=neurons_per_block
+    )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
@@ -22,7 +22,7 @@ from linexp.forward.units import Channels, Pool, Pooling
 from linexp.matrix import ActivationMatrix, Split
 from linexp.models import VisionModel
 from linexp.score import check_same_layer, is_constant
-from linexp.store import Keep, Store, after, gather
+from linexp.store import Keep, Parts, Store, after, gather
 
 ScalingName = Literal["optim", "norm", "optim-adam"]
 
@@ -150,10 +150,9 @@ class AblationScorer:
         cut = cut_model(self._settings, recorded, split, model, images, labels, preprocess, batch_size)
         opened = open_losses(self._settings, recorded, chosen, cut)
 
-        def compute(parts: Sequence[range], keep: Keep) -> None:
-            n_neurons = sum(map(len, parts))
-            with progress_bar("ablating", n_neurons, show=show_progress, unit="neurons") as advance:
-                for columns in _blocks(parts):
+        def compute(parts: Parts, keep: Keep) -> None:
+            with progress_bar("ablating", parts.n_rows, show=show_progress, unit="neurons") as advance:
+                for columns in parts.batches(_NEURONS_PER_BLOCK):
                     val, test = both_sides(opened, simulated, chosen, columns)
                     block = self._score_block(val, test)
                     ceiling = self._score_ceiling(val, test, block, exact=opened.exact)
@@ -240,10 +239,3 @@ class AblationScorer:
         unit = curves.total(mean.expand_as(val.actual))
         nothing = torch.zeros_like(val.simulated)
         return fit_adam(curves, val.simulated, unit), fit_adam(curves, nothing, unit).d
-
-
-def _blocks(parts: Sequence[range]) -> Iterator[range]:
-    """Cut shards, or all neurons, into blocks, which are always the same."""
-    for part in parts:
-        for start in range(part.start, part.stop, _NEURONS_PER_BLOCK):
-            yield range(start, min(start + _NEURONS_PER_BLOCK, part.stop))

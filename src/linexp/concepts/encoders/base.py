@@ -14,11 +14,12 @@ from torch import Tensor, nn
 
 from linexp._internal.checks import check_at_least
 from linexp._internal.progress import progress_bar
-from linexp.concepts.encoders.key import EMBEDDINGS, image_embeddings_key, text_embeddings_key
-from linexp.forward import BATCH_SIZE_CPU, BATCH_SIZE_CUDA, CORES_PER_DECODER, evaluating, only
-from linexp.images import as_images, decoded_batches
+from linexp.forward import BATCH_SIZE_CPU, BATCH_SIZE_CUDA, CORES_PER_DECODER, evaluating, network_key, open_source
+from linexp.images import as_images
 from linexp.models import VisionModel, move_to
-from linexp.store import Keep, Store, gather
+from linexp.store import Keep, Key, Parts, Store, content_of, gather
+
+EMBEDDINGS = "embeddings"
 
 
 @runtime_checkable
@@ -146,18 +147,18 @@ def embed_images(
     # On a CPU the network needs the cores; see the recording of activations.
     workers = (os.cpu_count() or 1) // CORES_PER_DECODER if device.type == "cpu" else None
 
-    def compute(rows: Sequence[range], keep: Keep) -> None:
-        batches = decoded_batches(only(collection, rows), preprocess, batch_size=size, workers=workers)
-        n_images = sum(map(len, rows))
-        with evaluating(module), progress_bar("encoding images", n_images, show=show_progress) as advance:
-            for batch in batches:
+    source = open_source(collection, module, preprocess, size, workers)
+
+    def compute(parts: Parts, keep: Keep) -> None:
+        with evaluating(module), progress_bar("encoding images", parts.n_rows, show=show_progress) as advance:
+            for batch in source.batches(parts):
                 keep({EMBEDDINGS: embed(batch.to(device)).cpu()})
                 advance(len(batch))
 
     if store is None:
         rows = gather(len(collection), compute)
     else:
-        key = image_embeddings_key(collection, module, preprocess, embed, name=name, batch_size=size, device=device)
+        key = _key("images", module, embed, source.content, len(collection), size, name)
         rows = store.fill(key, [EMBEDDINGS], compute, what=f"images embedded by {name}")
     return unit_length(rows[EMBEDDINGS], lambda row: f"the image '{collection.name(row)}'", name)
 
@@ -197,11 +198,10 @@ def embed_texts(
     size = images_at_a_time(batch_size, device)
     batches = [tokenise(texts[start : start + size]) for start in range(0, len(texts), size)]
 
-    def compute(rows: Sequence[range], keep: Keep) -> None:
-        n_texts = sum(map(len, rows))
-        with evaluating(module), progress_bar("encoding texts", n_texts, "texts", show=show_progress) as advance:
-            for start in (start for part in rows for start in range(part.start, part.stop, size)):
-                tokens = {key: tensor.to(device) for key, tensor in batches[start // size].items()}
+    def compute(parts: Parts, keep: Keep) -> None:
+        with evaluating(module), progress_bar("encoding texts", parts.n_rows, "texts", show=show_progress) as advance:
+            for rows in parts.batches(size):
+                tokens = {key: tensor.to(device) for key, tensor in batches[rows.start // size].items()}
                 found = embed(**tokens).cpu()
                 keep({EMBEDDINGS: found})
                 advance(len(found))
@@ -209,9 +209,24 @@ def embed_texts(
     if store is None:
         rows = gather(len(texts), compute)
     else:
-        key = text_embeddings_key(batches, module, embed, name=name, n_texts=len(texts), batch_size=size, device=device)
+        # By their tokens the words count, and so do templates and tokenizer.
+        tokens = {"tokens": content_of([dict(batch) for batch in batches], "tokens")}
+        key = _key("texts", module, embed, lambda: tokens, len(texts), size, name)
         rows = store.fill(key, [EMBEDDINGS], compute, what=f"texts embedded by {name}", unit="texts")
     return unit_length(rows[EMBEDDINGS], lambda row: f"the text '{texts[row]}'", name)
+
+
+def _key(
+    of: str,
+    module: nn.Module,
+    embed: Callable[..., Tensor],
+    content: Callable[[], Mapping[str, Any]],
+    n_rows: int,
+    size: int,
+    name: str,
+) -> Key:
+    own = {"of": of, "embed": getattr(embed, "__qualname__", type(embed).__qualname__)}
+    return network_key(EMBEDDINGS, module, own, [of], content, n_rows, size, device_of(module), name=name)
 
 
 def unit_length(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping
 from contextlib import closing, suppress
 from typing import Any, cast
 
@@ -15,6 +15,7 @@ from linexp.forward.hooks import PassComplete, watching
 from linexp.forward.outputs import choose_tensor, remark_on, warn_of
 from linexp.forward.units import Pooling
 from linexp.matrix import check_finite_activations
+from linexp.store import Parts, whole
 
 # Images on which a shortcut is tried. (A few: every convolution's output is in memory at once then.)
 _N_TRIED = 4
@@ -40,7 +41,7 @@ class Run:
         self,
         model: nn.Module,
         device: torch.device,
-        rows: Sequence[range],
+        parts: Parts,
         keep: Callable[[dict[str, Tensor]], None],
         *,
         fold: bool,
@@ -52,7 +53,7 @@ class Run:
         it does. So work that is taken up again is done in the way in which it was begun.
         """
         finder = PairFinder(model, self.layers) if fold else None
-        with closing(self._batches(rows)) as batches:
+        with closing(self._batches(parts)) as batches:
             first = next(batches)
             with watching(self.layers, self._receive):
                 pooled = self._forward(model, first.to(device))
@@ -62,28 +63,28 @@ class Run:
                 shortcut = self._find_shortcut(model, finder, first[:_N_TRIED].to(device))
                 del finder, first, pooled  # and the feature maps it looked at
             with folded(shortcut.pairs), watching(self.layers, self._receive):
-                for start, batch in zip(_starts(rows, self.source.batch_size), batches, strict=True):
-                    self.row = start
+                for rows, batch in zip(parts.batches(self.source.batch_size), batches, strict=True):
+                    self.row = rows.start
                     keep(self._checked(self._forward(model, shortcut.prepare(batch.to(device, non_blocking=True)))))
 
     def look(self, model: nn.Module, device: torch.device) -> None:
         """Run the model on the first batch alone: says what is wrong with a layer, and fills ``taken``."""
-        batches = cast("Generator[Tensor, None, None]", self.source.batches([range(1)]))
+        batches = cast("Generator[Tensor, None, None]", self.source.batches(whole(1)))
         with closing(batches), watching(self.layers, self._receive):
             self._forward(model, next(batches).to(device))
         warn_of(self._remarks.values())
 
-    def _batches(self, rows: Sequence[range]) -> Generator[Tensor, None, None]:
+    def _batches(self, parts: Parts) -> Generator[Tensor, None, None]:
         """Yield the first batch of all images, then those of the rows asked for."""
-        size = self.source.batch_size
-        with closing(cast("Generator[Tensor, None, None]", self.source.batches(rows))) as batches:
-            if rows[0].start == 0:
+        with closing(cast("Generator[Tensor, None, None]", self.source.batches(parts))) as batches:
+            if next(iter(parts)).start == 0:
                 first = next(batches)
                 yield first
                 yield first
                 del first  # only the current batch stays in memory
             else:
-                with closing(cast("Generator[Tensor, None, None]", self.source.batches([range(size)]))) as others:
+                start = whole(self.source.batch_size)
+                with closing(cast("Generator[Tensor, None, None]", self.source.batches(start))) as others:
                     yield next(others)
             yield from batches
 
@@ -151,11 +152,6 @@ class Run:
 
     def _name_in_batch(self, row: int) -> str:
         return self.source.name(self.row + row)
-
-
-def _starts(rows: Sequence[range], size: int) -> Iterator[int]:
-    for part in rows:
-        yield from range(part.start, part.stop, size)
 
 
 def _check_calls(name: str, n_calls: int) -> None:

@@ -248,7 +248,7 @@ def test_a_lock_that_code_merely_uses_is_no_obstacle():
 
 def test_another_process_finds_the_same_content():
     code = (
-        "from tests.test_shards_content import *; torch.manual_seed(0);"
+        "from tests.test_store_hashing import *; torch.manual_seed(0);"
         "print([content_of(m(), 'x') for m in MAKERS], model_of(nn.Conv2d(3, 2, 1)), weights_of(nn.Conv2d(3, 2, 1)))"
     )
     root = Path(__file__).parents[1]

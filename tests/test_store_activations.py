@@ -19,7 +19,7 @@ import linexp as le
 from linexp.forward.engines.eager import Run
 from linexp.images import content_fingerprint
 from linexp.models.base import PhotoTransform, VisionModel
-from linexp.store import UnknownContentError, code
+from linexp.store import Keep, Key, Parts, UnknownContentError, code, prune_store, verify_store
 from linexp.store.entry import read_manifest, shard_files
 from linexp.store.upkeep import list_store
 from tests.recording_twin import some_inputs, with_statistics
@@ -414,13 +414,36 @@ def test_what_a_killed_process_began_to_write_is_removed(store: le.Store):
 
 
 def test_an_empty_shard_and_a_batch_too_long_are_mistakes(store: le.Store):
-    from linexp.store import Key
-
     key = Key("activations", {}, 10, 5)
     with pytest.raises(RuntimeError, match="Nothing was computed for shard 0"):
-        store.fill(key, ["a"], lambda rows, keep: None, what="nothing")
+        store.fill(key, ["a"], lambda parts, keep: None, what="nothing")
     with pytest.raises(RuntimeError, match="A batch reaches over the end of shard 0"):
-        store.fill(key, ["a"], lambda rows, keep: keep({"a": torch.zeros(6, 1)}), what="too much")
+        store.fill(key, ["a"], lambda parts, keep: keep({"a": torch.zeros(6, 1)}), what="too much")
+
+
+def test_a_kind_is_any_word_that_can_be_a_folder():
+    for kind in ("moments", "sae-codes", "impact_2"):
+        assert Key(kind, {}, 1, 1).name.startswith(f"{kind}-")
+    for kind in ("", "Moments", "a b", "../a", "a--b", "con.txt"):
+        with pytest.raises(ValueError, match=r"^The kind of a stored result is '.*'\. Use small letters, digits and"):
+            Key(kind, {}, 1, 1)
+
+
+def ones(parts: Parts, keep: Keep) -> None:
+    for rows in parts:
+        keep({"a": torch.ones(len(rows), 2)})
+
+
+def test_an_entry_of_a_kind_unknown_today_is_looked_after(store: le.Store):
+    key = Key("sae-codes", {"what": "numbers"}, 10, 4, {"model": "mine", "of": ["codes"]})
+    store.fill(key, ["a"], ones, what="x")
+    (entry,) = list_store(store)
+    assert (entry.kind, entry.of, entry.n_complete, entry.n_rows) == ("sae-codes", "mine: codes", 10, 10)
+    assert verify_store(store) == (4, {})
+    damage(shards_of(store)[1], "cut")
+    assert list(verify_store(store)[1].values()) == ["00001: its checksum differs"]
+    assert [one.folder for one in prune_store(store, max_size=0)] == [entry.folder]
+    assert list_store(store) == []
 
 
 def test_the_model_comes_back_with_a_store_too(store: le.Store):
