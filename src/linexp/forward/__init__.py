@@ -5,7 +5,7 @@ from linexp.forward.hooks import evaluating
 from linexp.forward.layers import LayerInfo, find_layers, list_layers
 from linexp.forward.look import look_at_layers
 from linexp.forward.malloc import reuse_large_buffers
-from linexp.forward.outputs import Output, first_tensor, remark_on, remarked, warn_of
+from linexp.forward.outputs import Output, choose_tensor, first_tensor, remark_on, remarked, warn_of
 from linexp.forward.record import BATCH_SIZE_CPU, BATCH_SIZE_CUDA, CORES_PER_DECODER, on_device, record, record_layers
 
 __all__ = [
@@ -16,6 +16,7 @@ __all__ = [
     "LayerInfo",
     "Output",
     "Source",
+    "choose_tensor",
     "evaluating",
     "find_layers",
     "first_tensor",

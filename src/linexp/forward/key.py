@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from linexp.forward.batches import Source
+from linexp.forward.engines import Engine
 from linexp.forward.units import Pooling
 from linexp.models import VisionModel
 from linexp.store import Key, model_of, rows_per_shard, surroundings, weights_of
@@ -20,8 +21,7 @@ def activations_key(
     pooling: Pooling,
     source: Source,
     device: torch.device,
-    *,
-    fold: bool,
+    engine: Engine,
 ) -> Key:
     """Return the key of one recording; reads every weight and every image.
 
@@ -39,7 +39,7 @@ def activations_key(
         "model": model_of(module),
         "layers": sorted(layers),
         "pooling": asdict(pooling),
-        "fold": fold,
+        "engine": engine.key,
         "batch_size": source.batch_size,
         "surroundings": surroundings(device),
         **source.content(),
