@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from torch import Tensor
 
-# Float32 carries seven digits, and a deep network that sums in another order loses two or three of them; whoever
-# computes something else, such as a branch that was missed, is off by percents. So the line between is wide.
+# Folding and another memory layout move the layers of EfficientNet-Lite0 by 1e-6 to 3e-6 of their largest number
+# (measured on four images); the rest is room for deeper networks. What computes something else, such as a branch that
+# was missed, is off by far more, as a rule.
 TOLERANCE = 1e-4
 
 
