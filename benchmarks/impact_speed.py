@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 import linexp as le
-from linexp.forward.engines.fused import quickened
+from linexp.forward.engines import Fused
 from linexp.forward.hooks import evaluating
 from linexp.forward.layers import find_layers
 from linexp.forward.malloc import reuse_large_buffers
@@ -94,8 +94,9 @@ def after(model: nn.Module, x: Tensor, block: int) -> Tensor:
 
 def bare_part(model: nn.Module, layer: str, block: int, inputs: Tensor, device: str) -> tuple[float, float]:
     """Return the seconds per image of the part behind a block, on batches that are ready, and its FLOPs."""
-    with quickened(model, find_layers(model, [layer]), inputs[:3].to(device)) as prepare, evaluating(model):
-        x = behind_stem(model, prepare(inputs.to(device)), block)
+    layers = {**find_layers(model, [layer]), "": model}
+    with Fused().open(model, layers, inputs[:3].to(device), lambda _, output, __: output.clone()) as runner:
+        x = behind_stem(model, runner.prepare(inputs.to(device)), block)
         with FlopCounterMode(display=False) as counter:
             after(model, x[:1], block)
         return clock(lambda: after(model, x, block), device, 5) / len(x), counter.get_total_flops()

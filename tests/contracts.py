@@ -70,6 +70,11 @@ IMAGES = {
     "ImageSubset": subset_images,
 }
 
+ENGINES = {
+    "eager": lambda: le.Eager(),
+    "fused": lambda: le.Fused(),
+}
+
 CONCEPT_SOURCES = {
     "classes": lambda: le.LabelConcepts(),
     "groups": lambda: le.LabelConcepts({"warm": ["red"], "cold": ["green", "blue"]}),

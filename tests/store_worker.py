@@ -11,13 +11,14 @@ import resource
 import signal
 import sys
 import time
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
 import linexp as le
-from linexp.forward.engines.eager import Run
+from linexp.forward.engines.passes import Passes
 
 N_IMAGES, SHARD = 400, 128
 
@@ -64,11 +65,11 @@ def work(arguments: argparse.Namespace) -> None:
 
 def _watch(log: Path | None, last: int | None, n_meeting: int) -> None:
     """Note every batch before it goes through the network, and perhaps die there."""
-    forward = Run._forward
+    run = Passes.run
     handle = None if log is None else os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     n_seen = 0
 
-    def watched(run: Run, model: nn.Module, batch: Tensor) -> dict[str, Tensor]:
+    def watched(passes: Passes, batch: Tensor, *within: AbstractContextManager[None]) -> dict[str, Tensor]:
         nonlocal n_seen
         n_seen += len(batch)
         if last is not None and n_seen >= last:
@@ -77,9 +78,9 @@ def _watch(log: Path | None, last: int | None, n_meeting: int) -> None:
             os.write(handle, b"%d\n" % len(batch))
         if log is not None and n_seen == len(batch):
             _meet(log, n_meeting)
-        return forward(run, model, batch)
+        return run(passes, batch, *within)
 
-    Run._forward = watched
+    Passes.run = watched
 
 
 def _meet(log: Path, n_meeting: int) -> None:

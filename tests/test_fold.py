@@ -10,7 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from linexp.forward import record_layers
-from linexp.forward.engines.fused import PairFinder, folded, quickened
+from linexp.forward.engines import Runner
+from linexp.forward.engines.fused import Fused, PairFinder, folded
 from tests.fold_models import FOLDABLE, UNFOLDABLE, Branching, Ignoring, plain, without_statistics
 from tests.recording_twin import record_literally, some_inputs, with_statistics
 
@@ -26,6 +27,10 @@ def n_pairs(model: nn.Module, *layers: str) -> int:
 def build(recipe: Any) -> nn.Module:
     torch.manual_seed(0)
     return with_statistics(recipe())
+
+
+def opened(model: nn.Module, example: Tensor) -> contextlib.AbstractContextManager[Runner]:
+    return Fused().open(model, {"": model}, example, lambda _, output, __: output.detach().clone())
 
 
 def assert_same_as_literal(model: nn.Module, layers: list[str]) -> None:
@@ -161,10 +166,10 @@ def test_a_model_is_quickened_for_a_time(error: type[BaseException] | None) -> N
     with torch.no_grad():
         plain_output = model(images)
     counted = {name: module for name, module in model.named_modules() if isinstance(module, nn.BatchNorm2d)}
-    with contextlib.suppress(*([error] if error else [])), quickened(model, {}, images[:3]) as prepare:
+    with contextlib.suppress(*([error] if error else [])), opened(model, images[:3]) as runner:
         assert any("forward" in module.__dict__ for module in counted.values())
         with torch.no_grad():
-            quick = model(prepare(images))
+            quick = model(runner.prepare(images))
         assert (quick - plain_output).abs().max() <= 1e-4 * plain_output.abs().max()
         if error:
             raise error
@@ -186,6 +191,6 @@ def test_a_model_that_cannot_be_watched_is_run_as_it_is() -> None:
             return self.norm(self.conv(images)).mean((2, 3))
 
     model = with_statistics(Refuses())
-    with quickened(model, {}, some_inputs(3)) as prepare:
-        assert prepare(some_inputs(3)).is_contiguous()
+    with opened(model, some_inputs(3)) as runner:
+        assert runner.prepare(some_inputs(3)).is_contiguous()
         assert "forward" not in model.norm.__dict__

@@ -31,17 +31,17 @@ def assert_close(found: Tensor, wanted: Tensor, tolerance: float = 1e-5) -> None
     assert (found - wanted).abs().max() <= tolerance * wanted.abs().max()
 
 
-@pytest.mark.parametrize("fold", [True, False])
+@pytest.mark.parametrize("engine", ["fused", "eager"])
 @pytest.mark.parametrize("pool", ["mean", "max"])
-def test_every_layer_agrees_with_the_literal_twin(pool: Any, fold: bool) -> None:
+def test_every_layer_agrees_with_the_literal_twin(pool: Any, engine: str) -> None:
     model, images = small_cnn(), some_inputs()
-    together = le.record_layers(model, LAYERS, images, pool=pool, fold=fold, batch_size=3, show_progress=False)
+    together = le.record_layers(model, LAYERS, images, pool=pool, engine=engine, batch_size=3, show_progress=False)
     assert list(together) == LAYERS
     for layer in LAYERS:
         wanted = record_literally(model, layer, images, pool)
         assert together[layer].layer == layer
         assert_close(together[layer].values, wanted)
-        assert_close(quiet(model, layer, images, pool=pool, fold=fold), wanted)
+        assert_close(quiet(model, layer, images, pool=pool, engine=engine), wanted)
 
 
 @pytest.mark.parametrize("layer", LAYERS)
@@ -65,7 +65,7 @@ def test_one_pass_for_all_layers_after_the_probes() -> None:
     assert model.n_images <= 12 + 6 + 5 * 4
     for n_batches in (3, 10):
         model = small_cnn()
-        le.record_layers(model, LAYERS, some_inputs(2 * n_batches), batch_size=2, fold=False, show_progress=False)
+        le.record_layers(model, LAYERS, some_inputs(2 * n_batches), batch_size=2, engine="eager", show_progress=False)
         assert model.n_calls == n_batches + 1 + 2
 
 

@@ -67,7 +67,7 @@ def test_a_layer_that_runs_several_times() -> None:
 @pytest.mark.parametrize(("n_times", "message"), [(0, "does not run"), (2, "runs 2 times")])
 def test_a_layer_that_stops_running_once_after_the_first_batch(n_times: int, message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        le.record_layers(Routing(1, 1, 1, 1, n_times), ["layer", "end"], torch.rand(6, 3), batch_size=2, fold=False)
+        le.record_layers(Routing(1, 1, 1, n_times), ["layer", "end"], torch.rand(6, 3), batch_size=2, engine="eager")
 
 
 def test_a_model_that_catches_exceptions_does_not_catch_ours() -> None:

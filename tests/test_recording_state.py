@@ -69,11 +69,11 @@ def mixed_model() -> SmallCnn:
     return model
 
 
-@pytest.mark.parametrize("fold", [True, False])
+@pytest.mark.parametrize("engine", ["fused", "eager"])
 @pytest.mark.parametrize("layers", [["stem.0"], ["stem", "block.1"], ["head"]])
-def test_after_success(layers: list[str], fold: bool) -> None:
+def test_after_success(layers: list[str], engine: str) -> None:
     state = State(model := mixed_model())
-    le.record_layers(model, layers, some_inputs(), batch_size=2, fold=fold, show_progress=False)
+    le.record_layers(model, layers, some_inputs(), batch_size=2, engine=engine, show_progress=False)
     state.check()
 
 

@@ -8,6 +8,7 @@ import warnings
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,7 +17,7 @@ from PIL import Image
 from torch import Tensor, nn
 
 import linexp as le
-from linexp.forward.engines.eager import Run
+from linexp.forward.engines import Passes
 from linexp.images import content_fingerprint
 from linexp.models.base import PhotoTransform, VisionModel
 from linexp.store import Keep, Key, Parts, UnknownContentError, code, prune_store, verify_store
@@ -86,13 +87,13 @@ def unit(picture: Image.Image) -> Tensor:
 def seen(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """The number of images in each batch that goes through a model."""
     found: list[int] = []
-    forward = Run._forward
+    run = Passes.run
 
-    def count(run: Run, model: nn.Module, batch: Tensor) -> dict[str, Tensor]:
+    def count(passes: Passes, batch: Tensor, *within: Any) -> dict[str, Tensor]:
         found.append(len(batch))
-        return forward(run, model, batch)
+        return run(passes, batch, *within)
 
-    monkeypatch.setattr(Run, "_forward", count)
+    monkeypatch.setattr(Passes, "run", count)
     return found
 
 
@@ -194,7 +195,7 @@ CHANGES: dict[str, dict[str, object]] = {
     "the layer": {"layer": "first"},
     "the pooling": {"pool": "max"},
     "the batch size": {"batch_size": 2},
-    "folding": {"fold": False},
+    "the engine": {"engine": "eager"},
     "one bit of an image": {"images": changed_picture},
     "the order of the images": {"images": lambda: le.ImageSubset(pictures(), [1, 0, 2, 3, 4, 5])},
     "the number of images": {"images": lambda: le.ImageSubset(pictures(), [0, 1, 2])},

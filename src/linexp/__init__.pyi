@@ -26,6 +26,9 @@ from .forward import LayerInfo as LayerInfo
 from .forward import list_layers as list_layers
 from .forward import record as record
 from .forward import record_layers as record_layers
+from .forward.engines import Eager as Eager
+from .forward.engines import Engine as Engine
+from .forward.engines import Fused as Fused
 from .concepts import LabelConcepts as LabelConcepts
 from .concepts import TextConcepts as TextConcepts
 from .concepts.calibration import Calibration as Calibration

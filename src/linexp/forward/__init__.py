@@ -6,7 +6,7 @@ from linexp.forward.key import network_key
 from linexp.forward.layers import LayerInfo, find_layers, list_layers
 from linexp.forward.look import look_at_layers
 from linexp.forward.malloc import reuse_large_buffers
-from linexp.forward.outputs import Output, first_tensor, remark_on, remarked, warn_of
+from linexp.forward.outputs import Output, choose_tensor, first_tensor, remark_on, remarked, warn_of
 from linexp.forward.record import BATCH_SIZE_CPU, BATCH_SIZE_CUDA, CORES_PER_DECODER, on_device, record, record_layers
 
 __all__ = [
@@ -17,6 +17,7 @@ __all__ = [
     "LayerInfo",
     "Output",
     "Source",
+    "choose_tensor",
     "evaluating",
     "find_layers",
     "first_tensor",

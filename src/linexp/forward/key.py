@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from linexp.forward.batches import Source
+from linexp.forward.engines import Engine
 from linexp.forward.units import Pooling
 from linexp.models import VisionModel
 from linexp.store import Key, model_of, rows_per_shard, surroundings, weights_of
@@ -66,12 +67,11 @@ def activations_key(
     pooling: Pooling,
     source: Source,
     device: torch.device,
-    *,
-    fold: bool,
+    engine: Engine,
 ) -> Key:
     """Return the key of one recording.
 
     The layers belong to it together: which batch normalisations can be folded depends on what is recorded.
     """
-    own, of = {"layers": sorted(layers), "pooling": asdict(pooling), "fold": fold}, sorted(layers)
+    own, of = {"layers": sorted(layers), "pooling": asdict(pooling), "engine": engine.key}, sorted(layers)
     return network_key("activations", model, own, of, source.content, source.n_images, source.batch_size, device)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from linexp.forward.batches import open_source
-from linexp.forward.engines import Run
 from linexp.forward.hooks import evaluating
 from linexp.forward.layers import find_layers
+from linexp.forward.loop import Recording
 from linexp.forward.record import on_device
 from linexp.forward.units import Pooling
 from linexp.images import Images, ImageSubset
@@ -30,7 +30,7 @@ def look_at_layers(
         A layer does not run once, or does not return what ``pooling`` can take; as in ``record_layers``.
     """
     source = open_source(ImageSubset(images, [0]), model, None, 1, 0)
-    run = Run(find_layers(model.module, layers), pooling, source)
+    run = Recording(find_layers(model.module, layers), pooling, source)
     with on_device(model.module, None) as place, evaluating(model.module):
         run.look(model.module, place)
     return run.taken

@@ -15,10 +15,11 @@ from torch import Tensor, nn
 from linexp._internal.checks import check_at_least, check_device, listing
 from linexp._internal.progress import progress_bar
 from linexp.forward.batches import open_source
-from linexp.forward.engines import Run
+from linexp.forward.engines import Engine, find_engine, takes_fold
 from linexp.forward.hooks import evaluating
 from linexp.forward.key import activations_key
 from linexp.forward.layers import find_layers
+from linexp.forward.loop import Recording
 from linexp.forward.outputs import Output
 from linexp.forward.units import Channels, Pool, Pooling
 from linexp.matrix import ActivationMatrix
@@ -37,6 +38,7 @@ BATCH_SIZE_CUDA = 64
 CORES_PER_DECODER = 4
 
 
+@takes_fold
 def record(
     model: nn.Module | VisionModel,
     layer: str,
@@ -50,7 +52,7 @@ def record(
     device: str | torch.device | None = None,
     batch_size: int | None = None,
     workers: int | None = None,
-    fold: bool = True,
+    engine: Engine | str = "auto",
     show_progress: bool = True,
     store: Store | None = None,
 ) -> ActivationMatrix:
@@ -60,7 +62,7 @@ def record(
     ----------
     layer
         Dotted name from ``model.named_modules()``, such as "layer4" or "blocks.10.mlp".
-    model, images, pool, channels, token, output, preprocess, device, batch_size, workers, fold, show_progress
+    model, images, pool, channels, token, output, preprocess, device, batch_size, workers, engine, show_progress
         As in ``record_layers``.
     store
         As in ``record_layers``.
@@ -84,13 +86,14 @@ def record(
         device=device,
         batch_size=batch_size,
         workers=workers,
-        fold=fold,
+        engine=engine,
         show_progress=show_progress,
         store=store,
     )
     return recorded[layer]
 
 
+@takes_fold
 def record_layers(
     model: nn.Module | VisionModel,
     layers: Sequence[str],
@@ -104,7 +107,7 @@ def record_layers(
     device: str | torch.device | None = None,
     batch_size: int | None = None,
     workers: int | None = None,
-    fold: bool = True,
+    engine: Engine | str = "auto",
     show_progress: bool = True,
     store: Store | None = None,
 ) -> dict[str, ActivationMatrix]:
@@ -144,9 +147,10 @@ def record_layers(
     workers
         Processes that decode pictures; 0: none. Default: one for every four processors if the model runs on the
         CPU, else one for each, at most eight, unless there are few images.
-    fold
-        Fold batch normalisations into convolutions while recording, where that gives the same activations but for
-        rounding: no other operation, hook, cache or recorded layer sees the convolution's result.
+    engine
+        How passes are run: "eager", the model as it is; "fused", with batch normalisations folded into convolutions;
+        or an ``Engine``. Each runs the model as it is where it would change, on the first images, more than rounding.
+        Default: the fastest.
     show_progress
         Show images per second on standard error.
     store
@@ -183,7 +187,7 @@ def record_layers(
     module = model.module if isinstance(model, VisionModel) else model
     if not isinstance(module, nn.Module):  # pyright: ignore[reportUnnecessaryIsInstance]
         raise TypeError(f"The model is a {type(module).__name__}. Give a torch.nn.Module, or what load_model returns.")
-    found = find_layers(module, layers)
+    found, runs = find_layers(module, layers), find_engine(engine)
     _warn_of_batch_statistics(module)
     pooling = Pooling(pool, channels, token, output)
     check_at_least("batch_size", 1 if batch_size is None else batch_size, 1)
@@ -192,16 +196,16 @@ def record_layers(
         if workers is None and place.type == "cpu":
             workers = (os.cpu_count() or 1) // CORES_PER_DECODER
         source = open_source(images, model, preprocess, size, workers)
-        run = Run(found, pooling, source)
+        run = Recording(found, pooling, source)
 
         def compute(parts: Parts, keep: Keep) -> None:
             with evaluating(module), progress_bar("recording", parts.n_rows, show=show_progress) as advance:
-                run.over_batches(module, place, parts, after(keep, advance), fold=fold)
+                run.over_batches(runs, module, place, parts, after(keep, advance))
 
         if store is None:
             values = gather(source.n_images, compute)
         else:
-            key = activations_key(model, list(found), pooling, source, place, fold=fold)
+            key = activations_key(model, list(found), pooling, source, place, runs)
             values = store.fill(key, list(found), compute, what="recorded activations")
     return {name: ActivationMatrix(values[name], layer=name, images=source.fingerprint) for name in found}
 
@@ -238,5 +242,5 @@ def _warn_of_batch_statistics(module: nn.Module) -> None:
             f"activations depend on batch_size and on the other images: {listing(found)}. Use a model whose batch "
             "normalisations track running statistics.",
             UserWarning,
-            stacklevel=3,
+            stacklevel=4,  # the caller of record_layers, beyond what translates its older arguments
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass
 
 import torch
@@ -13,8 +14,8 @@ from linexp._internal.progress import Advance, progress_bar
 from linexp.ablation.impact.head import HEAD_RESOLUTION, remove_before_head
 from linexp.ablation.impact.impact import Impact
 from linexp.ablation.impact.network import RESOLUTIONS, NetworkRemoval, Precision, judge
-from linexp.forward import Inputs, Source, network_key, record, remarked
-from linexp.forward.engines import quickened
+from linexp.forward import Inputs, Source, choose_tensor, network_key, record, remarked
+from linexp.forward.engines import Engine, Runner
 from linexp.forward.partial import BehindLayer, LinearTail
 from linexp.forward.units import Pool, Pooling
 from linexp.matrix import ActivationMatrix, check_finite_activations
@@ -31,6 +32,10 @@ _STACK_BYTES = 2**28
 
 # Pairs in a shard of the store, about: a kill shall not cost more than a minute or two.
 _PAIRS = 20_000
+
+
+# What the whole module is called beside its layer: no layer has this name.
+_WHOLE = ""
 
 
 _MATRICES = ("activations", "losses", "correct", "loss_added", "answers_lost")
@@ -70,7 +75,7 @@ class How:
     precision: Precision
     device: torch.device
     workers: int | None
-    fold: bool
+    engine: Engine
     show_progress: bool
     store: Store | None
 
@@ -153,7 +158,7 @@ def _record(layer: Layer, what: What, how: How, pool: Pool) -> ActivationMatrix:
             output=how.pooling.output,
             preprocess=what.inputs.preprocess,
             batch_size=what.source.batch_size,
-            fold=how.fold,
+            engine=how.engine,
             show_progress=how.show_progress,
             store=how.store,
         )
@@ -165,15 +170,28 @@ def _by_network(layer: Layer, what: What, how: How) -> dict[str, Tensor]:
     def compute(parts: Parts, keep: Keep) -> None:
         with (
             progress_bar("removing", parts.n_rows * n_neurons, "removals", show=how.show_progress) as advance,
-            quickened(what.module, {layer.name: layer.module}, what.examples, fold=how.fold) as prepare,
+            _open_engine(layer, what, how) as runner,
         ):
-            removal = _open_removal(layer, what, how, prepare)
+            removal = _open_removal(layer, what, how, runner.prepare)
             for rows, batch in zip(parts.batches(size), what.source.batches(parts), strict=True):
-                keep(_measure_batch(removal, prepare(batch.to(how.device)), rows.start, what, how, advance))
+                keep(_measure_batch(removal, runner.prepare(batch.to(how.device)), rows.start, what, how, advance))
 
     if how.store is None:
         return gather(what.source.n_images, compute)
     return how.store.fill(_key(layer, what, how), _MATRICES, compute, what=f"impact of '{layer.name}'")
+
+
+def _open_engine(layer: Layer, what: What, how: How) -> AbstractContextManager[Runner]:
+    """Open the engine for what is measured: the layer's neurons, and the logits, which the module itself returns."""
+    outputs = {layer.name: how.pooling.output, _WHOLE: None}
+
+    def read(name: str, output: object, _: int) -> Tensor:
+        tensor = choose_tensor(output, outputs[name], name)[1]
+        if tensor is None:
+            raise ValueError(f"'{name}' returns no tensor.")
+        return tensor.detach().clone()
+
+    return how.engine.open(what.module, {layer.name: layer.module, _WHOLE: what.module}, what.examples, read)
 
 
 def _open_removal(layer: Layer, what: What, how: How, prepare: Callable[[Tensor], Tensor]) -> NetworkRemoval:
@@ -227,7 +245,7 @@ def _key(layer: Layer, what: What, how: How) -> Key:
         "labels": "own" if what.classes is None else content_of(what.classes, "labels"),
         "temperature": how.temperature,
         "pooling": asdict(how.pooling),
-        "fold": how.fold,
+        "engine": how.engine.key,
         "precision": how.precision,
         "stack": _stack(how.device),
     }

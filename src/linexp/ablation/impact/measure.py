@@ -33,6 +33,7 @@ from linexp.forward import (
     remark_on,
     warn_of,
 )
+from linexp.forward.engines import Engine, find_engine, takes_fold
 from linexp.forward.partial import BehindLayer, find_linear_tail
 from linexp.forward.units import Channels, Pool, Pooling
 from linexp.matrix import Split
@@ -53,6 +54,7 @@ _ENOUGH = 50
 _FEWEST = 20
 
 
+@takes_fold
 def impact(
     model: nn.Module | VisionModel,
     layer: str,
@@ -71,7 +73,7 @@ def impact(
     precision: Precision = "float32",
     device: str | torch.device | None = None,
     batch_size: int | None = None,
-    fold: bool = True,
+    engine: Engine | str = "auto",
     show_progress: bool = True,
     store: Store | None = None,
 ) -> Impact:
@@ -85,7 +87,7 @@ def impact(
         Which of its neurons to remove; a number: so many, drawn by ``seed``. Default: all.
     model, images, labels, n_images, seed, temperature, pool, channels, token, output, preprocess, precision
         As in ``impact_layers``.
-    device, batch_size, fold, show_progress, store
+    device, batch_size, engine, show_progress, store
         As in ``impact_layers``.
     """
     found = impact_layers(
@@ -105,13 +107,14 @@ def impact(
         precision=precision,
         device=device,
         batch_size=batch_size,
-        fold=fold,
+        engine=engine,
         show_progress=show_progress,
         store=store,
     )
     return found[layer]
 
 
+@takes_fold
 def impact_layers(
     model: nn.Module | VisionModel,
     layers: Sequence[str],
@@ -130,7 +133,7 @@ def impact_layers(
     precision: Precision = "float32",
     device: str | torch.device | None = None,
     batch_size: int | None = None,
-    fold: bool = True,
+    engine: Engine | str = "auto",
     show_progress: bool = True,
     store: Store | None = None,
 ) -> dict[str, Impact]:
@@ -173,8 +176,9 @@ def impact_layers(
         Where to run. Default: where the model is.
     batch_size
         Images at a time before their neurons are removed. Default: 8 on a CPU, 64 on a GPU.
-    fold
-        Fold batch normalisations into convolutions meanwhile, where that changes nothing but rounding.
+    engine
+        How the model is run; as in ``record_layers``. What it changes in the model itself serves the part behind the
+        layer too.
     show_progress
         Show progress on standard error.
     store
@@ -197,7 +201,7 @@ def impact_layers(
     Paper, Section 2.1; Guo, Pleiss, Sun & Weinberger (2017), On calibration of modern neural networks, ICML.
     """
     module, _ = open_module(model)
-    found = find_layers(module, layers)
+    found, runs = find_layers(module, layers), find_engine(engine)
     check_choice("precision", precision, PRECISIONS)
     check_at_least("batch_size", 1 if batch_size is None else batch_size, 1)
     if temperature is not None and not 0 < temperature < float("inf"):
@@ -220,7 +224,7 @@ def impact_layers(
         if temperature is None:
             temperature = 1.0 if classes is None else _fit(module, inputs, rows, classes, seed, place)
         workers = None if place.type == "cuda" else (os.cpu_count() or 1) // CORES_PER_DECODER
-        how = How(pooling, temperature, precision, place, workers, fold=fold, show_progress=show_progress, store=store)
+        how = How(pooling, temperature, precision, place, workers, runs, show_progress=show_progress, store=store)
         what = What(model, inputs, rows, classes, inputs.of(rows, workers), examples)
         return {task.name: measure_layer(task, what, how) for task in tasks}
 

@@ -1,18 +1,23 @@
-"""Faster ways to run a model over batches that give the same activations."""
+"""Batch normalisations folded into the convolutions before them: fewer operations, the same activations."""
 
 from __future__ import annotations
 
 import weakref
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
 from typing import Any, NamedTuple, TypeGuard
 
 import torch
 from torch import Tensor, nn
 
+from linexp.forward.engines.base import Engine, Runner, Watch, Way
 from linexp.forward.engines.dataflow import ConvolutionTrace
-from linexp.forward.hooks import evaluating, has_hooks, watching
-from linexp.forward.outputs import first_tensor, named_tensors, tensors_of
+from linexp.forward.engines.eager import in_layout, layouts
+from linexp.forward.engines.passes import Passes
+from linexp.forward.hooks import has_hooks, watching
+from linexp.forward.outputs import tensors_of
 
 
 class Pair(NamedTuple):
@@ -146,102 +151,28 @@ def _has_constants(normalisation: nn.Module) -> TypeGuard[nn.BatchNorm2d]:
     )
 
 
-# A shortcut must reproduce the plain model, on the first few images, to this share of a layer's largest activation.
-_TOLERANCE = 1e-4
+@dataclass(frozen=True)
+class Fused(Engine):
+    """The model with its batch normalisations folded into convolutions, and the memory layout of ``Eager``.
 
-
-class Shortcut(NamedTuple):
-    """Batch normalisations to fold, and whether the batches have their channels last in memory.
-
-    Such batches have the same shape and values; on a CPU most convolutions are faster on them.
+    Folded is where no other operation, hook, cache or recorded layer sees the convolution's result; the parameters
+    that were there are back in place at the end.
     """
 
-    pairs: list[Pair]
-    channels_last: bool
-
-    def prepare(self, batch: Tensor) -> Tensor:
-        """Return the batch in the memory layout of this shortcut."""
-        return batch.contiguous(memory_format=torch.channels_last) if self.channels_last else batch
-
-
-NO_SHORTCUT = Shortcut([], channels_last=False)
-
-
-def shortcuts(pairs: list[Pair], batch: Tensor) -> Iterator[Shortcut]:
-    """Yield what may be tried, the fastest first."""
-    for channels_last in (True, False):
-        if channels_last and not (batch.device.type == "cpu" and batch.ndim == 4):
-            continue
-        if pairs:
-            yield Shortcut(pairs, channels_last)
-        if channels_last:
-            yield Shortcut([], channels_last)
-
-
-def is_close(quick: Tensor, plain: Tensor) -> bool:
-    """Whether two recordings of one layer differ by rounding only."""
-    same_shape = quick.shape == plain.shape
-    return same_shape and bool((quick - plain).abs().max() <= _TOLERANCE * plain.abs().max())
-
-
-Prepare = Callable[[Tensor], Tensor]
+    def ways(self, passes: Passes, example: Tensor, watch: Watch) -> Iterator[Way]:
+        """Yield folding in each layout, and the layout alone, the fastest first."""
+        finder = PairFinder(passes.module, passes.layers)
+        watch(finder.watch())
+        pairs = finder.pairs()
+        del finder  # and the feature maps it looked at
+        for channels_last in layouts(example):
+            if pairs:
+                yield partial(_run_folded, passes, pairs, channels_last=channels_last)
+            if channels_last:
+                yield partial(in_layout, passes, channels_last=True)
 
 
 @contextmanager
-def quickened(
-    model: nn.Module, layers: Mapping[str, nn.Module], examples: Tensor, *, fold: bool = True
-) -> Generator[Prepare, None, None]:
-    """Fold batch normalisations into convolutions while the context is open, where that changes only rounding.
-
-    Parameters
-    ----------
-    model
-        It is as it was after the context.
-    layers
-        Layers whose outputs are looked at or replaced.
-    examples
-        A few inputs on which the layers' and the model's outputs are compared.
-    fold
-        If false, only the memory layout is chosen.
-
-    Yields
-    ------
-    Callable
-        Brings a batch into the memory layout that is faster on this processor.
-    """
-    with evaluating(model):
-        shortcut = _find(model, layers, examples, fold=fold)
-    with folded(shortcut.pairs):
-        yield shortcut.prepare
-
-
-def _find(model: nn.Module, layers: Mapping[str, nn.Module], examples: Tensor, *, fold: bool) -> Shortcut:
-    try:
-        finder = PairFinder(model, layers)
-        with finder.watch():
-            model(examples)
-        pairs = finder.pairs() if fold else []
-        plain = _outputs(model, layers, examples)
-    except Exception:  # noqa: BLE001 - a model that does not let itself be watched is run as it is
-        return NO_SHORTCUT
-    for shortcut in shortcuts(pairs, examples):
-        try:
-            with folded(shortcut.pairs):
-                quick = _outputs(model, layers, shortcut.prepare(examples))
-        except Exception:  # noqa: BLE001 - such as .view, which does not take every memory layout
-            continue
-        if quick.keys() == plain.keys() and all(is_close(quick[name], plain[name]) for name in plain):
-            return shortcut
-    return NO_SHORTCUT
-
-
-def _outputs(model: nn.Module, layers: Mapping[str, nn.Module], examples: Tensor) -> dict[str, Tensor]:
-    found: dict[str, Tensor] = {}
-
-    def receive(name: str, _: object, output: object) -> None:
-        for part, tensor in named_tensors(output):
-            found[f"{name} {part}"] = tensor.detach().clone()
-
-    with watching(layers, receive):
-        logits = first_tensor(model(examples))
-    return found if logits is None else found | {"": logits.detach()}
+def _run_folded(passes: Passes, pairs: Sequence[Pair], *, channels_last: bool) -> Generator[Runner, None, None]:
+    with folded(pairs), in_layout(passes, channels_last=channels_last) as runner:
+        yield runner

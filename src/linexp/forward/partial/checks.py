@@ -8,8 +8,7 @@ from torch import Tensor
 
 from linexp.forward.outputs import Output, choose_tensor
 from linexp.forward.partial.state import Stored
-
-_TOLERANCE = 1e-4
+from linexp.forward.rounding import is_close
 
 
 def check_logits(logits: Tensor | None, n_images: int) -> int:
@@ -58,7 +57,7 @@ def check_reached(stored: Stored, changed: Float[Tensor, "images classes"], laye
 
 def check_undisturbed(stored: Stored, undisturbed: Float[Tensor, "images classes"], layer: str) -> None:
     """Raise ``ValueError`` unless the logits with the layer's own output are the model's own."""
-    if not is_close(undisturbed, stored.logits):
+    if not is_close(undisturbed, stored.logits, unit=1.0):
         raise ValueError(
             f"Layer '{layer}' changes its input in place, and the model reads that input again, so its "
             "neurons cannot be changed in one place. Choose the layer before it, or a version that is not in-place."
@@ -69,8 +68,3 @@ def shaken(output: Tensor) -> Tensor:
     """Return another output of a layer, with noise of its own spread."""
     noise = torch.randn(output.shape, generator=torch.Generator().manual_seed(0), dtype=torch.float32)
     return output + noise.to(output) * output.std()
-
-
-def is_close(one: Tensor, other: Tensor) -> bool:
-    """Whether two results differ by rounding only."""
-    return one.shape == other.shape and bool((one - other).abs().max() <= _TOLERANCE * (1 + other.abs().max()))

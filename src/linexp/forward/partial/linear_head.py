@@ -11,10 +11,8 @@ from torch import Tensor, nn
 
 from linexp.forward.partial.model import BehindLayer
 from linexp.forward.partial.state import Stored
+from linexp.forward.rounding import is_close
 from linexp.forward.units import Pooling
-
-_TOLERANCE = 1e-4
-
 
 # Multiples of the spread of the layer's outputs: far beyond what any single replaced neuron does to them.
 _SPREADS = (1.0, 10.0)
@@ -57,7 +55,7 @@ def find_linear_tail(behind: BehindLayer, stored: Stored, pooling: Pooling) -> L
             weight = module.weight.detach().cpu().double()
             bias = torch.zeros(len(weight)) if module.bias is None else module.bias.detach().cpu()  # pyright: ignore[reportUnnecessaryComparison]
             tail = LinearTail(weight, bias.double())
-            if all(_close(tail.logits(one), other) for one, other in zip(pooled, logits, strict=True)):
+            if all(is_close(tail.logits(one), other) for one, other in zip(pooled, logits, strict=True)):
                 return tail
     return None
 
@@ -76,7 +74,3 @@ def _trials(output: Tensor, pooling: Pooling) -> Iterator[Tensor]:
 def _one_position(output: Tensor, pooling: Pooling) -> list[int]:
     channel = output.ndim - 1 if output.ndim < 4 or pooling.channels == "last" else 1
     return [length if axis in (0, channel) else 1 for axis, length in enumerate(output.shape)]
-
-
-def _close(one: Tensor, other: Tensor) -> bool:
-    return bool((one - other).abs().max() <= _TOLERANCE * other.abs().max())

@@ -13,9 +13,10 @@ from torch import Tensor, nn
 from linexp.forward.hooks import evaluating
 from linexp.forward.layers import find_layers
 from linexp.forward.outputs import Output, Tree, first_tensor, grows, keep, pick, take_apart, tile
-from linexp.forward.partial.checks import check_logits, check_output, check_reached, check_undisturbed, is_close, shaken
+from linexp.forward.partial.checks import check_logits, check_output, check_reached, check_undisturbed, shaken
 from linexp.forward.partial.replay import CallOrder, Forward, standing_in
 from linexp.forward.partial.state import Stored, position
+from linexp.forward.rounding import is_close
 
 # Two numbers that no part of a model is likely to hide both.
 _FILLERS = (math.nan, 7.0)
@@ -228,12 +229,12 @@ class BehindLayer:
         stored = self.store(batch)
         twice = torch.cat([changed, stored.layer_output])
         both = torch.cat([expected, stored.logits])
-        return all(is_close(self._rest(stored, twice, filler), both) for filler in _FILLERS)
+        return all(is_close(self._rest(stored, twice, filler), both, unit=1.0) for filler in _FILLERS)
 
     def _picks(self, batch: Tensor, changed: Tensor, expected: Tensor) -> bool:
         """Whether what is kept of some images is found again, in another order."""
         rows = torch.tensor([2, 0, 2])
-        return is_close(self._rest(self.pick(self.store(batch), rows), changed[rows]), expected[rows])
+        return is_close(self._rest(self.pick(self.store(batch), rows), changed[rows]), expected[rows], unit=1.0)
 
     def _forget_unread(self, batch: Tensor, changed: Tensor, expected: Tensor) -> None:
         def try_without() -> bool:

@@ -1,0 +1,119 @@
+"""What an engine is, and the test every engine must pass on the first images before it runs the others."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Generator, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from typing import NamedTuple
+
+from torch import Tensor, nn
+
+from linexp.forward.engines.passes import Passes, Read
+from linexp.forward.hooks import evaluating
+from linexp.forward.rounding import is_close
+from linexp.store import content_of
+
+# Images on which an engine is tried. More than one, so that what mixes the images of a batch shows; few, because every
+# convolution's output is in memory at once while a pass is watched.
+N_TRIED = 4
+
+
+def as_it_is(batch: Tensor) -> Tensor:
+    """Return the batch."""
+    return batch
+
+
+class Runner(NamedTuple):
+    """What an open engine gives.
+
+    Parameters
+    ----------
+    run
+        From a batch to what is read from each layer, on the CPU.
+    prepare
+        Brings a batch into the form that is fastest for the module itself, which may be run meanwhile too.
+    """
+
+    run: Callable[[Tensor], dict[str, Tensor]]
+    prepare: Callable[[Tensor], Tensor] = as_it_is
+
+
+Way = Callable[[], AbstractContextManager[Runner]]
+"""Opens one way to run the passes; whatever it changes in the module it undoes at the end."""
+
+
+Watch = Callable[[AbstractContextManager[None]], None]
+
+
+class Engine(ABC):
+    """How forward passes are run. An engine is a frozen dataclass of its settings with ``ways``."""
+
+    @property
+    def key(self) -> str:
+        """What stored results depend on: the engine's settings and, where it is the user's own, its code."""
+        return content_of(self, "engine")
+
+    @abstractmethod
+    def ways(self, passes: Passes, example: Tensor, watch: Watch) -> Iterator[Way]:
+        """Yield the ways in which passes may be run, the fastest first; none: the module as it is.
+
+        Parameters
+        ----------
+        passes
+            The module, its layers, what is read from them (``read``) and how the module itself is run (``run``).
+        example
+            The first few images.
+        watch
+            Runs the plain pass by which the ways are judged, inside a context of the engine's. An engine that learns
+            nothing from a pass leaves it out.
+        """
+
+    @contextmanager
+    def open(
+        self, module: nn.Module, layers: Mapping[str, nn.Module], example: Tensor, read: Read
+    ) -> Generator[Runner, None, None]:
+        """Find the fastest way that gives, on an example, what the module gives but for rounding; keep it open.
+
+        Parameters
+        ----------
+        module
+            It is as it was after the context, and in eval mode without gradients while it is open.
+        layers
+            Those to read from; the module itself may be one of them.
+        example
+            The first few images (``N_TRIED``), on the module's device.
+        read
+            Takes what is wanted out of a layer's output.
+        """
+        with evaluating(module):
+            passes = Passes(module, layers, read)
+            way = self._find(passes, example)
+            del example  # held by this frame, it would be in memory all the time
+            with way() if way else nullcontext(Runner(passes.run)) as runner:
+                yield runner
+
+    def _find(self, passes: Passes, example: Tensor) -> Way | None:
+        wanted: dict[str, Tensor] = {}
+
+        def watch(within: AbstractContextManager[None]) -> None:
+            wanted.update(passes.run(example, within))
+
+        try:
+            for way in self.ways(passes, example, watch):
+                if not wanted:
+                    watch(nullcontext())
+                if _gives(way, example, wanted):
+                    return way
+        except Exception:  # noqa: BLE001 - a model that does not let itself be watched is run as it is
+            return None
+        return None
+
+
+def _gives(way: Way, example: Tensor, wanted: dict[str, Tensor]) -> bool:
+    try:
+        with way() as runner:
+            found = runner.run(example)
+    except Exception:  # noqa: BLE001 - such as .view, which does not take every memory layout
+        return False
+    return found.keys() == wanted.keys() and all(is_close(found[name], wanted[name]) for name in wanted)

@@ -1,0 +1,52 @@
+"""The engines by name, and the older way to choose between them."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from functools import wraps
+from typing import ParamSpec, TypeVar
+
+from linexp._internal.checks import check_choice
+from linexp.forward.engines.base import Engine
+from linexp.forward.engines.eager import Eager
+from linexp.forward.engines.fused import Fused
+
+ENGINES: dict[str, type[Engine]] = {"auto": Fused, "eager": Eager, "fused": Fused}
+"""From the name that ``engine=`` takes to the class; "auto" is what is fastest and passes the test on most models."""
+
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+def find_engine(engine: Engine | str) -> Engine:
+    """Return the engine of a name, with its default settings; or the engine itself.
+
+    Raises
+    ------
+    ValueError
+        There is no engine of this name.
+    TypeError
+        It is neither a name nor an engine.
+    """
+    if isinstance(engine, Engine):
+        return engine
+    if not isinstance(engine, str):  # pyright: ignore[reportUnnecessaryIsInstance] - users are not type-checked
+        raise TypeError(f"The engine is a {type(engine).__name__}. Give one of {', '.join(ENGINES)}, or an Engine.")
+    check_choice("engine", engine, list(ENGINES))
+    return ENGINES[engine]()
+
+
+def takes_fold(function: Callable[P, T]) -> Callable[P, T]:
+    """Let a function that takes ``engine`` also take ``fold``, its older name, for one release, with a warning."""
+
+    @wraps(function)
+    def translated(*args: P.args, **kwargs: P.kwargs) -> T:
+        if "fold" in kwargs:
+            engine = "auto" if kwargs.pop("fold") else "eager"
+            warnings.warn(f"fold is now called engine. Use engine='{engine}'.", FutureWarning, stacklevel=2)
+            kwargs.setdefault("engine", engine)
+        return function(*args, **kwargs)
+
+    return translated
