@@ -9,6 +9,7 @@ from pathlib import Path
 
 from linexp._internal.checks import printable
 from linexp._internal.files import check_writable_folder, csv_text, write_atomically
+from linexp._internal.numbers import format_decimals
 
 # Columns of the terminal up to which a table is drawn without breaking its cells.
 _WIDEST = 10_000
@@ -133,8 +134,7 @@ def show(cell: Cell) -> str:
         return show(cell.mean) if math.isnan(cell.mean) else f"{show(cell.mean)} ± {show(cell.sem)}"
     if isinstance(cell, int):
         return f"{cell:,}"
-    # Adding 0.0 turns the −0.0 that −0.00001 is rounded to into 0.0.
-    return "–" if math.isnan(cell) else f"{round(cell, 4) + 0.0:.4f}".replace("-", "−")
+    return format_decimals(cell, 4)
 
 
 def _in_markdown(text: str) -> str:
