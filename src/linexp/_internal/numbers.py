@@ -1,4 +1,4 @@
-"""Numbers as people read them: with a true minus sign, and a dash where there is none."""
+"""Numbers as people read them, with a true minus sign and a dash where there is none, and as files keep them."""
 
 from __future__ import annotations
 
@@ -15,3 +15,8 @@ def format_decimals(value: float, n_decimals: int) -> str:
     """Write a number with so many decimals."""
     # Adding 0.0 turns the −0.0 that −0.001 is rounded to into 0.0.
     return "–" if math.isnan(value) else f"{round(value, n_decimals) + 0.0:.{n_decimals}f}".replace("-", "−")
+
+
+def exact(value: float) -> str:
+    """Write a number for files, so that it is read again to the last bit; NaN is an empty cell."""
+    return "" if math.isnan(value) else repr(value)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from linexp._internal.checks import printable
 from linexp._internal.files import check_writable_folder, csv_text, write_atomically
-from linexp._internal.numbers import format_decimals
+from linexp._internal.numbers import exact, format_decimals
 
 # Columns of the terminal up to which a table is drawn without breaking its cells.
 _WIDEST = 10_000
@@ -67,8 +67,8 @@ def as_csv(table: Table) -> str:
 
 def _digits(cell: Cell, two: bool) -> Iterable[str]:
     if isinstance(cell, Measured):
-        return ("" if math.isnan(number) else repr(number) for number in (cell.mean, cell.sem))
-    text = cell if isinstance(cell, str) else "" if math.isnan(cell) else repr(cell)
+        return exact(cell.mean), exact(cell.sem)
+    text = cell if isinstance(cell, str) else exact(cell)
     return (text, "") if two else (text,)
 
 

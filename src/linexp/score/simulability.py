@@ -16,6 +16,7 @@ from torch import Tensor
 
 from linexp._internal.checks import check_same_images
 from linexp._internal.files import csv_text, decode_text
+from linexp._internal.numbers import exact
 from linexp.explanations import Explanations
 from linexp.matrix import ConceptMatrix
 from linexp.score.correlation import correlate_columns
@@ -78,7 +79,7 @@ class Simulability:
         lines = [
             (
                 name,
-                "" if math.isnan(value) else repr(value),
+                exact(value),
                 counts[name],
                 self.simulator,
                 self.n_images,
