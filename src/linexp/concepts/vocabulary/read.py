@@ -6,8 +6,6 @@ University, all rights reserved, provided "as is".
 
 from __future__ import annotations
 
-import csv
-import io
 import re
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -18,7 +16,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 from linexp._internal.checks import check_at_least, closest
-from linexp._internal.files import decode_text
+from linexp._internal.files import decode_text, read_csv
 from linexp.concepts.vocabulary import wordnet
 
 N_NOUNS = 7000
@@ -137,13 +135,11 @@ def read_broden(path: Path) -> list[str]:
     ValueError
         It is no CSV, or has no column "name".
     """
-    rows = csv.DictReader(io.StringIO(_read_text(path)))
-    try:
-        if "name" not in (rows.fieldnames or ()):
-            raise ValueError(f"'{path}' has no column 'name'. Give the file label.csv of the Broden data set.")
-        names = [str(row["name"] or "") for row in rows]
-    except csv.Error as error:
-        raise ValueError(f"'{path}' is not CSV ({error}). Give the file label.csv of the Broden data set.") from error
+    give = "Give the file label.csv of the Broden data set."
+    header, lines = read_csv(_read_text(path), path, give, strict=False)
+    if "name" not in header:
+        raise ValueError(f"'{path}' has no column 'name'. {give}")
+    names = [str(line["name"] or "") for _, line in lines]
     return [_SCENE.sub("", _COLOUR.sub(" color", name)).replace("_", " ") for name in names]
 
 
