@@ -10,7 +10,6 @@ import torch
 
 import linexp as le
 from linexp.score import Origin
-from linexp.score.compare import student_quantile
 
 
 def make(values: list[float], neurons: tuple[int, ...] | None = None, metric: str = "correlation", **origin: str):
@@ -67,16 +66,15 @@ def test_the_interval_holds_what_it_promises():
     assert held / 400 == pytest.approx(0.8, abs=0.05)
 
 
-# From printed tables of Student's t.
+# From printed tables of Student's t; all of the distribution lies within infinity.
 @pytest.mark.parametrize(
-    ("share", "n_free", "value"),
-    [
-        *[(0.975, 1, 12.706), (0.975, 2, 4.303), (0.975, 5, 2.571), (0.995, 10, 3.169), (0.95, 30, 1.697)],
-        *[(0.975, 120, 1.980), (0.975, 1000, 1.962), (0.975, 10**6, 1.960), (0.5, 7, 0.0)],
-    ],
+    ("confidence", "n_neurons", "value"),
+    [(0.95, 2, 12.706), (0.95, 6, 2.571), (0.99, 11, 3.169), (0.9, 31, 1.697), (0.95, 1001, 1.962), (1, 5, math.inf)],
 )
-def test_quantiles(share: float, n_free: int, value: float):
-    assert student_quantile(share, n_free) == pytest.approx(value, abs=6e-4)
+def test_how_far_the_interval_reaches(confidence: float, n_neurons: int, value: float):
+    values = np.random.default_rng(0).normal(size=n_neurons).tolist()
+    found = le.compare_scores(make(values), make([0.0] * n_neurons), confidence=confidence)
+    assert (found.high - found.mean) / found.sem == pytest.approx(value, abs=6e-4)
 
 
 @pytest.mark.parametrize(

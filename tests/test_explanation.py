@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from linexp import DroppedConcept, Explanation, Explanations, Scores, Term
-from linexp.explanations.explanation import format_number
+from linexp._internal.numbers import format_number
 
 SKI = Explanation(17, (Term("snow", 2.4113), Term("ski slope", 1.07)), -0.3, 0.5234)
 DOG = Explanation(4, (Term("Dog", 3.0), Term("cat", -1.5)), 0.25, 0.75)

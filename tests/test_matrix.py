@@ -1,11 +1,15 @@
 """The two matrices: what they accept, what they refuse, and that names stay with columns."""
 
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
 import torch
+from PIL import Image
 
 import linexp as le
+from linexp.images import ImageArray, ImageFiles, ImageSubset
 
 
 def test_values_keep_their_precision():
@@ -55,6 +59,33 @@ def test_activations_that_are_no_numbers_name_neuron_and_image(value):
 def test_overflowing_half_precision_is_found():
     with pytest.raises(ValueError, match="Neuron 0 is inf on image 0"):
         le.ActivationMatrix(torch.tensor([[70000.0]]).half())
+
+
+def test_taken_rows_are_named_as_the_same_subset_of_images():
+    images = ImageArray(np.arange(4, dtype=np.uint8)[:, None, None] * np.ones((1, 8, 8), np.uint8))
+    matrix = le.ActivationMatrix(torch.arange(8.0).reshape(4, 2), [5, 9], "fc", images.fingerprint)
+    taken = matrix.take(torch.tensor([3, 1]))
+    assert taken.values.tolist() == [[6, 7], [2, 3]]
+    assert (taken.neurons, taken.layer) == ((5, 9), "fc")
+    assert taken.images == ImageSubset(images, [3, 1]).fingerprint == matrix.take([3, 1], images).images
+    assert len({matrix.take(rows).images for rows in ([3, 1], [1, 3], [3], slice(1, None), [0, 1, 2, 3])}) == 5
+    assert matrix.take(slice(None)).images == images.fingerprint == matrix.take([0, 1, 2, -1]).images
+    assert le.ActivationMatrix(torch.zeros(2, 1)).take([1]).images is None
+
+
+def test_taken_rows_of_files_are_known_by_their_bytes(tmp_path: Path):
+    for place in range(3):
+        Image.new("RGB", (8, 8), (50 * place, 0, 0)).save(tmp_path / f"{place}.png")
+    paths = sorted(tmp_path.iterdir())
+    images = ImageFiles(paths)
+    matrix = le.ActivationMatrix(torch.zeros(3, 1), images=images.fingerprint)
+    assert matrix.take([2, 0], images).images == ImageFiles([paths[2], paths[0]]).fingerprint
+    with pytest.raises(le.DifferentImagesError, match="come from different images"):
+        matrix.take([2, 0], ImageFiles(paths[::-1]))
+    with pytest.raises(le.DifferentImagesError, match="2 images and the other 3"):
+        matrix.take([1, 0], ImageFiles(paths[:2]))
+    with pytest.raises(ValueError, match="at least one row"):
+        matrix.take([])
 
 
 def test_neuron_identifiers_must_be_distinct_and_as_many():

@@ -98,17 +98,7 @@ def test_case_is_unified_only_when_asked(folder: Path):
     found = read_vocabulary("my.txt", unify_case=True)
     assert found.words == ("Cardigan", "cat")
     assert found.dropped["case"] == ("cardigan", "Cat")
-
-
-def test_plurals_are_unified_only_when_asked_and_only_beside_their_singular(folder: Path):
-    plurals = ("cats", "boxes", "berries", "knives", "men", "sled dogs")
-    others = ("cat", "box", "berry", "knife", "man", "glass", "bus", "news", "trousers", "tree", "sled dog")
-    write(folder / "my.txt", "\n".join([*plurals, *others]))
-    assert read_vocabulary("my.txt").words == (*plurals, *others)
-    found = read_vocabulary("my.txt", unify_plurals=True)
-    assert found.words == others
-    assert found.dropped["plural"] == plurals
-    assert str(found) == "11 words (dropped: plural 6)"
+    assert str(found) == "2 words (dropped: case 2)"
 
 
 def test_broden(folder: Path):

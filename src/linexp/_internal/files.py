@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import csv
+import io
 import os
 import secrets
 from collections.abc import Generator, Iterable
 from contextlib import contextmanager, suppress
+from itertools import zip_longest
 from pathlib import Path
+from typing import Any
 
 
 def write_atomically(path: Path, content: bytes) -> None:
@@ -89,6 +92,28 @@ def csv_text(lines: Iterable[Iterable[object]]) -> str:
     pieces = _Pieces()
     csv.writer(pieces, lineterminator="\r\n").writerows(lines)
     return "".join(piece.removesuffix("\r\n") + "\n" for piece in pieces)
+
+
+def read_csv(
+    text: str, path: Path, remedy: str, *, strict: bool = True
+) -> tuple[list[str], list[tuple[int, dict[str, Any]]]]:
+    """Return the names of a table's columns, and of every line that is not empty its number and its cells by name.
+
+    Cells that a line is too short for are ``None``; those that it is too long for are left out. With ``strict`` an open
+    quote at the end is an error.
+
+    Raises
+    ------
+    ValueError
+        The text is not CSV; the message says in which line of the file, and then the remedy.
+    """
+    reader = csv.reader(io.StringIO(text, newline=""), strict=strict)  # line ends as they are: cells may hold some
+    try:
+        (_, first), *lines = [(reader.line_num, cells) for cells in reader if cells] or [(0, list[str]())]
+    except csv.Error as error:
+        raise ValueError(f"The file '{path}' is not CSV ({error}, line {reader.line_num}). {remedy}") from error
+    header = [column.strip() for column in first]
+    return header, [(number, dict(zip_longest(header, cells[: len(header)]))) for number, cells in lines]
 
 
 class _Pieces(list[str]):

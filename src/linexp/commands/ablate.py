@@ -17,7 +17,7 @@ from linexp.concepts.vocabulary import IMAGENET, IMAGENET_PAPER
 from linexp.explanations import Explanation, Explanations, simulate
 from linexp.forward import reuse_large_buffers
 from linexp.images import Images
-from linexp.matrix import ActivationMatrix, ConceptMatrix
+from linexp.matrix import ConceptMatrix
 from linexp.models import VisionModel, load_model, tell_device, tell_model
 from linexp.results import (
     Case,
@@ -145,7 +145,7 @@ def _find_labels(run: Run, images: Images, outputs: str | None) -> list[int] | N
 def _score(job: _Job, concepts: ConceptMatrix, simulating: ScoreOptions) -> AblationScores:
     run, simulated = job.case.run, simulate(job.case.explanations, concepts)
     # Explanations whose layer is called otherwise got here by force only.
-    simulated = ActivationMatrix(simulated.values, simulated.neurons, run.activations.layer, simulated.images)
+    simulated = replace(simulated, layer=run.activations.layer)
     scores = with_store(
         open_store(simulating.store),
         lambda store: job.scorer.score(
@@ -199,8 +199,7 @@ def _print(job: _Job, scores: AblationScores, without_dead: Sequence[str], path:
 
 def _scored(case: Case, scores: AblationScores) -> Scored:
     run = case.run
-    rows = run.activations.block(run.split.test)
-    recorded = ActivationMatrix(rows, run.activations.neurons, run.activations.layer, run.activations.images)
+    recorded = run.activations.take(run.split.test)
     both = (scores,) if scores.metric == scores.by_norm.metric else (scores, scores.by_norm)
     return Scored(case.explanations, recorded, both, find_dead(run.activations), tuple(run.split.test.tolist()))
 

@@ -88,9 +88,9 @@ def _check_part(options: ScoreOptions) -> None:
 def _score(case: Case, judged: Judgement, scorers: Sequence[Scorer], options: ScoreOptions) -> Scored:
     simulated, rows = simulate(case.explanations, judged.concepts), case.rows(options.part)
     activations = case.run.activations
-    recorded = ActivationMatrix(activations.block(rows), activations.neurons, activations.layer, activations.images)
+    recorded = activations.take(rows, judged.images)
     # Explanations whose layer is called otherwise are taken by force only.
-    seen = ActivationMatrix(simulated.values[judged.scored], simulated.neurons, activations.layer, activations.images)
+    seen = replace(simulated.take(judged.scored, judged.seen), layer=activations.layer)
     origin = case.origin(options)
     scores = [replace(scorer.score(seen, recorded, range(len(rows))), origin=origin) for scorer in scorers]
     known = measure_simulability(case, judged, options.simulator or "")

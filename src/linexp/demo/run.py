@@ -133,12 +133,8 @@ def _judge(explained: Sequence[Explanations], cases: Sequence[_Case], images: Im
     presence = _encoder_concepts(SIMULATOR, list(words)).describe(test)
     found: list[Scores] = []
     for explanations, case in zip(explained, cases, strict=True):
-        activations = case.activations
-        recorded = ActivationMatrix(
-            activations.block(split.test), activations.neurons, activations.layer, test.fingerprint
-        )
-        simulated = simulate(explanations, presence)
-        found.append(CorrelationScorer().score(simulated, recorded, range(len(test))))
+        recorded = case.activations.take(split.test, images)
+        found.append(CorrelationScorer().score(simulate(explanations, presence), recorded, range(len(test))))
     return found
 
 

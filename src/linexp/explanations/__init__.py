@@ -1,7 +1,8 @@
 """What an explanation says, how it is read and written, and what it predicts."""
 
+from linexp._internal.numbers import format_number
 from linexp.explanations.dropped import DroppedConcept, read_dropped, tell_dropped, write_dropped
-from linexp.explanations.explanation import Explanation, Term, format_number
+from linexp.explanations.explanation import Explanation, Term, line_of
 from linexp.explanations.fitted_on import FittedOn
 from linexp.explanations.layer import Explanations
 from linexp.explanations.plain import NEURON_COLUMNS, TEXT_COLUMNS, is_headless, plain_columns, read_json
@@ -19,6 +20,7 @@ __all__ = [
     "Term",
     "format_number",
     "is_headless",
+    "line_of",
     "plain_columns",
     "qualities_of",
     "rank",

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,7 +9,7 @@ from pathlib import Path
 from typing import Literal, cast, get_args
 
 from linexp._internal.checks import listing
-from linexp._internal.files import csv_text, decode_text
+from linexp._internal.files import csv_text, decode_text, read_csv
 
 Reason = Literal["weak", "constant"]
 
@@ -80,13 +78,10 @@ def read_dropped(path: Path) -> tuple[DroppedConcept, ...]:
     ValueError
         It is something else; the message names the line.
     """
-    reader = csv.reader(io.StringIO(decode_text(path.read_bytes(), path), newline=""), strict=True)
-    try:
-        header, *rows = [cells for cells in reader if cells] or [[]]
-    except csv.Error as error:
-        raise ValueError(f"Line {reader.line_num} of '{path}' is not CSV ({error}). {_ANEW}") from error
+    header, lines = read_csv(decode_text(path.read_bytes(), path), path, _ANEW)
     if header != list(_COLUMNS):
         raise ValueError(f"The columns of '{path}' are {listing(header)}, not {', '.join(_COLUMNS)}. {_ANEW}")
+    rows = ([cell for cell in line.values() if cell is not None] for _, line in lines)
     return tuple(_read(path, number, cells) for number, cells in enumerate(rows, start=1))
 
 

@@ -10,6 +10,7 @@ from jaxtyping import Int
 from torch import Tensor
 
 from linexp._internal.checks import check_choice
+from linexp._internal.numbers import format_number
 from linexp.explanations.csv_format import OUTCOMES
 from linexp.explanations.quality import Quality, show_selected
 from linexp.figures import Shares, bars_html, bars_of, plot_area, plot_ranges
@@ -228,9 +229,3 @@ def why_not(item: Explanation) -> str:
     if item.outcome == "empty":
         return "no concept predicts it"
     return f"constant on the training images ({format_number(item.bias)}): not explained"
-
-
-def format_number(value: float) -> str:
-    """Write a number for people: two decimals where that says something, else two digits and an exponent."""
-    plain = value == 0 or 0.01 <= abs(value) < 10_000
-    return f"{value + 0.0:.2f}".replace("-", "−") if plain else f"{value:.1e}".replace("-", "−")

@@ -9,6 +9,8 @@ from typing import NamedTuple, Protocol
 from jaxtyping import Float
 from torch import Tensor
 
+from linexp._internal.numbers import format_decimals
+
 
 class _Origin(Protocol):
     @property
@@ -53,7 +55,7 @@ class Quality(NamedTuple):
     def __str__(self) -> str:
         if self.value is None:
             return "undefined"
-        return _two(self.value) + ("" if self.error is None else f" ± {_two(self.error)}")
+        return format_decimals(self.value, 2) + ("" if self.error is None else f" ± {format_decimals(self.error, 2)}")
 
 
 def rank(qualities: Iterable[Quality]) -> list[int]:
@@ -86,8 +88,3 @@ def title_of(scores: Judged) -> str:
 
 def _known(value: float) -> float | None:
     return None if math.isnan(value) else value
-
-
-def _two(value: float) -> str:
-    # Adding 0.0 turns the −0.0 that −0.004 is rounded to into 0.0.
-    return f"{round(value, 2) + 0.0:.2f}".replace("-", "−")

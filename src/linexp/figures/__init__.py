@@ -1,7 +1,7 @@
 """Figures of one neuron or of a layer's scores, from plain numbers and names: no explanation is known here."""
 
 from linexp.figures.area import OTHER, Area, Shares, share_ranges
-from linexp.figures.colours import OKABE_ITO
+from linexp.figures.colours import INK, MUTED, OKABE_ITO, RULE
 from linexp.figures.curves import draw_shares
 from linexp.figures.draw import draw_area, draw_histogram, draw_scatter
 from linexp.figures.markup import Bar, bars_html, table_html
@@ -10,9 +10,12 @@ from linexp.figures.pictures import draw_pictures, square
 from linexp.figures.ranges import N_RANGES, Ranges, choose_pictures, even_ranges
 
 __all__ = [
+    "INK",
+    "MUTED",
     "N_RANGES",
     "OKABE_ITO",
     "OTHER",
+    "RULE",
     "Area",
     "Bar",
     "Ranges",

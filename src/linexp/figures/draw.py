@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
+from linexp._internal.numbers import format_decimals
 from linexp.figures.area import OTHER, Area
 from linexp.figures.colours import INK, MUTED, REST, RULE, colour_of
 from linexp.figures.ranges import Ranges
@@ -67,7 +68,7 @@ def draw_histogram(values: Float[np.ndarray, " neurons"], metric: str, axes: Any
         axes.hist(known, bins=30, color=colour_of(0), linewidth=0)
         axes.axvline(known.mean(), color=INK, linewidth=1, linestyle=(0, (4, 3)))
         axes.annotate(
-            f"mean {known.mean():.3f}".replace("-", "−"),
+            f"mean {format_decimals(float(known.mean()), 3)}",
             (known.mean(), 1),
             xycoords=("data", "axes fraction"),
             xytext=(4, -4),

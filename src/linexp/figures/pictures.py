@@ -9,6 +9,7 @@ import numpy as np
 from jaxtyping import Float
 from PIL import Image
 
+from linexp._internal.numbers import format_number
 from linexp.figures.colours import INK, MUTED
 from linexp.figures.draw import new_axes
 from linexp.figures.ranges import Ranges
@@ -31,13 +32,13 @@ def draw_pictures(
     axes.set_title(title.replace("$", r"\$"), loc="left", fontsize=11, color=INK)
     edges = ranges.edges[::-1]
     for column, rows in enumerate(chosen):
-        heading = f"{_number(edges[column + 1])} to {_number(edges[column])}"
+        heading = f"{format_number(edges[column + 1])} to {format_number(edges[column])}"
         x = column * (_SIDE + _GAP)
         axes.text(x + _SIDE / 2, -0.08, heading, ha="center", va="bottom", fontsize=8, color=MUTED)
         for line, row in enumerate(rows):
             y = line * (_SIDE + _CAPTION)
             axes.imshow(np.asarray(square(images[row], 128)), extent=(x, x + _SIDE, y + _SIDE, y))
-            caption = _number(float(activations[row]))
+            caption = format_number(float(activations[row]))
             axes.text(x + _SIDE / 2, y + _SIDE + 0.03, caption, ha="center", va="top", fontsize=8, color=INK)
     # Last, because drawing a picture moves the limits.
     width, height = len(chosen) * (_SIDE + _GAP), most * (_SIDE + _CAPTION)
@@ -53,8 +54,3 @@ def square(picture: Image.Image, side: int) -> Image.Image:
     left, top = (width - least) // 2, (height - least) // 2
     box = (left, top, left + least, top + least)
     return picture.resize((side, side), Image.Resampling.BILINEAR if least < side else Image.Resampling.LANCZOS, box)
-
-
-def _number(value: float) -> str:
-    plain = value == 0 or 0.01 <= abs(value) < 10_000
-    return (f"{value:.2f}" if plain else f"{value:.1e}").replace("-", "−")

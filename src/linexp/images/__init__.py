@@ -2,7 +2,7 @@
 
 from linexp.images.array import ImageArray
 from linexp.images.as_images import as_images
-from linexp.images.base import Images, ImageSubset
+from linexp.images.base import Images, ImageSubset, fingerprint_of_rows
 from linexp.images.broken import find_broken, skip_broken
 from linexp.images.content import content_fingerprint, contents_of
 from linexp.images.decode import decoded_batches
@@ -27,6 +27,7 @@ __all__ = [
     "demo_package",
     "draw_pictures",
     "find_broken",
+    "fingerprint_of_rows",
     "picture_folder",
     "picture_stems",
     "skip_broken",

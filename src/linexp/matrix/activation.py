@@ -11,7 +11,8 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from linexp._internal.checks import listing
+from linexp._internal.checks import check_same_images, listing
+from linexp.images import Images, ImageSubset, fingerprint_of_rows
 from linexp.matrix.base import Rows, as_matrix, check_names, fill, is_table, take
 
 # A neuron that gets so active on no recorded image is dead (Appendix C.2 of the paper); nothing else is called so.
@@ -83,6 +84,42 @@ class ActivationMatrix:
     def block(self, rows: Rows) -> Float[Tensor, "rows neurons"]:
         """Return the activations of some images, in the order asked for."""
         return take(self.values, rows)
+
+    def take(self, rows: Rows, images: Images | None = None) -> ActivationMatrix:
+        """Return the matrix of some images, in the order asked for, with a fingerprint of just these.
+
+        Parameters
+        ----------
+        rows
+            Which images; at least one.
+        images
+            The collection behind the rows of this matrix. The fingerprint is then that of
+            ``ImageSubset(images, rows)``: of pictures in files it comes from their bytes, which this matrix does not
+            know. Default: it is made from the fingerprint of all images and the rows, as that of a subset of any other
+            collection is.
+
+        Raises
+        ------
+        ValueError
+            There is no row.
+        DifferentImagesError
+            ``images`` are not those of this matrix.
+
+        Examples
+        --------
+        >>> ActivationMatrix([[1.0, 2.0], [3.0, 4.0]]).take([1]).values
+        tensor([[3., 4.]])
+        """
+        places = take(torch.arange(self.n_images), rows).tolist()
+        values = self.values[places] if places else self.values[:0]  # the matrix without rows is refused below
+        found = self.images
+        if images is not None:
+            known = None if found is None else images.fingerprint
+            check_same_images(known, found, len(images), self.n_images)
+            found = ImageSubset(images, places).fingerprint if places else found
+        elif found is not None:
+            found = fingerprint_of_rows(found, places, self.n_images)
+        return ActivationMatrix(values, self.neurons, self.layer, found)
 
     def select(self, neurons: Sequence[int]) -> ActivationMatrix:
         """Return the matrix of some neurons, named by their identifiers, in the order asked for.

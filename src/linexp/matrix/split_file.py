@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import re
 from collections.abc import Mapping, Sequence
@@ -13,7 +11,7 @@ from typing import Any, NoReturn, cast
 import torch
 
 from linexp._internal.checks import closest, listing
-from linexp._internal.files import decode_text
+from linexp._internal.files import decode_text, read_csv
 from linexp._internal.torch_file import why_refused
 
 PARTS = ("train", "val", "test")
@@ -61,13 +59,7 @@ def _read_json(path: Path, text: str) -> Mapping[str, Sequence[Any]]:
 
 def _read_csv(path: Path, text: str, by_name: bool) -> Mapping[str, Sequence[Any]]:
     """Read a line for each image; with both columns, rows are taken unless the images' names are known."""
-    try:
-        reader = csv.DictReader(io.StringIO(text, newline=""), strict=True)
-        header = [column.strip() for column in reader.fieldnames or ()]
-        reader.fieldnames = header
-        lines = [(reader.line_num, line) for line in reader]
-    except csv.Error as error:
-        raise ValueError(f"The split '{path}' is not CSV ({error}). {_LAYOUTS}") from error
+    header, lines = read_csv(text, path, _LAYOUTS)
     column = next((name for name in (("image", "row") if by_name else ("row", "image")) if name in header), None)
     if column is None or "part" not in header:
         raise ValueError(f"The split '{path}' has the columns {listing(header)}. {_LAYOUTS}")

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import importlib
 import os
+import pkgutil
 import re
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from types import ModuleType
 from typing import Any, cast
 
 from PIL import Image
@@ -64,12 +63,17 @@ def make(name: str, *, libraries: Sequence[str] = ()) -> Any:
     RuntimeError
         The function fails.
     """
-    home, _, function = name.partition(":")
-    return _call(_find(_import(home, function, libraries), home, function), name)
+    build = find(name, "a function without arguments that returns the model", libraries=libraries)
+    if isinstance(build, nn.Module) or not callable(build):
+        raise ValueError(
+            f"'{name}' is a {type(build).__name__} and not a function. "
+            "Name a function without arguments that returns it."
+        )
+    return _call(build, name)
 
 
-def find(name: str) -> Any:
-    """Import the module of ``package.module:name`` and return what it calls by that name.
+def find(name: str, wanted: str = "a function from a picture to a tensor", *, libraries: Sequence[str] = ()) -> Any:
+    """Import the module of ``package.module:name`` and return what it calls by that name; ``wanted`` says what that is.
 
     Raises
     ------
@@ -79,18 +83,19 @@ def find(name: str) -> Any:
         It has nothing of that name.
     """
     home, _, inside = name.partition(":")
-    return _look_up(_import(home, inside, ()), home, inside, "a function from a picture to a tensor")
-
-
-def _import(home: str, function: str, libraries: Sequence[str]) -> ModuleType:
     folder = os.getcwd()
     if folder not in sys.path:
         sys.path.insert(0, folder)
     try:
-        return importlib.import_module(home)
+        return pkgutil.resolve_name(name)
     except Exception as error:
+        if isinstance(error, AttributeError) and home in sys.modules:  # a module that failed is not there
+            known = [one for one, value in vars(sys.modules[home]).items() if callable(value) and one[0] != "_"]
+            raise ValueError(
+                f"The module '{home}' has no function '{inside}'.{closest(inside, known)} Name {wanted}."
+            ) from error
         if isinstance(error, ModuleNotFoundError) and f"{home}.".startswith(f"{error.name}."):
-            guess = closest(f"{home}:{function}", [f"{library}:{function}" for library in libraries])
+            guess = closest(name, [f"{library}:{inside}" for library in libraries])
             raise ModuleNotFoundError(
                 f"There is no module '{home}' to import from '{folder}' or the installed packages.{guess} "
                 "Run from the folder that holds it, or install its package.",
@@ -100,23 +105,6 @@ def _import(home: str, function: str, libraries: Sequence[str]) -> ModuleType:
             f"The module '{home}' was found and failed while it was imported ({_told(error)}). "
             f"Repair that first: python -c 'import {home}'."
         ) from error
-
-
-def _look_up(module: ModuleType, home: str, name: str, wanted: str) -> Any:
-    known = [one for one, value in vars(module).items() if callable(value) and not one.startswith("_")]
-    if not hasattr(module, name):
-        raise ValueError(f"The module '{home}' has no function '{name}'.{closest(name, known)} Name {wanted}.")
-    return getattr(module, name)
-
-
-def _find(module: ModuleType, home: str, function: str) -> Callable[[], Any]:
-    build = _look_up(module, home, function, "a function without arguments that returns the model")
-    if isinstance(build, nn.Module) or not callable(build):
-        raise ValueError(
-            f"'{home}:{function}' is a {type(build).__name__} and not a function. "
-            "Name a function without arguments that returns it."
-        )
-    return build
 
 
 def _call(build: Callable[[], Any], name: str) -> Any:

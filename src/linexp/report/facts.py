@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
+from linexp._internal.numbers import format_decimals, format_number
 from linexp._internal.privacy import as_text, hide_folders
-from linexp.explanations import format_number, tell_dropped
+from linexp.explanations import tell_dropped
 from linexp.matrix import EmbeddedConceptMatrix
 from linexp.results import Column, Finding
 
@@ -114,12 +114,14 @@ def _cells(finding: Finding, method: str, wanted: Sequence[str]) -> tuple[tuple[
 
 def _cell(column: Column) -> tuple[str, str, str, str, str]:
     n_explained = len(set(column.values) - column.silent)
-    explained, how_many = (_three(column.mean_explained), f"{n_explained:,}") if column.silent else ("", "")
-    return _three(column.mean), _three(column.sem), f"{len(column.values):,}", explained, how_many
-
-
-def _three(value: float) -> str:
-    return "–" if math.isnan(value) else f"{value + 0.0:.3f}".replace("-", "−")
+    explained, how_many = (format_decimals(column.mean_explained, 3), f"{n_explained:,}") if column.silent else ("", "")
+    return (
+        format_decimals(column.mean, 3),
+        format_decimals(column.sem, 3),
+        f"{len(column.values):,}",
+        explained,
+        how_many,
+    )
 
 
 def _source(settings: Mapping[str, Any]) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from linexp._internal.files import check_writable_folder, csv_text, write_atomically
+from linexp._internal.numbers import exact
 from linexp.ablation.impact import TOTALS, Figures, Impact, count_images, mean_figures, measure_figures, top_curve
 from linexp.figures import draw_shares
 from linexp.results import Cell, Measured, Table, print_table, write_tables
@@ -62,7 +63,7 @@ def neurons_csv(layers: Sequence[Figures]) -> str:
         highest = layer.impact.activations.values.amax(0).tolist()
         for row, neuron in enumerate(layer.impact.neurons):
             pairs = zip(layer.values[row].tolist(), layer.errors[row].tolist(), strict=True)
-            numbers = ("" if math.isnan(number) else repr(number) for pair in pairs for number in pair)
+            numbers = (exact(number) for pair in pairs for number in pair)
             dead = int(layer.is_dead[row])
             lines.append([layer.impact.layer, neuron, repr(highest[row]), dead, *numbers])
     return csv_text(lines)

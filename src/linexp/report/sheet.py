@@ -12,10 +12,11 @@ from torch import Tensor
 
 from linexp._internal.checks import check_same_images, check_within
 from linexp._internal.files import check_writable_folder
-from linexp.explanations import Explanations, qualities_of, rank
+from linexp._internal.numbers import format_number
+from linexp.explanations import Explanations, line_of, qualities_of, rank
 from linexp.images import ImageSubset, as_images
 from linexp.matrix import ActivationMatrix
-from linexp.report.sheet_layout import RANGES, Line, Sheet, draw_sheet, number
+from linexp.report.sheet_layout import RANGES, Panel, draw_sheet
 from linexp.score import Scores
 
 
@@ -30,9 +31,9 @@ def draw_picture_sheet(
     n_neurons: int = 10,
     seed: int = 0,
 ) -> Path:
-    """Draw the best-explained neurons, one per line, and return the PNG file.
+    """Draw the best-explained neurons, one below the other, and return the PNG file.
 
-    A line shows the weighted concepts (without the bias), the score, how the activations are distributed (number
+    Of each there are the explanation with its score, how the activations are distributed (number
     of images on a logarithmic scale), and ten images: the four of highest activation, then three from the middle
     third and three from the lowest third of the range between the lowest and the highest activation, both drawn by
     lot. Each has its activation below it. Images that are not square are cropped at the centre.
@@ -74,13 +75,17 @@ def draw_picture_sheet(
     shown = ImageSubset(images, kept)  # complains of rows that do not exist
     neurons, quality = best_neurons(scores, n_neurons), qualities_of(scores)
     columns = recorded.select(neurons).block(kept).double().numpy().T
-    lines = tuple(
-        Line(explanations[neuron], str(quality[neuron]), column, choose_pictures(column, _seed(seed, neuron)))
+    panels = [
+        Panel(
+            line_of(explanations[neuron], f"{scores.metric} {quality[neuron]}".replace(" ", "\N{NO-BREAK SPACE}")),
+            column,
+            choose_pictures(column, (seed, abs(neuron), int(neuron < 0))),  # seeds are never negative, neurons may be
+        )
         for neuron, column in zip(neurons, columns, strict=True)
-    )
+    ]
     path = Path(path)
     check_writable_folder(path.parent)
-    draw_sheet(Sheet(*_headings(scores, recorded.layer, len(lines)), scores.metric, lines), shown, path)
+    draw_sheet(*_headings(scores, recorded.layer, len(panels)), panels, shown, path)
     return path
 
 
@@ -126,15 +131,9 @@ def choose_pictures(
     return tuple(tuple(int(place) for place in places) for places in chosen)
 
 
-def _seed(seed: int, neuron: int) -> tuple[int, int, int]:
-    return seed, abs(neuron), int(neuron < 0)  # seeds are never negative, identifiers may be
-
-
 def _headings(scores: Scores, layer: str, n_drawn: int) -> tuple[str, str]:
     title = f"The best-explained neurons of layer {layer}" if layer else "The best-explained neurons"
     less = "" if scores.errors is None else " less its error"
     most = f"The {n_drawn} of {len(scores.neurons):,} neurons with the highest {scores.metric}{less}"
-    return (
-        title,
-        f"{most}, on {scores.n_images:,} images. Mean of all {len(scores.defined):,} scores: {number(scores.mean)}.",
-    )
+    mean = f"Mean of all {len(scores.defined):,} scores: {format_number(scores.mean)}."
+    return title, f"{most}, on {scores.n_images:,} images. {mean}"

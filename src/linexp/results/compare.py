@@ -102,8 +102,8 @@ def _are_same(first: ActivationMatrix, second: ActivationMatrix) -> bool:
 
 def _why_no_differences(first: Scored, second: Scored) -> str:
     """Say why two methods of one layer are not compared if it is because of the images; "" if it is obvious."""
-    one, other = first.recorded, second.recorded
-    if (one.layer, one.images) != (other.layer, other.images) or set(first.rows) == set(second.rows):
+    one, other = ((scored.recorded.layer, scored.origin.images) for scored in (first, second))
+    if one != other or set(first.rows) == set(second.rows):
         return ""
     shared = len(set(first.rows) & set(second.rows))
     return (

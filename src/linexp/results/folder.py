@@ -8,7 +8,6 @@ SHA-256 of its file), ``matrices.safetensors`` (activations, and concepts or the
 
 from __future__ import annotations
 
-import csv
 import hashlib
 import json
 from collections.abc import Mapping
@@ -22,7 +21,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from linexp._internal.checks import DifferentImagesError, StoreMismatchError, check_same_images, listing
-from linexp._internal.files import check_writable_folder, csv_text, replacing, write_atomically
+from linexp._internal.files import check_writable_folder, csv_text, read_csv, replacing, write_atomically
 from linexp._internal.version import __version__
 from linexp.explanations import Explanations, FittedOn, read_dropped, write_dropped
 from linexp.matrix import ActivationMatrix, ConceptMatrix, EmbeddedConceptMatrix, Split
@@ -243,8 +242,7 @@ def _images_csv(run: Run) -> str:
 
 
 def _read_images(path: Path) -> tuple[tuple[str, ...], tuple[str, ...], Split]:
-    with path.open(newline="", encoding="utf-8", errors=_KEEP) as file:
-        rows = list(csv.DictReader(file))
+    rows = [line for _, line in read_csv(path.read_bytes().decode(errors=_KEEP), path, _ANEW, strict=False)[1]]
     parts: dict[str, list[int]] = {"train": [], "val": [], "test": [], "": []}
     for number, row in enumerate(rows):
         parts[row["part"]].append(number)

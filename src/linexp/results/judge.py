@@ -155,11 +155,16 @@ def judge_cases(cases: Sequence[Case], options: ScoreOptions) -> list[ConceptMat
 
 
 class Judgement(NamedTuple):
-    """How much of the concepts is in some images, and which of its rows are the images scored on, and of validation."""
+    """How much of the concepts is in some images, and which of its rows are the images scored on, and of validation.
+
+    ``images`` are all of the result and ``seen`` those that were looked at; ``None`` where only matrices were opened.
+    """
 
     concepts: ConceptMatrix
     scored: torch.Tensor
     val: torch.Tensor | None
+    images: Images | None = None
+    seen: Images | None = None
 
 
 def judge_parts(cases: Sequence[Case], options: ScoreOptions) -> list[Judgement]:
@@ -175,7 +180,8 @@ def judge_parts(cases: Sequence[Case], options: ScoreOptions) -> list[Judgement]
     def look(case: Case, images: Images, simulator: _Simulator) -> Judgement:
         parts = [case.rows(options.part), *([] if options.part == "val" else [case.rows("val")])]
         places = torch.arange(sum(map(len, parts))).split([len(part) for part in parts])
-        return Judgement(simulator.describe(ImageSubset(images, torch.cat(parts).tolist())), places[0], places[-1])
+        seen = ImageSubset(images, torch.cat(parts).tolist())
+        return Judgement(simulator.describe(seen), places[0], places[-1], images, seen)
 
     return _ask(cases, options, look)
 

@@ -7,14 +7,15 @@ its origin is called unknown, whatever the file is called.
 
 from __future__ import annotations
 
-import csv
 import math
 import re
 import warnings
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
+from linexp._internal.files import read_csv
 from linexp._internal.privacy import as_text, hide_folders
 from linexp.results.columns import Column
 from linexp.results.folder import Run
@@ -36,7 +37,7 @@ _NO_SCORE_ENDINGS = (_ERROR, "_constant", "_val", "_ceiling", "_ceiling_norm", "
 _LEFT_OUT = "neurons without a value left out"
 
 
-Line = dict[str, str]
+Line = dict[str, Any]
 
 
 def read_columns(folder: Path, run: Run | None = None) -> tuple[Column, ...]:
@@ -86,10 +87,9 @@ def free_name(name: str, taken: Sequence[str]) -> str:
 
 
 def _read(path: Path) -> tuple[list[str], list[Line]]:
-    with path.open(newline="", encoding="utf-8-sig", errors="surrogateescape") as file:
-        reader = csv.DictReader(file)
-        header = list(reader.fieldnames or ())
-        return header, list(reader) if "neuron" in header else []
+    text = path.read_bytes().decode("utf-8-sig", errors="surrogateescape")
+    header, lines = read_csv(text, path, "Score anew.", strict=False)
+    return header, [line for _, line in lines] if "neuron" in header else []
 
 
 def _is_ours(header: Sequence[str]) -> bool:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from linexp._internal.checks import printable
 from linexp._internal.files import check_writable_folder, csv_text, write_atomically
+from linexp._internal.numbers import exact, format_decimals
 
 # Columns of the terminal up to which a table is drawn without breaking its cells.
 _WIDEST = 10_000
@@ -66,8 +67,8 @@ def as_csv(table: Table) -> str:
 
 def _digits(cell: Cell, two: bool) -> Iterable[str]:
     if isinstance(cell, Measured):
-        return ("" if math.isnan(number) else repr(number) for number in (cell.mean, cell.sem))
-    text = cell if isinstance(cell, str) else "" if math.isnan(cell) else repr(cell)
+        return exact(cell.mean), exact(cell.sem)
+    text = cell if isinstance(cell, str) else exact(cell)
     return (text, "") if two else (text,)
 
 
@@ -133,8 +134,7 @@ def show(cell: Cell) -> str:
         return show(cell.mean) if math.isnan(cell.mean) else f"{show(cell.mean)} ± {show(cell.sem)}"
     if isinstance(cell, int):
         return f"{cell:,}"
-    # Adding 0.0 turns the −0.0 that −0.00001 is rounded to into 0.0.
-    return "–" if math.isnan(cell) else f"{round(cell, 4) + 0.0:.4f}".replace("-", "−")
+    return format_decimals(cell, 4)
 
 
 def _in_markdown(text: str) -> str:

@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeAlias
 
 import numpy as np
 import torch
@@ -14,8 +14,12 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from linexp._internal.files import csv_text
+from linexp._internal.numbers import exact
 from linexp.figures import draw_histogram, draw_scatter
 from linexp.matrix import ActivationMatrix
+
+Column: TypeAlias = tuple[str, Sequence[object]]
+"""The name of a column of a file, and a cell for each neuron."""
 
 
 @dataclass(frozen=True)
@@ -205,17 +209,24 @@ class Scores:
         """Write ``neuron``, the metric's name and its standard error; what is undefined or unknown is left empty.
 
         Where it is known which neurons are silent, ``silent`` is 1 for these and 0 for others; where the origin is
-        known, every line also says it: ``method, simulator, images, part, n_seen, n_images``.
+        known, every line also says it: ``method, simulator, images, part, n_seen, n_images``. Then comes what else
+        there is of each neuron.
         """
         errors = self.errors if self.errors is not None else torch.full_like(self.values, math.nan)
-        silent = [()] * len(self.neurons) if self.silent is None else [(int(one),) for one in self.silent.tolist()]
-        named = {} if self.origin is None else {**asdict(self.origin), "n_images": self.n_images}
-        heading = () if self.silent is None else ("silent",)
-        lines: list[Sequence[object]] = [("neuron", self.metric, f"{self.metric}_error", *heading, *named)]
-        for neuron, value, error, says in zip(self.neurons, self.values.tolist(), errors.tolist(), silent, strict=True):
-            numbers = ("" if math.isnan(number) else repr(number) for number in (value, error))
-            lines.append((neuron, *numbers, *says, *named.values()))
-        Path(path).write_bytes(csv_text(lines).encode(errors="surrogateescape"))
+        pairs = ((self.metric, self.values), (f"{self.metric}_error", errors))
+        columns: list[Column] = [("neuron", self.neurons)]
+        columns += [(name, [exact(number) for number in numbers.tolist()]) for name, numbers in pairs]
+        if self.silent is not None:
+            columns.append(("silent", [int(one) for one in self.silent.tolist()]))
+        if self.origin is not None:
+            named = {**asdict(self.origin), "n_images": self.n_images}
+            columns += [(name, [value] * len(self.neurons)) for name, value in named.items()]
+        names, cells = zip(*columns, *self.more_columns(), strict=True)
+        Path(path).write_bytes(csv_text([names, *zip(*cells, strict=True)]).encode(errors="surrogateescape"))
+
+    def more_columns(self) -> list[Column]:
+        """Return what stands in a file of scores behind what all scores have."""
+        return []
 
 
 def _mean(values: Float[Tensor, " values"]) -> float:

@@ -4,15 +4,11 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from statistics import NormalDist
 
 import torch
 
 from linexp._internal.checks import DifferentImagesError, check_within
 from linexp.score.base import Scores
-
-# From here on the t distribution is as good as the normal one: its quantile is 0.1 % larger.
-_MANY = 1000
 
 
 @dataclass(frozen=True)
@@ -81,7 +77,7 @@ def compare_scores(first: Scores, second: Scores, *, confidence: float = 0.95) -
     n = len(differences)
     mean = float(differences.mean()) if n else math.nan
     sem = float(differences.std(correction=1)) / math.sqrt(n) if n > 1 else math.nan
-    reach = student_quantile((1 + confidence) / 2, n - 1) * sem if n > 1 else math.nan
+    reach = _student_quantile((1 + confidence) / 2, n - 1) * sem if n > 1 else math.nan
     names = [scores.origin.method if scores.origin else "" for scores in (first, second)]
     return Difference(names[0] or "first", names[1] or "second", first.metric, mean, sem, mean - reach, mean + reach, n)
 
@@ -101,39 +97,7 @@ def _check_comparable(first: Scores, second: Scores) -> None:
             raise ValueError(f"The {name} of one score is '{one}', of the other '{other}'. Score with the same.")
 
 
-def student_quantile(share: float, n_free: int) -> float:
-    """Return the quantile of Student's t distribution, for shares from 0.5 to below 1.
+def _student_quantile(share: float, n_free: int) -> float:
+    from scipy.stats import t  # here, because importing it takes longer than everything else in this room
 
-    Parameters
-    ----------
-    share
-        How much of the distribution lies below.
-    n_free
-        Degrees of freedom, at least 1.
-
-    References
-    ----------
-    Abramowitz & Stegun, Handbook of Mathematical Functions, 26.7.3 and 26.7.4.
-    """
-    if n_free > _MANY:
-        return NormalDist().inv_cdf(share)
-    low, high = 0.0, 1.0
-    while _student_below(high, n_free) < share:
-        high *= 2
-    for _ in range(80):
-        middle = (low + high) / 2
-        low, high = (middle, high) if _student_below(middle, n_free) < share else (low, middle)
-    return (low + high) / 2
-
-
-def _student_below(value: float, n_free: int) -> float:
-    """Return how much of Student's t distribution lies below a value from 0 on: a finite sum."""
-    angle = math.atan(value / math.sqrt(n_free))
-    sine, cosine = math.sin(angle), math.cos(angle)
-    is_odd = n_free % 2
-    term, total = (cosine, 0.0) if is_odd else (1.0, 0.0)
-    for step in range(1 + is_odd, n_free, 2):
-        total += term
-        term *= cosine * cosine * step / (step + 1)
-    within = (2 / math.pi) * (angle + sine * total) if is_odd else sine * total
-    return 0.5 + within / 2
+    return float(t.ppf(share, n_free))

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import math
 import re
 from pathlib import Path
+from typing import Any
 
 import torch
 
-from linexp._internal.files import decode_text
+from linexp._internal.files import decode_text, read_csv
 from linexp.score.base import Origin, Scores
 
 # The authors' column → our metric.
+Line = dict[str, Any]
+
+
 _COLUMN = re.compile(r"sim (?P<metric>.+)")
 
 
@@ -46,24 +48,21 @@ def read_scores(path: str | Path) -> tuple[Scores, ...]:
         text = decode_text(path.read_bytes(), path)
     except FileNotFoundError:
         raise FileNotFoundError(f"There is no file '{path}'. Give the path of a CSV file with scores.") from None
-    try:
-        lines = [cells for cells in csv.reader(io.StringIO(text, newline=""), strict=True) if cells]
-    except csv.Error as error:
-        raise ValueError(f"The file '{path}' is not CSV ({error}). Write it anew.") from error
-    header = [column.strip() for column in lines[0]] if lines else []
+    header, numbered = read_csv(text, path, "Write it anew.")
+    lines = [line for _, line in numbered]
     by = next((column for column in ("neuron", "unit") if column in header), None)
     if by is None:
         raise ValueError(f"The file '{path}' has no column 'neuron' or 'unit'. Give a CSV file with one.")
     ours = header[1] if len(header) > 2 and header[0] == "neuron" and header[2] == f"{header[1]}_error" else None
     found = {column: match["metric"] for column in header if (match := _COLUMN.fullmatch(column))}
     columns = {ours: ours} if ours else found
-    numbers = {column: _numbers(path, header, lines[1:], column) for column in (by, *columns)}
+    numbers = {column: _numbers(path, lines, column) for column in (by, *columns)}
     neurons = _neurons(path, numbers[by])
     if not ours:
         return tuple(Scores(numbers[column], neurons, metric, 0) for column, metric in columns.items())
-    errors = _numbers(path, header, lines[1:], f"{ours}_error")
-    counts = _numbers(path, header, lines[1:], "n_images").nan_to_num(0) if "n_images" in header else None
-    silent = _numbers(path, header, lines[1:], "silent") == 1 if "silent" in header else None
+    errors = _numbers(path, lines, f"{ours}_error")
+    counts = _numbers(path, lines, "n_images").nan_to_num(0) if "n_images" in header else None
+    silent = _numbers(path, lines, "silent") == 1 if "silent" in header else None
     return tuple(
         Scores(
             numbers[ours][rows],
@@ -74,18 +73,16 @@ def read_scores(path: str | Path) -> tuple[Scores, ...]:
             origin,
             None if silent is None else silent[rows],
         )
-        for origin, rows in _by_origin(path, header, lines[1:]).items()
+        for origin, rows in _by_origin(path, lines).items()
     )
 
 
-def _by_origin(path: Path, header: list[str], lines: list[list[str]]) -> dict[Origin, list[int]]:
+def _by_origin(path: Path, lines: list[Line]) -> dict[Origin, list[int]]:
     """Return the rows of each origin: several stand in a file that somebody put together."""
     found: dict[Origin, list[int]] = {} if lines else {Origin(): []}
-    seen = _numbers(path, header, lines, "n_seen").tolist() if "n_seen" in header else [math.nan] * len(lines)
-    for row, (cells, n_seen) in enumerate(zip(lines, seen, strict=True)):
-        names = (
-            dict(zip(header, cells, strict=False)).get(name, "") for name in ("method", "simulator", "images", "part")
-        )
+    seen = _numbers(path, lines, "n_seen").tolist() if lines and "n_seen" in lines[0] else [math.nan] * len(lines)
+    for row, (line, n_seen) in enumerate(zip(lines, seen, strict=True)):
+        names = (line.get(name) or "" for name in ("method", "simulator", "images", "part"))
         origin = Origin(*names, n_seen=None if math.isnan(n_seen) else int(n_seen))
         found.setdefault(origin, []).append(row)
     return found
@@ -98,15 +95,16 @@ def _neurons(path: Path, numbers: torch.Tensor) -> tuple[int, ...]:
     return tuple(int(number) for number in numbers.tolist())
 
 
-def _numbers(path: Path, header: list[str], lines: list[list[str]], column: str) -> torch.Tensor:
-    place, values = header.index(column), list[float]()
-    for number, cells in enumerate(lines, start=2):
+def _numbers(path: Path, lines: list[Line], column: str) -> torch.Tensor:
+    values: list[float] = []
+    for number, line in enumerate(lines, start=2):
+        cell = line[column]
         try:
-            values.append(float(cells[place] or math.nan))
-        except (ValueError, IndexError):
-            cell = cells[place] if place < len(cells) else ""
+            values.append(math.nan if cell == "" else float(cell))
+        except (ValueError, TypeError):  # of a line that is too short the cell is None
             raise ValueError(
-                f"Row {number} of '{path}': {column} is {cell!r}, not a number. Correct it, or write the file anew."
+                f"Row {number} of '{path}': {column} is {cell or ''!r}, not a number. "
+                "Correct it, or write the file anew."
             ) from None
     return torch.tensor(values, dtype=torch.float64)
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import math
 from collections import Counter
 from collections.abc import Sequence
@@ -15,7 +13,8 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from linexp._internal.checks import check_same_images
-from linexp._internal.files import csv_text, decode_text
+from linexp._internal.files import csv_text, decode_text, read_csv
+from linexp._internal.numbers import exact
 from linexp.explanations import Explanations
 from linexp.matrix import ConceptMatrix
 from linexp.score.correlation import correlate_columns
@@ -78,7 +77,7 @@ class Simulability:
         lines = [
             (
                 name,
-                "" if math.isnan(value) else repr(value),
+                exact(value),
                 counts[name],
                 self.simulator,
                 self.n_images,
@@ -148,11 +147,11 @@ def read_simulability(path: str | Path) -> Simulability:
     path = Path(path)
     text = decode_text(path.read_bytes(), path)
     try:
-        lines = list(csv.DictReader(io.StringIO(text, newline=""), strict=True))
+        lines = [line for _, line in read_csv(text, path, "")[1]]
         values = [float(line["simulability"] or math.nan) for line in lines]
         names = tuple(line["concept"] for line in lines)
         n_images, simulator = (int(lines[0]["n_images"]), lines[0]["simulator"]) if lines else (0, "")
-    except (csv.Error, KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError) as error:
         raise ValueError(
             f"'{path}' does not say how well concepts are known ({error}). Remove it, and score anew."
         ) from error

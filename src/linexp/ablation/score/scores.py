@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import csv
-import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 from jaxtyping import Float
 from torch import Tensor
 
-from linexp._internal.files import csv_text
+from linexp._internal.numbers import exact
 from linexp.forward.units import Replace
 from linexp.score import Scores
 
@@ -130,12 +127,8 @@ class AblationScores(Scores):
         rows = [self.neurons.index(neuron) for neuron in neurons]
         return replace(self, **vars(chosen) | {name: getattr(self, name)[rows] for name in _COLUMNS})
 
-    def to_csv(self, path: str | Path) -> None:
-        """Write what ``Scores`` does, then everything else there is of each neuron, and ``replace``."""
-        super().to_csv(path)
-        lines = list(csv.reader(Path(path).read_text(encoding="utf-8", errors="surrogateescape").splitlines()))
-        lines[0] += [f"{self.metric}_{name}" for name in _SCORES] + [*_SCALES, "replace"]
-        columns = [getattr(self, name).tolist() for name in _COLUMNS]
-        for line, *numbers in zip(lines[1:], *columns, strict=True):
-            line += [*("" if math.isnan(number) else repr(number) for number in numbers), self.replace]
-        Path(path).write_bytes(csv_text(lines).encode(errors="surrogateescape"))
+    def more_columns(self) -> list[tuple[str, Sequence[object]]]:
+        """Return what a file of scores says beside these: everything else there is of each neuron, and ``replace``."""
+        names = [*(f"{self.metric}_{name}" for name in _SCORES), *_SCALES]
+        columns = [[exact(number) for number in getattr(self, name).tolist()] for name in _COLUMNS]
+        return [*zip(names, columns, strict=True), ("replace", [self.replace] * len(self.neurons))]

@@ -6,8 +6,6 @@ University, all rights reserved, provided "as is".
 
 from __future__ import annotations
 
-import csv
-import io
 import re
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -18,25 +16,13 @@ from pathlib import Path
 from typing import TypeAlias
 
 from linexp._internal.checks import check_at_least, closest
-from linexp._internal.files import decode_text
+from linexp._internal.files import decode_text, read_csv
 from linexp.concepts.vocabulary import wordnet
 
 N_NOUNS = 7000
 
 
 _BUILT_IN = ("labels", "superclasses", "imagenet", "nouns", "nouns:2000", "wordnet:animal", "broden:label.csv")
-
-
-_IRREGULAR = {
-    "children": "child",
-    "feet": "foot",
-    "geese": "goose",
-    "men": "man",
-    "mice": "mouse",
-    "people": "person",
-    "teeth": "tooth",
-    "women": "woman",
-}
 
 
 _COLOUR, _SCENE = re.compile("-c$"), re.compile("-s$")
@@ -54,7 +40,7 @@ class Vocabulary:
     words
         The words or phrases.
     dropped
-        From the reason ("empty", "duplicate", "case" or "plural") to what was dropped for it, as it was written.
+        From the reason ("empty", "duplicate" or "case") to what was dropped for it, as it was written.
     """
 
     words: tuple[str, ...]
@@ -71,7 +57,6 @@ def read_vocabulary(
     labels: Sequence[str] | None = None,
     superclasses: Iterable[str] | None = None,
     unify_case: bool = False,
-    unify_plurals: bool = False,
 ) -> Vocabulary:
     """Read words from built-in lists and files, one word or phrase a line, and unite them in this order.
 
@@ -100,8 +85,6 @@ def read_vocabulary(
         Names of groups of them; a mapping such as ``wordnet.superclasses`` returns will do.
     unify_case
         Whether to drop a word that was there before with other capitals.
-    unify_plurals
-        Whether to drop a plural whose singular is there too.
 
     Raises
     ------
@@ -131,8 +114,6 @@ def read_vocabulary(
     words = list(kept)
     if unify_case:
         words, dropped["case"] = _unify_case(words)
-    if unify_plurals:
-        words, dropped["plural"] = _unify_plurals(words)
     if not words:
         raise ValueError(f"The vocabulary {_described(spec)} has no word. Write one word or phrase a line.")
     if len(words) == 1:
@@ -154,13 +135,11 @@ def read_broden(path: Path) -> list[str]:
     ValueError
         It is no CSV, or has no column "name".
     """
-    rows = csv.DictReader(io.StringIO(_read_text(path)))
-    try:
-        if "name" not in (rows.fieldnames or ()):
-            raise ValueError(f"'{path}' has no column 'name'. Give the file label.csv of the Broden data set.")
-        names = [str(row["name"] or "") for row in rows]
-    except csv.Error as error:
-        raise ValueError(f"'{path}' is not CSV ({error}). Give the file label.csv of the Broden data set.") from error
+    give = "Give the file label.csv of the Broden data set."
+    header, lines = read_csv(_read_text(path), path, give, strict=False)
+    if "name" not in header:
+        raise ValueError(f"'{path}' has no column 'name'. {give}")
+    names = [str(line["name"] or "") for _, line in lines]
     return [_SCENE.sub("", _COLOUR.sub(" color", name)).replace("_", " ") for name in names]
 
 
@@ -242,24 +221,3 @@ def _unify_case(words: Sequence[str]) -> tuple[list[str], list[str]]:
         first.setdefault(word.casefold(), word)
     kept = set(first.values())
     return list(first.values()), [word for word in words if word not in kept]
-
-
-def _unify_plurals(words: Sequence[str]) -> tuple[list[str], list[str]]:
-    known = frozenset(words)
-    plurals = [word for word in words if known & _singulars(word)]
-    return [word for word in words if word not in set(plurals)], plurals
-
-
-def _singulars(word: str) -> frozenset[str]:
-    """Return what the singular of a word may be, if it is a plural."""
-    start, space, last = word.rpartition(" ")
-    stems = {_IRREGULAR.get(last, "")}
-    if last.endswith("s") and not last.endswith(("ss", "us", "is")):
-        stems.add(last[:-1])
-    if last.endswith(("ses", "xes", "zes", "ches", "shes", "oes")):
-        stems.add(last[:-2])
-    if last.endswith("ies"):
-        stems.add(last[:-3] + "y")
-    if last.endswith("ves"):
-        stems |= {last[:-3] + "f", last[:-3] + "fe"}
-    return frozenset(start + space + stem for stem in stems if len(stem) > 1)
