@@ -26,6 +26,9 @@ from .forward import LayerInfo as LayerInfo
 from .forward import list_layers as list_layers
 from .forward import record as record
 from .forward import record_layers as record_layers
+from .forward.units import Channels as Channels
+from .forward.units import Token as Token
+from .forward.units import Unit as Unit
 from .concepts import LabelConcepts as LabelConcepts
 from .concepts import TextConcepts as TextConcepts
 from .concepts.calibration import Calibration as Calibration

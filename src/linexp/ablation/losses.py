@@ -13,7 +13,7 @@ from torch import Tensor
 
 from linexp.ablation.chebyshev import Curves, chebyshev_coefficients, chebyshev_nodes
 from linexp.forward.partial import LinearTail, StoredBatches
-from linexp.forward.units import Pooling, Replace, replace_neurons
+from linexp.forward.units import Replace, Unit
 
 # Degrees tried one after another, and the last coefficients allowed, in units of the loss (nats).
 _DEGREES = (16, 24, 32, 48, 64)
@@ -172,9 +172,9 @@ class NetworkLosses:
         Class of each image.
     original
         The model's own losses.
-    channels
-        Which channel of the layer's output each neuron is.
-    pooling, replace
+    names
+        Which unit of the layer each neuron is.
+    units, replace
         How an activation is put into the layer's output.
     temperature
         What logits are divided by.
@@ -185,8 +185,8 @@ class NetworkLosses:
     batches: StoredBatches
     labels: Int[Tensor, " images"]
     original: Float[Tensor, " images"]
-    channels: tuple[int, ...]
-    pooling: Pooling
+    names: tuple[int, ...]
+    units: Unit
     replace: Replace
     temperature: float
     stack: int
@@ -207,7 +207,7 @@ class NetworkLosses:
         """Return the change of each image's loss; see ``Losses``."""
         n_variants, n_images, n_neurons = values.shape
         found = torch.empty(n_variants, n_neurons, n_images, dtype=torch.float64)
-        channels = [self.channels[neuron] for neuron in neurons] * n_variants
+        names = [self.names[neuron] for neuron in neurons] * n_variants
         for row, stored in self.batches:
             rows = slice(row, row + stored.n_images)
             tiles = values[:, rows].transpose(1, 2).reshape(-1, stored.n_images)
@@ -215,7 +215,7 @@ class NetworkLosses:
             pieces: list[Tensor] = []
             for start in range(0, len(tiles), n_tiles):
                 part = slice(start, start + n_tiles)
-                changed = replace_neurons(stored.layer_output, channels[part], tiles[part], self.pooling, self.replace)
+                changed = self.units.replaced(stored.layer_output, names[part], tiles[part], self.replace)
                 logits = self.batches.behind.logits(stored, changed).cpu().double()
                 pieces.append(cross_entropies(logits / self.temperature, self.labels[rows]))
             found[:, :, rows] = torch.cat(pieces).reshape(n_variants, n_neurons, -1)

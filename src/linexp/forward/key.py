@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict
 
 import torch
 from torch import nn
 
 from linexp.forward.batches import Source
-from linexp.forward.units import Pooling
+from linexp.forward.units import Unit
 from linexp.models import VisionModel
 from linexp.store import Key, model_of, rows_per_shard, surroundings, weights_of
 
@@ -17,7 +16,7 @@ from linexp.store import Key, model_of, rows_per_shard, surroundings, weights_of
 def activations_key(
     model: nn.Module | VisionModel,
     layers: Sequence[str],
-    pooling: Pooling,
+    units: Unit,
     source: Source,
     device: torch.device,
     *,
@@ -38,7 +37,7 @@ def activations_key(
     parts = {
         "model": model_of(module),
         "layers": sorted(layers),
-        "pooling": asdict(pooling),
+        "units": units.key,
         "fold": fold,
         "batch_size": source.batch_size,
         "surroundings": surroundings(device),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 import torch
 from jaxtyping import Int
@@ -17,7 +17,7 @@ from linexp.ablation.impact.network import RESOLUTIONS, NetworkRemoval, Precisio
 from linexp.forward import Inputs, Source, record, remarked
 from linexp.forward.engines import quickened
 from linexp.forward.partial import BehindLayer, LinearTail
-from linexp.forward.units import Pool, Pooling
+from linexp.forward.units import Unit
 from linexp.matrix import ActivationMatrix, check_finite_activations
 from linexp.models import VisionModel
 from linexp.store import Keep, Key, Store, gather, model_of, surroundings, weights_of
@@ -66,7 +66,7 @@ class Layer:
 class How:
     """How it is measured; see ``impact_layers``."""
 
-    pooling: Pooling
+    units: Unit
     temperature: float
     precision: Precision
     device: torch.device
@@ -125,16 +125,18 @@ def measure_layer(layer: Layer, what: What, how: How) -> Impact:
 
 
 def _by_head(layer: Layer, tail: LinearTail, what: What, how: How) -> dict[str, Tensor]:
-    by_max = how.pooling.pool == "max"
-    whole = _record(layer, what, how, "mean" if by_max else how.pooling.pool)
+    seen = how.units.linear or how.units
+    whole = _record(layer, what, how, seen)
     logits = tail.logits(whole.values)
     labels = logits.argmax(1) if what.classes is None else what.classes
     chosen = whole.select(layer.neurons).values
     with progress_bar("removing", len(layer.neurons), "neurons", show=how.show_progress) as advance:
         added, lost = remove_before_head(tail, logits, labels, chosen, layer.neurons, how.temperature, advance)
     losses, correct = judge(logits, labels, how.temperature)
+    if seen is not how.units:
+        chosen = _record(layer, what, how, how.units).select(layer.neurons).values
     return {
-        "activations": _record(layer, what, how, "max").select(layer.neurons).values if by_max else chosen,
+        "activations": chosen,
         "losses": losses,
         "correct": correct,
         "loss_added": added,
@@ -142,16 +144,13 @@ def _by_head(layer: Layer, tail: LinearTail, what: What, how: How) -> dict[str, 
     }
 
 
-def _record(layer: Layer, what: What, how: How, pool: Pool) -> ActivationMatrix:
+def _record(layer: Layer, what: What, how: How, units: Unit) -> ActivationMatrix:
     with remarked():
         return record(
             what.model,
             layer.name,
             what.inputs.only(what.rows),
-            pool=pool,
-            channels=how.pooling.channels,
-            token=how.pooling.token,
-            output=how.pooling.output,
+            units=units,
             preprocess=what.inputs.preprocess,
             batch_size=what.source.batch_size,
             fold=how.fold,
@@ -179,10 +178,10 @@ def _by_network(layer: Layer, what: What, how: How) -> dict[str, Tensor]:
 
 
 def _open_removal(layer: Layer, what: What, how: How, prepare: Callable[[Tensor], Tensor]) -> NetworkRemoval:
-    cut = BehindLayer(what.module, layer.name, prepare(what.examples), output=how.pooling.output)
+    cut = BehindLayer(what.module, layer.name, prepare(what.examples), output=how.units.output)
     one = cut.store(prepare(what.examples)).layer_output[0]
     stack = min(_stack(how.device), max(1, _STACK_BYTES // (one.numel() * one.element_size())))
-    return NetworkRemoval(cut, layer.neurons, how.pooling, how.temperature, stack, how.precision)
+    return NetworkRemoval(cut, layer.neurons, how.units, how.temperature, stack, how.precision)
 
 
 def _measure_batch(
@@ -231,7 +230,7 @@ def _key(layer: Layer, what: What, how: How) -> Key:
         "neurons": list(layer.neurons),
         "labels": labels,
         "temperature": how.temperature,
-        "pooling": asdict(how.pooling),
+        "units": how.units.key,
         "fold": how.fold,
         "precision": how.precision,
         "batch_size": size,

@@ -13,7 +13,7 @@ from linexp.forward.batches import Source
 from linexp.forward.engines.fused import NO_SHORTCUT, PairFinder, Shortcut, folded, is_close, shortcuts
 from linexp.forward.hooks import PassComplete, watching
 from linexp.forward.outputs import choose_tensor, remark_on, warn_of
-from linexp.forward.units import Pooling
+from linexp.forward.units import Unit
 from linexp.matrix import check_finite_activations
 
 # Images on which a shortcut is tried. (A few: every convolution's output is in memory at once then.)
@@ -23,8 +23,8 @@ _N_TRIED = 4
 class Run:
     """One recording: receives the layers' outputs and hands them on, batch by batch."""
 
-    def __init__(self, layers: Mapping[str, nn.Module], pooling: Pooling, source: Source) -> None:
-        self.layers, self.pooling, self.source = layers, pooling, source
+    def __init__(self, layers: Mapping[str, nn.Module], units: Unit, source: Source) -> None:
+        self.layers, self.units, self.source = layers, units, source
         self.row = 0
         self._n_neurons: dict[str, int] = {}
         self._pooled: dict[str, Tensor] = {}
@@ -113,10 +113,10 @@ class Run:
             raise PassComplete  # once more: the model caught the first one
         self._n_calls[name] = self._n_calls.get(name, 0) + 1
         try:
-            part, tensor = choose_tensor(output, self.pooling.output, name)
+            part, tensor = choose_tensor(output, self.units.output, name)
             if not self._may_stop:
-                self.taken[name], self._remarks[name] = part, remark_on(output, self.pooling.output, name)
-            self._pooled[name] = self.pooling.reduce(output if tensor is None else tensor, name, self._batch_length)
+                self.taken[name], self._remarks[name] = part, remark_on(output, self.units.output, name)
+            self._pooled[name] = self.units.read(output if tensor is None else tensor, name, self._batch_length)
         except ValueError as error:
             self._failure = error  # raised in here, an "except Exception" of the model could swallow it
             raise PassComplete from error
