@@ -10,7 +10,7 @@ from torch import nn
 
 import linexp as le
 from linexp.ablation.chebyshev import Curves, chebyshev_coefficients, chebyshev_nodes
-from linexp.ablation.losses import HeadLosses, NetworkLosses, cross_entropies
+from linexp.ablation.losses import HeadLosses, NetworkLosses, judge
 from linexp.ablation.score.scaling import Scaling, fit_adam, fit_constant, fit_norm, fit_optim
 from linexp.ablation.score.side import COLUMNS, Side
 from linexp.ablation.temperature import fit_temperature
@@ -130,7 +130,7 @@ def both_losses(model, layer, t):
     logits = batches.logits()
     tail = LinearTail(model.fc.weight.detach(), model.fc.bias.detach())
     fast = HeadLosses.of(tail, logits, targets, recorded.values[:, list(neurons)], neurons, t)
-    original = cross_entropies(logits / t, targets)
+    original = judge(logits, targets, t)[0]
     return fast, NetworkLosses(batches, targets, original, neurons, Channels(), "set", t, 12), recorded
 
 

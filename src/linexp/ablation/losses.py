@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from linexp._internal.checks import device_for_doubles
 from linexp.ablation.chebyshev import Curves, chebyshev_coefficients, chebyshev_nodes
 from linexp.forward.partial import LinearTail, StoredBatches
 from linexp.forward.units import Replace, Unit
@@ -216,13 +217,18 @@ class NetworkLosses:
             for start in range(0, len(tiles), n_tiles):
                 part = slice(start, start + n_tiles)
                 changed = self.units.replaced(stored.layer_output, names[part], tiles[part], self.replace)
-                logits = self.batches.behind.logits(stored, changed).cpu().double()
-                pieces.append(cross_entropies(logits / self.temperature, self.labels[rows]))
+                logits = self.batches.behind.logits(stored, changed)
+                labels = self.labels[rows].repeat(len(tiles[part]))
+                pieces.append(judge(logits, labels, self.temperature)[0])
             found[:, :, rows] = torch.cat(pieces).reshape(n_variants, n_neurons, -1)
         return found.transpose(1, 2) - self.original[:, None]
 
 
-def cross_entropies(logits: Float[Tensor, "stacked classes"], labels: Int[Tensor, " images"]) -> Tensor:
-    """Return the loss of each row; the labels start anew after each copy of the images."""
-    repeated = labels.repeat(len(logits) // len(labels))
-    return -torch.log_softmax(logits, 1).gather(1, repeated[:, None])[:, 0]
+def judge(
+    logits: Float[Tensor, "images classes"], labels: Int[Tensor, " images"], temperature: float
+) -> tuple[Float[Tensor, " images"], Bool[Tensor, " images"]]:
+    """Return the loss of each image in float64, and whether the answer is its label; both on the CPU."""
+    logits = logits.to(torch.device(device_for_doubles(logits.device)))
+    there = labels.to(logits.device)
+    losses = -torch.log_softmax(logits.double() / temperature, 1).gather(1, there[:, None])[:, 0]
+    return losses.cpu(), (logits.argmax(1) == there).cpu()

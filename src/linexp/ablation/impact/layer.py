@@ -13,7 +13,8 @@ from torch import Tensor, nn
 from linexp._internal.progress import Advance, progress_bar
 from linexp.ablation.impact.head import HEAD_RESOLUTION, remove_before_head
 from linexp.ablation.impact.impact import Impact
-from linexp.ablation.impact.network import RESOLUTIONS, NetworkRemoval, Precision, judge
+from linexp.ablation.impact.network import RESOLUTIONS, NetworkRemoval, Precision
+from linexp.ablation.losses import judge
 from linexp.forward import Inputs, Source, record, remarked
 from linexp.forward.engines import quickened
 from linexp.forward.partial import BehindLayer, LinearTail

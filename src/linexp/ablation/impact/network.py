@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float, Int
 from torch import Tensor
 
-from linexp._internal.checks import device_for_doubles
 from linexp._internal.progress import Advance
+from linexp.ablation.losses import judge
 from linexp.forward.partial import BehindLayer, Stored
 from linexp.forward.units import Unit
 
@@ -90,13 +90,3 @@ class NetworkRemoval:
         if self.precision == "float32":
             return nullcontext()
         return torch.autocast(device.type, getattr(torch, self.precision))
-
-
-def judge(
-    logits: Float[Tensor, "images classes"], labels: Int[Tensor, " images"], temperature: float
-) -> tuple[Float[Tensor, " images"], Bool[Tensor, " images"]]:
-    """Return the loss of each image in float64, and whether the answer is its label; both on the CPU."""
-    logits = logits.to(torch.device(device_for_doubles(logits.device)))
-    there = labels.to(logits.device)
-    losses = -torch.log_softmax(logits.double() / temperature, 1).gather(1, there[:, None])[:, 0]
-    return losses.cpu(), (logits.argmax(1) == there).cpu()

@@ -12,7 +12,7 @@ from PIL.Image import Image
 from torch import Tensor, nn
 
 from linexp.ablation.labels import check_classes, check_labels, check_outside
-from linexp.ablation.losses import HeadLosses, Losses, NetworkLosses, cross_entropies
+from linexp.ablation.losses import HeadLosses, Losses, NetworkLosses, judge
 from linexp.ablation.temperature import fit_temperature
 from linexp.forward import BATCH_SIZE_CPU, BATCH_SIZE_CUDA, Inputs, open_module
 from linexp.forward.partial import BehindLayer, LinearTail, StoredBatches, find_linear_tail
@@ -128,7 +128,7 @@ def open_losses(settings: Settings, recorded: ActivationMatrix, chosen: Activati
             head = HeadLosses.of(tail, logit, target, chosen.values[part], chosen.neurons, temperature)
             losses.append(head)
             continue
-        original = cross_entropies(logit / temperature, target)
+        original = judge(logit, target, temperature)[0]
         stack = _STACK_CUDA if device.type == "cuda" else _STACK_CPU
         how = settings.units, used, temperature, stack
         losses.append(NetworkLosses(one, target, original, chosen.neurons, *how))
