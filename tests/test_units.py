@@ -1,6 +1,7 @@
 """Units as objects: their shorthand, and a kind of one's own in a file of one's own."""
 
 import importlib.util
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -35,16 +36,19 @@ class Directions(le.Unit):
 N_IMAGES = 60
 
 
-@pytest.fixture
-def directions(tmp_path) -> Any:
-    path = tmp_path / "my_units.py"
-    path.write_text(FILE)
+def load(path: Path, text: str) -> Any:
+    path.write_text(text)
     spec = importlib.util.spec_from_file_location("my_units", path)
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module.Directions
+
+
+@pytest.fixture
+def directions(tmp_path) -> Any:
+    return load(tmp_path / "my_units.py", FILE)
 
 
 def classifier() -> nn.Module:
@@ -138,6 +142,13 @@ def test_units_beside_their_shorthand_are_refused(shorthand):
 def test_another_kind_has_another_key():
     kinds = [le.Channels(), le.Channels("max"), le.Channels(channels="last"), le.Token(0), le.Token(1)]
     assert len({units.key for units in kinds}) == len(kinds)
+
+
+def test_changed_code_is_another_key(directions, tmp_path):
+    changed = load(tmp_path / "changed.py", FILE.replace(".float() @", ".float().abs() @"))
+    same = load(tmp_path / "same.py", FILE)
+    keys = [kind(rotation()).key for kind in (directions, changed, same)]
+    assert keys[0] == keys[2] != keys[1]
 
 
 def test_settings_of_units_are_checked():

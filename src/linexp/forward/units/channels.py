@@ -37,7 +37,7 @@ class Channels(Unit):
     --------
     >>> import linexp as le
     >>> import torch
-    >>> le.Channels("max").read(torch.tensor([[[[1.0, 5.0]]]]), "layer", 1)
+    >>> le.Channels("max").read(torch.tensor([[[[1.0], [5.0]]]]), "layer", 1)
     tensor([[5.]])
     """
 
