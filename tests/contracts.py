@@ -1,6 +1,6 @@
 """One row per implementation: whatever is in these tables passes the same contract (test_contracts.py).
 
-A new image collection, concept source, explainer, search or scorer is one row here.
+A new image collection, kind of unit, concept source, explainer, search or scorer is one row here.
 """
 
 from __future__ import annotations
@@ -73,6 +73,16 @@ IMAGES = {
 ENGINES = {
     "eager": lambda: le.Eager(),
     "fused": lambda: le.Fused(),
+}
+
+# Kind of unit → the shape of an output that it reads, of 4 images.
+UNITS = {
+    "channels, mean": (lambda: le.Channels("mean"), (4, 3, 2, 5)),
+    "channels, max": (lambda: le.Channels("max"), (4, 3, 2, 5)),
+    "channels, none": (lambda: le.Channels("none"), (4, 3)),
+    "channels, last": (lambda: le.Channels(channels="last"), (4, 2, 5, 3)),
+    "channels of tokens": (lambda: le.Channels(), (4, 6, 3)),
+    "token": (lambda: le.Token(0), (4, 6, 3)),
 }
 
 CONCEPT_SOURCES = {

@@ -10,12 +10,12 @@ from torch import nn
 
 import linexp as le
 from linexp.ablation.chebyshev import Curves, chebyshev_coefficients, chebyshev_nodes
-from linexp.ablation.losses import HeadLosses, NetworkLosses, cross_entropies
+from linexp.ablation.losses import HeadLosses, NetworkLosses, judge
 from linexp.ablation.score.scaling import Scaling, fit_adam, fit_constant, fit_norm, fit_optim
 from linexp.ablation.score.side import COLUMNS, Side
 from linexp.ablation.temperature import fit_temperature
 from linexp.forward.partial import BehindLayer, LinearTail, StoredBatches
-from linexp.forward.units.channels import Pooling
+from linexp.forward.units import Channels
 from linexp.score import Origin
 from linexp.store.upkeep import list_store
 from tests.ablation_twin import alpha_literally, change_literally, norm_literally
@@ -130,8 +130,8 @@ def both_losses(model, layer, t):
     logits = batches.logits()
     tail = LinearTail(model.fc.weight.detach(), model.fc.bias.detach())
     fast = HeadLosses.of(tail, logits, targets, recorded.values[:, list(neurons)], neurons, t)
-    original = cross_entropies(logits / t, targets)
-    return fast, NetworkLosses(batches, targets, original, neurons, Pooling(), "set", t, 12), recorded
+    original = judge(logits, targets, t)[0]
+    return fast, NetworkLosses(batches, targets, original, neurons, Channels(), "set", t, 12), recorded
 
 
 def test_both_paths_agree():

@@ -7,8 +7,7 @@ import torch
 from torch import nn
 
 from linexp.forward.partial import BehindLayer, StoredBatches, find_linear_tail
-from linexp.forward.units import remove_neurons, replace_neurons
-from linexp.forward.units.channels import Pooling
+from linexp.forward.units import Channels, choose_units
 from tests.ablation_twin import logits_of, overwriter, put
 from tests.small_classifiers import SmallResNet, small_inputs, small_resnet, small_vit
 
@@ -38,7 +37,7 @@ def test_same_logits_as_overwriting_the_layers_output(make, layer, replace):
     behind = BehindLayer(model, layer, images[:2])
     stored = behind.store(images)
     neurons, values = [1, 4, 1], torch.tensor([[0.3, -2.0, 1.0, 4.0], [0.5, 0.1, 0.0, 2.0], [9.0, 8.0, 7.0, 6.0]])
-    found = behind.logits(stored, replace_neurons(stored.layer_output, neurons, values, Pooling(), replace))
+    found = behind.logits(stored, Channels().replaced(stored.layer_output, neurons, values, replace))
     twin, spy = overwriter(model, layer)
     row = 0
     for neuron, of_neuron in zip(neurons, values.tolist(), strict=True):
@@ -97,7 +96,7 @@ def test_a_model_that_cannot_be_cut_runs_as_a_whole():
     assert behind.n_skipped == 0
     stored = behind.store(images)
     values = torch.full((1, 4), 3.0)
-    found = behind.logits(stored, replace_neurons(stored.layer_output, [2], values, Pooling()))
+    found = behind.logits(stored, Channels().replaced(stored.layer_output, [2], values))
     twin, spy = overwriter(model, "second")
     spy.change = lambda output: put(output, 2, 3.0, "set")
     expected = torch.stack([logits_of(twin, image) for image in images])
@@ -158,7 +157,7 @@ def test_batches_are_the_same_kept_or_not():
 
 def tail_of(model, layer, **pooling):
     behind = BehindLayer(model, layer, small_inputs(3))
-    return find_linear_tail(behind, behind.store(small_inputs(3)), Pooling(**pooling))
+    return find_linear_tail(behind, behind.store(small_inputs(3)), choose_units(**pooling))
 
 
 def test_linear_tail_is_found():
@@ -270,7 +269,7 @@ def test_picking_takes_all_parts_of_an_image():
 )
 def test_removing_sets_one_neuron_of_each_image_to_zero(shape, channels, axis):
     output = torch.rand(shape) + 1
-    removed = remove_neurons(output, torch.tensor([4, 0, 2]), channels)
+    removed = Channels(channels=channels).without(output, torch.tensor([4, 0, 2]))
     expected = output.clone()
     for image, neuron in enumerate((4, 0, 2)):
         expected[image].select(axis - 1, neuron).fill_(0)

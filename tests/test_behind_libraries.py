@@ -11,8 +11,7 @@ from torch import Tensor, nn
 from transformers import ResNetConfig, ResNetForImageClassification, ViTConfig, ViTForImageClassification
 
 from linexp.forward.partial import BehindLayer, find_linear_tail
-from linexp.forward.units import remove_neurons, replace_neurons
-from linexp.forward.units.channels import Pooling
+from linexp.forward.units import choose_units
 from tests.ablation_twin import overwriter, put
 from tests.recording_twin import with_statistics
 
@@ -22,17 +21,17 @@ def check(model: nn.Module, layer: str, *, linear: bool, side: int = 32, **how: 
     images = torch.randn(3, 3, side, side, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
     behind = BehindLayer(model, layer, images)
     stored = behind.store(images)
-    pooling = Pooling(**how)
-    changed = replace_neurons(stored.layer_output, [3, 0], torch.full((2, 3), 0.7).double(), pooling)
+    units = choose_units(**how)
+    changed = units.replaced(stored.layer_output, [3, 0], torch.full((2, 3), 0.7).double())
     found = behind.logits(stored, changed)
     twin, spy = overwriter(model, layer)
     for tile, neuron in enumerate((3, 0)):
         spy.change = lambda output, neuron=neuron: put(
-            output.permute(0, 3, 1, 2) if pooling.channels == "last" else output,
+            output.permute(0, 3, 1, 2) if how.get("channels") == "last" else output,
             neuron,
             0.7,
             "set",
-            0 if pooling.pool == "token" else None,
+            0 if how.get("pool") == "token" else None,
         )
         for image in range(3):
             with torch.no_grad():
@@ -41,14 +40,14 @@ def check(model: nn.Module, layer: str, *, linear: bool, side: int = 32, **how: 
             torch.testing.assert_close(found[tile * 3 + image], expected[0], rtol=1e-6, atol=1e-8)
     rows, neurons = torch.tensor([2, 0, 2]), torch.tensor([1, 3, 0])
     picked = behind.pick(stored, rows)
-    removed = behind.logits(picked, remove_neurons(picked.layer_output, neurons, pooling.channels))
+    removed = behind.logits(picked, units.without(picked.layer_output, neurons))
     for place, (image, neuron) in enumerate(zip(rows.tolist(), neurons.tolist(), strict=True)):
-        spy.change = lambda output, neuron=neuron: zero(output, neuron, pooling.channels)
+        spy.change = lambda output, neuron=neuron: zero(output, neuron, how.get("channels", "auto"))
         with torch.no_grad():
             expected = twin(images[image : image + 1])
         expected = expected if isinstance(expected, Tensor) else expected.logits
         torch.testing.assert_close(removed[place], expected[0], rtol=1e-6, atol=1e-8)
-    assert (find_linear_tail(behind, stored, pooling) is not None) is linear
+    assert (find_linear_tail(behind, stored, units) is not None) is linear
     return behind
 
 

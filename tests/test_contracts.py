@@ -42,6 +42,30 @@ def test_recording_from_every_collection(make, tmp_path):
     assert [contracts.CLASSES[column] for column in matrix.values.argmax(1).tolist()] == names
 
 
+@pytest.mark.parametrize(("make", "shape"), contracts.UNITS.values(), ids=contracts.UNITS)
+def test_unit(make, shape):
+    """What is written is read again, and nobody else's numbers change."""
+    units, output = make(), torch.randn(shape, generator=torch.Generator().manual_seed(0))
+    before, kept = units.read(output, "layer", len(output)), output.clone()
+    assert before.dtype == torch.float32
+    assert before.shape[0] == len(output)
+    assert units.key == make().key
+    values = torch.linspace(-2, 3, 2 * len(output)).reshape(2, -1)
+    for replace in ("set", "shift"):
+        changed = units.replaced(output, [2, 0], values, replace)
+        for unit, value, copy in zip([2, 0], values, changed.split(len(output)), strict=True):
+            wanted = before.clone()
+            wanted[:, unit] = value
+            torch.testing.assert_close(units.read(copy, "layer", len(output)), wanted)
+    removed = torch.tensor([1, 0, 2, 1])
+    wanted = before.clone()
+    wanted[torch.arange(4), removed] = 0
+    torch.testing.assert_close(units.read(units.without(output, removed), "layer", len(output)), wanted)
+    assert units.active(output).all()
+    assert not units.active(torch.zeros(shape)).any()
+    assert torch.equal(output, kept)
+
+
 @pytest.mark.parametrize("make", contracts.CONCEPT_SOURCES.values(), ids=contracts.CONCEPT_SOURCES)
 def test_concept_source(make, tmp_path):
     images = contracts.array_images(tmp_path)

@@ -9,7 +9,7 @@ import torch
 
 import linexp as le
 from linexp._internal.checks import check_device, choose_device, device_for_doubles
-from linexp.ablation.impact.network import judge
+from linexp.ablation.losses import judge
 from linexp.results.folder import load_run
 from tests.colour_world import make_world
 from tests.command_line import Run, command_line

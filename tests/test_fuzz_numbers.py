@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 import linexp as le
 from linexp.explainers.linear import Search
-from linexp.forward.units import Pooling
+from linexp.forward.units import choose_units
 from linexp.solve import Moments, accumulate_moments
 from tests.fuzzing import cases
 from tests.recording_twin import pool_literally
@@ -65,7 +65,7 @@ def test_pooling(shape: list[int], n_images: int, pool: Any, channels: Any, toke
     """Any shape and number format: what the literal twin says, or a sentence."""
     output = torch.randn(shape, generator=torch.Generator().manual_seed(len(shape))).to(kind)
     try:
-        found = Pooling(pool, channels, token).reduce(output, "layer", n_images)
+        found = choose_units(None, pool, channels, token).read(output, "layer", n_images)
     except ValueError as error:
         assert str(error).startswith("Layer 'layer' returns")  # noqa: PT017 - any of the sentences will do
         scalars = len(shape) in (1, 2) and pool != "token"

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 import linexp as le
 from linexp.forward.outputs import named_tensors
 from linexp.forward.partial import BehindLayer
-from linexp.forward.units import Pooling
+from linexp.forward.units import Channels, choose_units
 from tests.colour_world import make_world
 from tests.command_line import Run, command_line
 
@@ -78,7 +78,7 @@ def test_an_output_inside_another_is_called_by_its_path() -> None:
     output = (tensors[0], {"a": [None, tensors[1]], "b": tensors[2]}, tensors[3])
     assert [name for name, _ in named_tensors(output)] == ["0", "1.a.1", "1.b", "2"]
     for which, value in (("1.a.1", 1), ("1.a", 1), ("1.b", 2), ("1", 1), ("2", 3), (3, 3), (0, 0)):
-        assert Pooling(output=which).reduce(output, "layer", 2)[0].item() == value
+        assert Channels(output=which).read(output, "layer", 2)[0].item() == value
 
 
 @pytest.mark.parametrize(
@@ -173,14 +173,14 @@ def test_channels_that_are_last_are_refused_until_that_is_said() -> None:
     ("shape", "n_neurons"), [((2, 4, 4, 4), 4), ((2, 4, 5, 5), 4), ((2, 3, 4, 5), 3), ((2, 4, 1, 1), 4), ((2, 5, 7), 7)]
 )
 def test_what_looks_like_channels_first_is_taken_so(shape: tuple[int, ...], n_neurons: int) -> None:
-    assert Pooling().reduce(torch.zeros(shape), "layer", 2).shape == (2, n_neurons)
+    assert Channels().read(torch.zeros(shape), "layer", 2).shape == (2, n_neurons)
 
 
 @pytest.mark.parametrize("shape", [(2, 4, 4, 5), (2, 1, 1, 9), (2, 3, 4, 4, 5)])
 @pytest.mark.parametrize("pool", ["mean", "max"])
 def test_what_looks_like_channels_last_is_refused(shape: tuple[int, ...], pool: Any) -> None:
     with pytest.raises(ValueError, match=f"{shape[-1]} neurons and not {shape[1]}"):
-        Pooling(pool).reduce(torch.zeros(shape), "layer", 2)
+        choose_units(None, pool).read(torch.zeros(shape), "layer", 2)
 
 
 def test_a_store_filled_with_what_was_said_answers_nobody_who_said_nothing(tmp_path: Path) -> None:

@@ -11,12 +11,12 @@ import torch
 from torch import Tensor, nn
 
 from linexp.forward import record, record_layers
-from linexp.forward.units import Pooling
+from linexp.forward.units import choose_units
 from tests.recording_twin import pool_literally
 
 
 def pooled(output: Any, n_images: int = 3, **settings: Any) -> Tensor:
-    return Pooling(**settings).reduce(output, "layer", n_images)
+    return choose_units(**settings).read(output, "layer", n_images)
 
 
 def numbers(*shape: int) -> Tensor:
@@ -136,7 +136,7 @@ class Overwriting(nn.Module):
 def test_later_in_place_operations_do_not_change_what_is_recorded(layer: Any, shape: Any, settings: Any) -> None:
     inputs = numbers(*shape)
     with torch.no_grad():
-        wanted = Pooling(**settings).reduce(layer.eval()(inputs), "layer", 6)
+        wanted = choose_units(**settings).read(layer.eval()(inputs), "layer", 6)
     found = record(Overwriting(layer), "layer", inputs, show_progress=False, **settings).values
     torch.testing.assert_close(found, wanted)
 
@@ -197,4 +197,4 @@ def test_outputs_that_are_no_activations_are_refused(output: Any, settings: Any,
 )
 def test_settings_are_checked(settings: Any, message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        Pooling(**settings)
+        choose_units(**settings)

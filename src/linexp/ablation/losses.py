@@ -8,12 +8,13 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from linexp._internal.checks import device_for_doubles
 from linexp.ablation.chebyshev import Curves, chebyshev_coefficients, chebyshev_nodes
 from linexp.forward.partial import LinearTail, StoredBatches
-from linexp.forward.units import Pooling, Replace, replace_neurons
+from linexp.forward.units import Replace, Unit
 
 # Degrees tried one after another, and the last coefficients allowed, in units of the loss (nats).
 _DEGREES = (16, 24, 32, 48, 64)
@@ -172,9 +173,9 @@ class NetworkLosses:
         Class of each image.
     original
         The model's own losses.
-    channels
-        Which channel of the layer's output each neuron is.
-    pooling, replace
+    names
+        Which unit of the layer each neuron is.
+    units, replace
         How an activation is put into the layer's output.
     temperature
         What logits are divided by.
@@ -185,8 +186,8 @@ class NetworkLosses:
     batches: StoredBatches
     labels: Int[Tensor, " images"]
     original: Float[Tensor, " images"]
-    channels: tuple[int, ...]
-    pooling: Pooling
+    names: tuple[int, ...]
+    units: Unit
     replace: Replace
     temperature: float
     stack: int
@@ -207,7 +208,7 @@ class NetworkLosses:
         """Return the change of each image's loss; see ``Losses``."""
         n_variants, n_images, n_neurons = values.shape
         found = torch.empty(n_variants, n_neurons, n_images, dtype=torch.float64)
-        channels = [self.channels[neuron] for neuron in neurons] * n_variants
+        names = [self.names[neuron] for neuron in neurons] * n_variants
         for row, stored in self.batches:
             rows = slice(row, row + stored.n_images)
             tiles = values[:, rows].transpose(1, 2).reshape(-1, stored.n_images)
@@ -215,14 +216,19 @@ class NetworkLosses:
             pieces: list[Tensor] = []
             for start in range(0, len(tiles), n_tiles):
                 part = slice(start, start + n_tiles)
-                changed = replace_neurons(stored.layer_output, channels[part], tiles[part], self.pooling, self.replace)
-                logits = self.batches.behind.logits(stored, changed).cpu().double()
-                pieces.append(cross_entropies(logits / self.temperature, self.labels[rows]))
+                changed = self.units.replaced(stored.layer_output, names[part], tiles[part], self.replace)
+                logits = self.batches.behind.logits(stored, changed)
+                labels = self.labels[rows].repeat(len(tiles[part]))
+                pieces.append(judge(logits, labels, self.temperature)[0])
             found[:, :, rows] = torch.cat(pieces).reshape(n_variants, n_neurons, -1)
         return found.transpose(1, 2) - self.original[:, None]
 
 
-def cross_entropies(logits: Float[Tensor, "stacked classes"], labels: Int[Tensor, " images"]) -> Tensor:
-    """Return the loss of each row; the labels start anew after each copy of the images."""
-    repeated = labels.repeat(len(logits) // len(labels))
-    return -torch.log_softmax(logits, 1).gather(1, repeated[:, None])[:, 0]
+def judge(
+    logits: Float[Tensor, "images classes"], labels: Int[Tensor, " images"], temperature: float
+) -> tuple[Float[Tensor, " images"], Bool[Tensor, " images"]]:
+    """Return the loss of each image in float64, and whether the answer is its label; both on the CPU."""
+    logits = logits.to(torch.device(device_for_doubles(logits.device)))
+    there = labels.to(logits.device)
+    losses = -torch.log_softmax(logits.double() / temperature, 1).gather(1, there[:, None])[:, 0]
+    return losses.cpu(), (logits.argmax(1) == there).cpu()

@@ -27,7 +27,7 @@ from linexp.concepts.vocabulary import (
 from linexp.explainers import LinearExplainer
 from linexp.explanations import Explanations, tell_dropped
 from linexp.forward import find_layers, look_at_layers, record_layers, remarked, reuse_large_buffers
-from linexp.forward.units import Pooling
+from linexp.forward.units import Unit, choose_units
 from linexp.images import ImageFolder, Images, ImageSubset, contents_of
 from linexp.matrix import DEAD_BELOW, ActivationMatrix, ConceptMatrix, Split
 from linexp.models import VisionModel, describe_preprocess, load_model, tell_device, tell_model
@@ -91,7 +91,7 @@ def run_explain(options: ExplainOptions, explainer: LinearExplainer) -> None:
     find_layers(model.module, options.layers)
     outs = _choose_folders(options)
     images = only_readable(folder, workers=options.workers, leave_out=options.skip_broken, store=options.store)
-    taken = look_at_layers(model, options.layers, images, _pooling(options))
+    taken = look_at_layers(model, options.layers, images, _units(options))
     contents = tuple(content.hex() for content in contents_of(images))
     reuse_large_buffers()
     split = None if split is None else _leave_out(split, folder, images)
@@ -129,8 +129,8 @@ def _record(
         )
 
 
-def _pooling(options: ExplainOptions) -> Pooling:
-    return Pooling(cast(Any, options.pool), cast(Any, options.channels), options.token, options.output)
+def _units(options: ExplainOptions) -> Unit:
+    return choose_units(None, cast(Any, options.pool), cast(Any, options.channels), options.token, options.output)
 
 
 def _tell_preprocessing(model: VisionModel) -> dict[str, str | None]:
@@ -188,7 +188,7 @@ def _check_options(options: ExplainOptions) -> None:
     given = [f"--{name}" for name, value in text_only.items() if value]
     if options.concepts == "labels" and given:
         raise ValueError(f"{given[0]} is of no use with concepts from labels. Add --concepts text, or leave it out.")
-    _pooling(options)
+    _units(options)
     check_at_least("seed", options.seed, 0)
     check_at_least("batch_size", 1 if options.batch_size is None else options.batch_size, 1)
     check_at_least("workers", 0 if options.workers is None else options.workers, 0)

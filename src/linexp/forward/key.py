@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict
 from typing import Any
 
 import torch
@@ -11,7 +10,7 @@ from torch import nn
 
 from linexp.forward.batches import Source
 from linexp.forward.engines import Engine
-from linexp.forward.units import Pooling
+from linexp.forward.units import Unit
 from linexp.models import VisionModel
 from linexp.store import Key, model_of, rows_per_shard, surroundings, weights_of
 
@@ -64,7 +63,7 @@ def network_key(
 def activations_key(
     model: nn.Module | VisionModel,
     layers: Sequence[str],
-    pooling: Pooling,
+    units: Unit,
     source: Source,
     device: torch.device,
     engine: Engine,
@@ -73,5 +72,5 @@ def activations_key(
 
     The layers belong to it together: which batch normalisations can be folded depends on what is recorded.
     """
-    own, of = {"layers": sorted(layers), "pooling": asdict(pooling), "engine": engine.key}, sorted(layers)
+    own, of = {"layers": sorted(layers), "units": units.key, "engine": engine.key}, sorted(layers)
     return network_key("activations", model, own, of, source.content, source.n_images, source.batch_size, device)

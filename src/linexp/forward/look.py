@@ -9,14 +9,12 @@ from linexp.forward.hooks import evaluating
 from linexp.forward.layers import find_layers
 from linexp.forward.loop import Recording
 from linexp.forward.record import on_device
-from linexp.forward.units import Pooling
+from linexp.forward.units import Unit
 from linexp.images import Images, ImageSubset
 from linexp.models import VisionModel
 
 
-def look_at_layers(
-    model: VisionModel, layers: Sequence[str], images: Images, pooling: Pooling
-) -> dict[str, str | None]:
+def look_at_layers(model: VisionModel, layers: Sequence[str], images: Images, units: Unit) -> dict[str, str | None]:
     """Run the model on the first image, and say which of several tensors of each layer's output will be taken.
 
     Returns
@@ -27,10 +25,10 @@ def look_at_layers(
     Raises
     ------
     ValueError
-        A layer does not run once, or does not return what ``pooling`` can take; as in ``record_layers``.
+        A layer does not run once, or does not return what ``units`` can read; as in ``record_layers``.
     """
     source = open_source(ImageSubset(images, [0]), model, None, 1, 0)
-    run = Recording(find_layers(model.module, layers), pooling, source)
+    run = Recording(find_layers(model.module, layers), units, source)
     with on_device(model.module, None) as place, evaluating(model.module):
         run.look(model.module, place)
     return run.taken

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from linexp.forward.batches import Source
 from linexp.forward.engines import N_TRIED, Engine, Passes
 from linexp.forward.outputs import choose_tensor, remark_on, warn_of
-from linexp.forward.units import Pooling
+from linexp.forward.units import Unit
 from linexp.matrix import check_finite_activations
 from linexp.store import Parts, whole
 
@@ -20,8 +20,8 @@ from linexp.store import Parts, whole
 class Recording:
     """One recording: what is read from each layer's output, batch by batch."""
 
-    def __init__(self, layers: Mapping[str, nn.Module], pooling: Pooling, source: Source) -> None:
-        self.layers, self.pooling, self.source = layers, pooling, source
+    def __init__(self, layers: Mapping[str, nn.Module], units: Unit, source: Source) -> None:
+        self.layers, self.units, self.source = layers, units, source
         self.row = 0
         self._n_neurons: dict[str, int] = {}
         self._remarks: dict[str, str | None] = {}
@@ -76,13 +76,13 @@ class Recording:
             yield from batches
 
     def _read_first(self, name: str, output: Any, n_images: int) -> Tensor:
-        self.taken[name] = choose_tensor(output, self.pooling.output, name)[0]
-        self._remarks[name] = remark_on(output, self.pooling.output, name)
+        self.taken[name] = choose_tensor(output, self.units.output, name)[0]
+        self._remarks[name] = remark_on(output, self.units.output, name)
         return self._read(name, output, n_images)
 
     def _read(self, name: str, output: Any, n_images: int) -> Tensor:
-        tensor = choose_tensor(output, self.pooling.output, name)[1]
-        return self.pooling.reduce(output if tensor is None else tensor, name, n_images)
+        tensor = choose_tensor(output, self.units.output, name)[1]
+        return self.units.read(output if tensor is None else tensor, name, n_images)
 
     def _checked(self, pooled: dict[str, Tensor]) -> dict[str, Tensor]:
         for name, values in pooled.items():

@@ -21,7 +21,7 @@ from linexp.forward.key import activations_key
 from linexp.forward.layers import find_layers
 from linexp.forward.loop import Recording
 from linexp.forward.outputs import Output
-from linexp.forward.units import Channels, Pool, Pooling
+from linexp.forward.units import ChannelAxis, Pool, Unit, choose_units
 from linexp.matrix import ActivationMatrix
 from linexp.models import VisionModel
 from linexp.store import Keep, Parts, Store, after, gather
@@ -44,8 +44,9 @@ def record(
     layer: str,
     images: Any,
     *,
+    units: Unit | None = None,
     pool: Pool = "mean",
-    channels: Channels = "auto",
+    channels: ChannelAxis = "auto",
     token: int = 0,
     output: Output = None,
     preprocess: Callable[[Image], Tensor] | None = None,
@@ -62,7 +63,7 @@ def record(
     ----------
     layer
         Dotted name from ``model.named_modules()``, such as "layer4" or "blocks.10.mlp".
-    model, images, pool, channels, token, output, preprocess, device, batch_size, workers, engine, show_progress
+    model, images, units, pool, channels, token, output, preprocess, device, batch_size, workers, engine, show_progress
         As in ``record_layers``.
     store
         As in ``record_layers``.
@@ -78,6 +79,7 @@ def record(
         model,
         [layer],
         images,
+        units=units,
         pool=pool,
         channels=channels,
         token=token,
@@ -99,8 +101,9 @@ def record_layers(
     layers: Sequence[str],
     images: Any,
     *,
+    units: Unit | None = None,
     pool: Pool = "mean",
-    channels: Channels = "auto",
+    channels: ChannelAxis = "auto",
     token: int = 0,
     output: Output = None,
     preprocess: Callable[[Image], Tensor] | None = None,
@@ -127,8 +130,11 @@ def record_layers(
     images
         An image collection, a folder, a list of files or an array of pictures; or a floating-point tensor
         [images, …] of inputs that are ready for the model.
+    units
+        What of a layer's output is a unit: ``Channels("mean")``, ``Token(0)`` or a kind of your own. Default: what the
+        shorthand pool, channels, token and output says.
     pool
-        "mean", "max", "token" or "none"; see ``Pooling``.
+        "mean", "max" or "none", as in ``Channels``; "token": as in ``Token``.
     channels
         Where outputs with four axes have their channels: "first" or "last". "auto" takes the first, but refuses
         outputs that look like [images, height, width, channels], such as Swin's, until you say it.
@@ -168,7 +174,7 @@ def record_layers(
     ------
     ValueError
         The model has no such layer (the message suggests one), a layer does not run, runs several times, or returns
-        no activations; a shape does not go with ``pool``; an activation is NaN or infinite; no preprocessing is known;
+        no activations; a shape does not go with the units; an activation is NaN or infinite; no preprocessing is known;
         the device cannot be used; the content of something a stored result would depend on cannot be known.
     TypeError
         The model is no PyTorch module.
@@ -189,14 +195,14 @@ def record_layers(
         raise TypeError(f"The model is a {type(module).__name__}. Give a torch.nn.Module, or what load_model returns.")
     found, runs = find_layers(module, layers), find_engine(engine)
     _warn_of_batch_statistics(module)
-    pooling = Pooling(pool, channels, token, output)
+    chosen = choose_units(units, pool, channels, token, output)
     check_at_least("batch_size", 1 if batch_size is None else batch_size, 1)
     with on_device(module, device) as place:
         size = batch_size or (BATCH_SIZE_CUDA if place.type == "cuda" else BATCH_SIZE_CPU)
         if workers is None and place.type == "cpu":
             workers = (os.cpu_count() or 1) // CORES_PER_DECODER
         source = open_source(images, model, preprocess, size, workers)
-        run = Recording(found, pooling, source)
+        run = Recording(found, chosen, source)
 
         def compute(parts: Parts, keep: Keep) -> None:
             with evaluating(module), progress_bar("recording", parts.n_rows, show=show_progress) as advance:
@@ -205,7 +211,7 @@ def record_layers(
         if store is None:
             values = gather(source.n_images, compute)
         else:
-            key = activations_key(model, list(found), pooling, source, place, runs)
+            key = activations_key(model, list(found), chosen, source, place, runs)
             values = store.fill(key, list(found), compute, what="recorded activations")
     return {name: ActivationMatrix(values[name], layer=name, images=source.fingerprint) for name in found}
 

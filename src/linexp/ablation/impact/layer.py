@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 import torch
 from jaxtyping import Int
@@ -13,11 +13,12 @@ from torch import Tensor, nn
 from linexp._internal.progress import Advance, progress_bar
 from linexp.ablation.impact.head import HEAD_RESOLUTION, remove_before_head
 from linexp.ablation.impact.impact import Impact
-from linexp.ablation.impact.network import RESOLUTIONS, NetworkRemoval, Precision, judge
+from linexp.ablation.impact.network import RESOLUTIONS, NetworkRemoval, Precision
+from linexp.ablation.losses import judge
 from linexp.forward import Inputs, Source, choose_tensor, network_key, record, remarked
 from linexp.forward.engines import Engine, Runner
 from linexp.forward.partial import BehindLayer, LinearTail
-from linexp.forward.units import Pool, Pooling
+from linexp.forward.units import Unit
 from linexp.matrix import ActivationMatrix, check_finite_activations
 from linexp.models import VisionModel
 from linexp.store import Keep, Key, Parts, Store, content_of, gather
@@ -70,7 +71,7 @@ class Layer:
 class How:
     """How it is measured; see ``impact_layers``."""
 
-    pooling: Pooling
+    units: Unit
     temperature: float
     precision: Precision
     device: torch.device
@@ -129,16 +130,18 @@ def measure_layer(layer: Layer, what: What, how: How) -> Impact:
 
 
 def _by_head(layer: Layer, tail: LinearTail, what: What, how: How) -> dict[str, Tensor]:
-    by_max = how.pooling.pool == "max"
-    whole = _record(layer, what, how, "mean" if by_max else how.pooling.pool)
+    seen = how.units.linear or how.units
+    whole = _record(layer, what, how, seen)
     logits = tail.logits(whole.values)
     labels = logits.argmax(1) if what.classes is None else what.classes
     chosen = whole.select(layer.neurons).values
     with progress_bar("removing", len(layer.neurons), "neurons", show=how.show_progress) as advance:
         added, lost = remove_before_head(tail, logits, labels, chosen, layer.neurons, how.temperature, advance)
     losses, correct = judge(logits, labels, how.temperature)
+    if seen is not how.units:
+        chosen = _record(layer, what, how, how.units).select(layer.neurons).values
     return {
-        "activations": _record(layer, what, how, "max").select(layer.neurons).values if by_max else chosen,
+        "activations": chosen,
         "losses": losses,
         "correct": correct,
         "loss_added": added,
@@ -146,16 +149,13 @@ def _by_head(layer: Layer, tail: LinearTail, what: What, how: How) -> dict[str, 
     }
 
 
-def _record(layer: Layer, what: What, how: How, pool: Pool) -> ActivationMatrix:
+def _record(layer: Layer, what: What, how: How, units: Unit) -> ActivationMatrix:
     with remarked():
         return record(
             what.model,
             layer.name,
             what.inputs.only(what.rows),
-            pool=pool,
-            channels=how.pooling.channels,
-            token=how.pooling.token,
-            output=how.pooling.output,
+            units=units,
             preprocess=what.inputs.preprocess,
             batch_size=what.source.batch_size,
             engine=how.engine,
@@ -183,7 +183,7 @@ def _by_network(layer: Layer, what: What, how: How) -> dict[str, Tensor]:
 
 def _open_engine(layer: Layer, what: What, how: How) -> AbstractContextManager[Runner]:
     """Open the engine for what is measured: the layer's neurons, and the logits, which the module itself returns."""
-    outputs = {layer.name: how.pooling.output, _WHOLE: None}
+    outputs = {layer.name: how.units.output, _WHOLE: None}
 
     def read(name: str, output: object, _: int) -> Tensor:
         tensor = choose_tensor(output, outputs[name], name)[1]
@@ -195,10 +195,10 @@ def _open_engine(layer: Layer, what: What, how: How) -> AbstractContextManager[R
 
 
 def _open_removal(layer: Layer, what: What, how: How, prepare: Callable[[Tensor], Tensor]) -> NetworkRemoval:
-    cut = BehindLayer(what.module, layer.name, prepare(what.examples), output=how.pooling.output)
+    cut = BehindLayer(what.module, layer.name, prepare(what.examples), output=how.units.output)
     one = cut.store(prepare(what.examples)).layer_output[0]
     stack = min(_stack(how.device), max(1, _STACK_BYTES // (one.numel() * one.element_size())))
-    return NetworkRemoval(cut, layer.neurons, how.pooling, how.temperature, stack, how.precision)
+    return NetworkRemoval(cut, layer.neurons, how.units, how.temperature, stack, how.precision)
 
 
 def _measure_batch(
@@ -244,7 +244,7 @@ def _key(layer: Layer, what: What, how: How) -> Key:
         "neurons": list(layer.neurons),
         "labels": "own" if what.classes is None else content_of(what.classes, "labels"),
         "temperature": how.temperature,
-        "pooling": asdict(how.pooling),
+        "units": how.units.key,
         "engine": how.engine.key,
         "precision": how.precision,
         "stack": _stack(how.device),

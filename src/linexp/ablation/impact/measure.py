@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from typing import Any, Literal
 
 import numpy as np
@@ -35,7 +34,7 @@ from linexp.forward import (
 )
 from linexp.forward.engines import Engine, find_engine, takes_fold
 from linexp.forward.partial import BehindLayer, find_linear_tail
-from linexp.forward.units import Channels, Pool, Pooling
+from linexp.forward.units import ChannelAxis, Pool, Unit, choose_units
 from linexp.matrix import Split
 from linexp.models import VisionModel
 from linexp.store import Store
@@ -65,8 +64,9 @@ def impact(
     n_images: int | None = None,
     seed: int = 0,
     temperature: float | None = None,
+    units: Unit | None = None,
     pool: Pool = "mean",
-    channels: Channels = "auto",
+    channels: ChannelAxis = "auto",
     token: int = 0,
     output: Output = None,
     preprocess: Callable[[Image], Tensor] | None = None,
@@ -85,7 +85,9 @@ def impact(
         Dotted name from ``model.named_modules()``, such as "layer4" or "blocks.10.mlp".
     neurons
         Which of its neurons to remove; a number: so many, drawn by ``seed``. Default: all.
-    model, images, labels, n_images, seed, temperature, pool, channels, token, output, preprocess, precision
+    model, images, labels, n_images, seed, temperature, units, pool, channels, token, output, preprocess
+        As in ``impact_layers``.
+    precision
         As in ``impact_layers``.
     device, batch_size, engine, show_progress, store
         As in ``impact_layers``.
@@ -99,6 +101,7 @@ def impact(
         n_images=n_images,
         seed=seed,
         temperature=temperature,
+        units=units,
         pool=pool,
         channels=channels,
         token=token,
@@ -125,8 +128,9 @@ def impact_layers(
     n_images: int | None = None,
     seed: int = 0,
     temperature: float | None = None,
+    units: Unit | None = None,
     pool: Pool = "mean",
-    channels: Channels = "auto",
+    channels: ChannelAxis = "auto",
     token: int = 0,
     output: Output = None,
     preprocess: Callable[[Image], Tensor] | None = None,
@@ -163,11 +167,9 @@ def impact_layers(
     temperature
         What logits are divided by before the loss. Default: what minimises the loss on a tenth of the images; 1 with
         the model's own answers.
-    pool, channels, token
-        How positions or tokens become the one activation by which images are ordered; see ``Pooling``. What is removed
-        is the neuron at all positions.
-    output
-        Which tensor is meant where a layer returns several; as in ``record_layers``.
+    units, pool, channels, token, output
+        What of a layer's output is a unit, as in ``record_layers``: what is read of it orders the images. A channel, or
+        a feature of a token, is removed at all positions.
     preprocess
         As in ``record_layers``.
     precision
@@ -206,7 +208,7 @@ def impact_layers(
     check_at_least("batch_size", 1 if batch_size is None else batch_size, 1)
     if temperature is not None and not 0 < temperature < float("inf"):
         raise ValueError(f"temperature is {temperature}. It must be above 0; None fits it.")
-    pooling = Pooling(pool, channels, token, output)
+    chosen = choose_units(units, pool, channels, token, output)
     with on_device(module, device) as place:
         size = batch_size or (BATCH_SIZE_CUDA if place.type == "cuda" else BATCH_SIZE_CPU)
         inputs = Inputs(images, model, preprocess, size)
@@ -214,17 +216,17 @@ def impact_layers(
         classes = None if _is_own(labels) else check_labels(labels, inputs.images, len(inputs.images))[rows]
         examples = torch.cat(list(inputs.batches(rows[:N_EXAMPLES]))).to(place)
         cuts = {
-            name: BehindLayer(module, name, examples, cut=False, output=output) for name in found
+            name: BehindLayer(module, name, examples, cut=False, output=chosen.output) for name in found
         }  # says what is wrong with a layer
         n_classes = next(iter(cuts.values())).n_classes
         if classes is not None:
             check_classes(labels, inputs.images, n_classes)
             check_outside(classes, n_classes)
-        tasks = [_open_layer(cut, examples, pooling, neurons, seed) for cut in cuts.values()]
+        tasks = [_open_layer(cut, examples, chosen, neurons, seed) for cut in cuts.values()]
         if temperature is None:
             temperature = 1.0 if classes is None else _fit(module, inputs, rows, classes, seed, place)
         workers = None if place.type == "cuda" else (os.cpu_count() or 1) // CORES_PER_DECODER
-        how = How(pooling, temperature, precision, place, workers, runs, show_progress=show_progress, store=store)
+        how = How(chosen, temperature, precision, place, workers, runs, show_progress=show_progress, store=store)
         what = What(model, inputs, rows, classes, inputs.of(rows, workers), examples)
         return {task.name: measure_layer(task, what, how) for task in tasks}
 
@@ -247,13 +249,12 @@ def _choose_rows(n_all: int, n_images: int | None, seed: int) -> Int[Tensor, " i
 
 
 def _open_layer(
-    cut: BehindLayer, examples: Tensor, pooling: Pooling, neurons: Mapping[str, Sequence[int]] | int | None, seed: int
+    cut: BehindLayer, examples: Tensor, units: Unit, neurons: Mapping[str, Sequence[int]] | int | None, seed: int
 ) -> Layer:
     stored = cut.store(examples)
-    warn_of([remark_on(stored.output.together(stored.output.parts), pooling.output, cut.name)])
-    n_neurons = pooling.reduce(stored.layer_output, cut.name, len(examples)).shape[1]
-    # What the head sees is a mean, whatever orders the images.
-    tail = find_linear_tail(cut, stored, replace(pooling, pool="mean") if pooling.pool == "max" else pooling)
+    warn_of([remark_on(stored.output.together(stored.output.parts), units.output, cut.name)])
+    n_neurons = units.read(stored.layer_output, cut.name, len(examples)).shape[1]
+    tail = find_linear_tail(cut, stored, units.linear or units)
     return Layer(cut.name, cut.layer, n_neurons, _choose_neurons(cut.name, n_neurons, neurons, seed), tail)
 
 

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float, Int
 from torch import Tensor
 
-from linexp._internal.checks import device_for_doubles
 from linexp._internal.progress import Advance
+from linexp.ablation.losses import judge
 from linexp.forward.partial import BehindLayer, Stored
-from linexp.forward.units import Pooling, neuron_axis, remove_neurons
+from linexp.forward.units import Unit
 
 Precision = Literal["float32", "bfloat16", "float16"]
 
@@ -35,8 +35,8 @@ class NetworkRemoval:
         The cut model.
     neurons
         Which neurons of the layer.
-    pooling
-        How the layer's output becomes one activation per neuron, and where its neurons are.
+    units
+        How they are read and removed.
     temperature
         What logits are divided by before the loss.
     stack
@@ -47,7 +47,7 @@ class NetworkRemoval:
 
     behind: BehindLayer
     neurons: tuple[int, ...]
-    pooling: Pooling
+    units: Unit
     temperature: float
     stack: int
     precision: Precision = "float32"
@@ -67,13 +67,14 @@ class NetworkRemoval:
         losses, right = judge(stored.logits, labels, self.temperature)
         added = torch.zeros(stored.n_images, len(self.neurons), dtype=torch.float32)
         lost = torch.zeros(stored.n_images, len(self.neurons), dtype=torch.int8)
-        places, images = torch.nonzero(self._active(stored.layer_output).T, as_tuple=True)
+        active = self.units.active(stored.layer_output).cpu()[:, list(self.neurons)]
+        places, images = torch.nonzero(active.T, as_tuple=True)
         advance(added.numel() - len(places))
         names = torch.tensor(self.neurons)
         with self._precisely(stored.logits.device):
             for place, image in zip(places.split(self.stack), images.split(self.stack), strict=True):
                 picked = self.behind.pick(stored, image)
-                changed = remove_neurons(picked.layer_output, names[place], self.pooling.channels)
+                changed = self.units.without(picked.layer_output, names[place])
                 after, still_right = judge(self.behind.logits(picked, changed), labels[image], self.temperature)
                 added[image, place] = (after - losses[image]).float()
                 lost[image, place] = right[image].to(torch.int8) - still_right.to(torch.int8)
@@ -82,25 +83,10 @@ class NetworkRemoval:
 
     def activations(self, stored: Stored) -> Float[Tensor, "images neurons"]:
         """Return the pooled activations of the neurons."""
-        pooled = self.pooling.reduce(stored.layer_output, self.behind.name, stored.n_images)
+        pooled = self.units.read(stored.layer_output, self.behind.name, stored.n_images)
         return pooled.cpu()[:, list(self.neurons)]
-
-    def _active(self, output: Float[Tensor, "images ..."]) -> Bool[Tensor, "images neurons"]:
-        """Say in which images each neuron is not 0 everywhere."""
-        by_neuron = output.movedim(neuron_axis(output.ndim, self.pooling.channels), 1)
-        return (by_neuron.reshape(*by_neuron.shape[:2], -1) != 0).any(2).cpu()[:, list(self.neurons)]
 
     def _precisely(self, device: torch.device) -> Any:
         if self.precision == "float32":
             return nullcontext()
         return torch.autocast(device.type, getattr(torch, self.precision))
-
-
-def judge(
-    logits: Float[Tensor, "images classes"], labels: Int[Tensor, " images"], temperature: float
-) -> tuple[Float[Tensor, " images"], Bool[Tensor, " images"]]:
-    """Return the loss of each image in float64, and whether the answer is its label; both on the CPU."""
-    logits = logits.to(torch.device(device_for_doubles(logits.device)))
-    there = labels.to(logits.device)
-    losses = -torch.log_softmax(logits.double() / temperature, 1).gather(1, there[:, None])[:, 0]
-    return losses.cpu(), (logits.argmax(1) == there).cpu()

@@ -12,11 +12,11 @@ from PIL.Image import Image
 from torch import Tensor, nn
 
 from linexp.ablation.labels import check_classes, check_labels, check_outside
-from linexp.ablation.losses import HeadLosses, Losses, NetworkLosses, cross_entropies
+from linexp.ablation.losses import HeadLosses, Losses, NetworkLosses, judge
 from linexp.ablation.temperature import fit_temperature
 from linexp.forward import BATCH_SIZE_CPU, BATCH_SIZE_CUDA, Inputs, open_module
 from linexp.forward.partial import BehindLayer, LinearTail, StoredBatches, find_linear_tail
-from linexp.forward.units import Pooling, Replace
+from linexp.forward.units import Replace, Unit
 from linexp.matrix import ActivationMatrix, Split
 from linexp.models import VisionModel
 
@@ -39,7 +39,7 @@ class Settings:
 
     temperature: float | None
     replace: ReplaceChoice
-    pooling: Pooling
+    units: Unit
 
 
 class Opened(NamedTuple):
@@ -102,15 +102,15 @@ def cut_model(
     val, test = (torch.as_tensor(part).to(torch.int64).flatten() for part in (split.val, split.test))
     rows = val, test
     examples = torch.cat(list(inputs.batches(rows[0][:_N_EXAMPLES]))).to(device)
-    behind = BehindLayer(module, recorded.layer, examples, output=settings.pooling.output)
+    behind = BehindLayer(module, recorded.layer, examples, output=settings.units.output)
     check_classes(labels, inputs.images, behind.n_classes)
     check_outside(classes[torch.cat(rows)], behind.n_classes)
     stored = behind.store(examples)
-    pooled = settings.pooling.reduce(stored.layer_output, recorded.layer, len(examples)).cpu()
+    pooled = settings.units.read(stored.layer_output, recorded.layer, len(examples)).cpu()
     _check_recorded(recorded, pooled, rows[0][: len(examples)])
-    tail = find_linear_tail(behind, stored, settings.pooling)
+    tail = find_linear_tail(behind, stored, settings.units)
     # A token is one position; feature maps and sequences have several, which are pooled.
-    several = settings.pooling.pool != "token" and stored.layer_output.numel() > pooled.numel()
+    several = settings.units.has_pattern and stored.layer_output.numel() > pooled.numel()
     return Cut(inputs, device, behind, tail, pooled.shape[1], classes, rows, tail is None and several)
 
 
@@ -128,9 +128,9 @@ def open_losses(settings: Settings, recorded: ActivationMatrix, chosen: Activati
             head = HeadLosses.of(tail, logit, target, chosen.values[part], chosen.neurons, temperature)
             losses.append(head)
             continue
-        original = cross_entropies(logit / temperature, target)
+        original = judge(logit, target, temperature)[0]
         stack = _STACK_CUDA if device.type == "cuda" else _STACK_CPU
-        how = settings.pooling, used, temperature, stack
+        how = settings.units, used, temperature, stack
         losses.append(NetworkLosses(one, target, original, chosen.neurons, *how))
     about = temperature, tail is not None, accuracy, used, cut.is_exact(used)
     return Opened(losses[0], losses[1], rows[0], rows[1], *about)

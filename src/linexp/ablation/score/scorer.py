@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import torch
@@ -18,7 +18,7 @@ from linexp.ablation.score.scaling import Scaling, fit_adam, fit_constant, fit_n
 from linexp.ablation.score.scores import AblationScores
 from linexp.ablation.score.side import COLUMNS, Block, Side, both_sides
 from linexp.forward import Output
-from linexp.forward.units import Channels, Pool, Pooling
+from linexp.forward.units import ChannelAxis, Pool, Unit, choose_units
 from linexp.matrix import ActivationMatrix, Split
 from linexp.models import VisionModel
 from linexp.score import check_same_layer, is_constant
@@ -58,8 +58,8 @@ class AblationScorer:
         is shifted so that its pooled activation is the value. "auto": "shift" where several positions are pooled and
         more than a linear head follows, so that a perfect simulation changes nothing; elsewhere "set", which is as
         exact there.
-    pool, channels, token, output
-        What the activations were recorded with.
+    units, pool, channels, token, output
+        What the activations were recorded with; as in ``record``.
 
     References
     ----------
@@ -70,16 +70,17 @@ class AblationScorer:
     temperature: float | None = None
     replace: ReplaceChoice = "auto"
     pool: Pool = "mean"
-    channels: Channels = "auto"
+    channels: ChannelAxis = "auto"
     token: int = 0
     output: Output = None
+    units: Unit | None = None
 
     def __post_init__(self) -> None:
         check_choice("scaling", self.scaling, SCALINGS)
         check_choice("replace", self.replace, ("auto", "set", "shift"))
         if self.temperature is not None and not 0 < self.temperature < float("inf"):
             raise ValueError(f"temperature is {self.temperature}. It must be above 0; None fits it.")
-        Pooling(self.pool, self.channels, self.token, self.output)
+        self._units()
 
     @property
     def metric(self) -> str:
@@ -162,7 +163,12 @@ class AblationScorer:
         if store is None:
             found = gather(chosen.n_neurons, compute)
         else:
-            settings = asdict(self) | {"replace": opened.replace}
+            settings = {
+                "scaling": self.scaling,
+                "temperature": self.temperature,
+                "replace": opened.replace,
+                "units": self._units().key,
+            }
             key = ablation_key(settings, simulated, recorded, model, cut, COLUMNS, _NEURONS_PER_BLOCK)
             found = store.fill(key, COLUMNS, compute, what="ablation scores", unit="neurons")
         return AblationScores(
@@ -195,7 +201,10 @@ class AblationScorer:
 
     @property
     def _settings(self) -> Settings:
-        return Settings(self.temperature, self.replace, Pooling(self.pool, self.channels, self.token, self.output))
+        return Settings(self.temperature, self.replace, self._units())
+
+    def _units(self) -> Unit:
+        return choose_units(self.units, self.pool, self.channels, self.token, self.output)
 
     def _score_block(self, val: Side, test: Side) -> Block:
         norm = fit_norm(val.simulated, val.actual)

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from linexp.forward.partial.model import BehindLayer
 from linexp.forward.partial.state import Stored
 from linexp.forward.rounding import is_close
-from linexp.forward.units import Pooling
+from linexp.forward.units import Unit
 
 # Multiples of the spread of the layer's outputs: far beyond what any single replaced neuron does to them.
 _SPREADS = (1.0, 10.0)
@@ -38,17 +38,17 @@ class LinearTail:
         return pooled.to(torch.float64) @ self.weight.T + self.bias
 
 
-def find_linear_tail(behind: BehindLayer, stored: Stored, pooling: Pooling) -> LinearTail | None:
+def find_linear_tail(behind: BehindLayer, stored: Stored, units: Unit) -> LinearTail | None:
     """Return the linear head that alone follows the layer after pooling, or ``None``.
 
     A candidate is a ``torch.nn.Linear`` from the layer's neurons to the classes. It is the tail if it gives the
     model's logits from the pooled output of the layer, not only as it is but also turned negative and with noise of
     one and ten times its spread, which no clipping, normalisation or other branch would let pass.
     """
-    if pooling.pool == "max":
+    if units.linear is not units:
         return None
-    trials = list(_trials(stored.layer_output, pooling))
-    pooled = [pooling.reduce(trial, behind.name, stored.n_images).cpu().double() for trial in trials]
+    trials = list(_trials(stored.layer_output, units))
+    pooled = [units.read(trial, behind.name, stored.n_images).cpu().double() for trial in trials]
     logits = [behind.logits(stored, trial).cpu().double() for trial in trials]
     for module in nn.Module.modules(behind.model):
         if isinstance(module, nn.Linear) and tuple(module.weight.shape) == (behind.n_classes, pooled[0].shape[1]):
@@ -60,17 +60,16 @@ def find_linear_tail(behind: BehindLayer, stored: Stored, pooling: Pooling) -> L
     return None
 
 
-def _trials(output: Tensor, pooling: Pooling) -> Iterator[Tensor]:
+def _trials(output: Tensor, units: Unit) -> Iterator[Tensor]:
     yield output
     yield -output
     generator = torch.Generator().manual_seed(0)
     for spread in _SPREADS:
         # Half of the noise is common to all positions of a neuron: otherwise pooling would average it away.
-        shapes = [output.shape, _one_position(output, pooling)]
+        shapes = [output.shape, _one_position(output, units.axis(output.ndim))]
         noise = [torch.randn(shape, generator=generator, dtype=torch.float32) for shape in shapes]
         yield output + spread * output.std() * (noise[0] + noise[1]).to(output)
 
 
-def _one_position(output: Tensor, pooling: Pooling) -> list[int]:
-    channel = output.ndim - 1 if output.ndim < 4 or pooling.channels == "last" else 1
+def _one_position(output: Tensor, channel: int) -> list[int]:
     return [length if axis in (0, channel) else 1 for axis, length in enumerate(output.shape)]

@@ -1,0 +1,156 @@
+"""What every kind of unit can do: read a layer's output, and have a value written in its place."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import Any, Literal
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from linexp.forward.outputs import Output, choose_tensor
+from linexp.store import content_of
+
+Replace = Literal["set", "shift"]
+
+
+class Unit(ABC):
+    """One kind of unit of a layer: a frozen dataclass that reads and writes.
+
+    A new kind gives ``read``, ``set`` and ``shift``; the rest has a meaning that fits every kind, and is overridden
+    where a kind knows better.
+    """
+
+    output: Output = None
+    """Which tensor is meant where a layer returns several; ``None``: the first."""
+
+    @abstractmethod
+    def read(self, output: Any, layer: str, n_images: int) -> Float[Tensor, "images units"]:
+        """Return one float32 number per image and unit, for one batch.
+
+        Parameters
+        ----------
+        output
+            What the layer returned, of which ``output`` says which tensor is meant; or that tensor itself.
+        layer
+            Name of the layer, for messages.
+        n_images
+            Number of images in the batch.
+
+        Raises
+        ------
+        ValueError
+            The output is not what these units are read from.
+        """
+
+    @abstractmethod
+    def set(self, output: Float[Tensor, "images ..."], unit: int, values: Float[Tensor, " images"]) -> None:
+        """Make all that belongs to one unit the value of each image, in place."""
+
+    @abstractmethod
+    def shift(self, output: Float[Tensor, "images ..."], unit: int, amounts: Float[Tensor, " images"]) -> None:
+        """Change one unit in place so that what is read rises by the amount and its pattern stays."""
+
+    def remove(self, output: Float[Tensor, "images ..."], unit: int) -> None:
+        """Take one unit out of the output, in place."""
+        self.set(output, unit, output.new_zeros(len(output)))
+
+    def active(self, output: Float[Tensor, "images ..."]) -> Bool[Tensor, "images units"]:
+        """Say in which images removing a unit may change anything; the others are not run again."""
+        return torch.ones_like(self.read(output, "", len(output)), dtype=torch.bool)
+
+    @property
+    def linear(self) -> Unit | None:
+        """The units that a linear head could read where it sees these: a linear function of the output, or ``None``."""
+        return None
+
+    def axis(self, n_axes: int) -> int:
+        """Return which axis of the output is the channels: the last, but for maps the one behind the images."""
+        return 1 if n_axes > 3 else n_axes - 1
+
+    @property
+    def has_pattern(self) -> bool:
+        """Whether several numbers of the output may be read as one, so that to set it destroys their pattern."""
+        return True
+
+    @property
+    def key(self) -> str:
+        """What a store's key says of these units: the content of their settings and code."""
+        return content_of(self, "units")
+
+    def replaced(
+        self,
+        output: Float[Tensor, "images ..."],
+        units: Sequence[int],
+        values: Float[Tensor, "tiles images"],
+        replace: Replace = "set",
+    ) -> Float[Tensor, "stacked ..."]:
+        """Return the layer's output once per unit, with that unit alone changed.
+
+        Parameters
+        ----------
+        output
+            The tensor that the layer returned.
+        units
+            The unit to change in each copy.
+        values
+            What is read of it then, for each copy and image.
+        replace
+            "set" or "shift".
+
+        Returns
+        -------
+        Tensor
+            [tiles · images, …]: all images for the first unit, then all for the second, and so on.
+        """
+        n_images = len(output)
+        changed = output.repeat(len(units), *[1] * (output.ndim - 1))
+        now = self.read(output, "", n_images) if replace == "shift" else None
+        for copy, unit, value in zip(changed.split(n_images), units, values.to(output), strict=True):
+            if now is None:
+                self.set(copy, unit, value)
+            else:
+                self.shift(copy, unit, value - now[:, unit])
+        return changed
+
+    def without(
+        self, output: Float[Tensor, "images ..."], units: Int[Tensor, " images"]
+    ) -> Float[Tensor, "images ..."]:
+        """Return the layer's output with one unit of each image removed."""
+        removed = output.clone()
+        for unit in units.unique().tolist():
+            rows = torch.nonzero(units == unit)[:, 0].to(output.device)
+            part = removed[rows]
+            self.remove(part, unit)
+            removed[rows] = part
+        return removed
+
+
+def activations_of(output: Any, which: Output, layer: str, n_images: int) -> Float[Tensor, "images ..."]:
+    """Return the tensor of a layer's output that units are read from.
+
+    Raises
+    ------
+    ValueError
+        There is no floating-point tensor in the output, it is empty, or its first axis is not the images.
+    """
+    tensor = output if isinstance(output, Tensor) else choose_tensor(output, which, layer)[1]
+    if tensor is None or not tensor.is_floating_point():
+        kind = type(output).__name__ if tensor is None else f"a tensor of {tensor.dtype}"
+        raise ValueError(f"Layer '{layer}' returns {kind}, not activations. Choose a layer that returns numbers.")
+    shape = list(tensor.shape)
+    if tensor.ndim == 0 or shape[0] != n_images:
+        raise ValueError(
+            f"Layer '{layer}' returns a tensor of shape {shape} for {n_images} images; its first axis must be the "
+            "images. Choose a layer whose output keeps the images apart."
+        )
+    if tensor.numel() == 0:
+        raise ValueError(f"Layer '{layer}' returns an empty tensor of shape {shape}. Choose another layer.")
+    return tensor.detach()  # some models switch gradients on
+
+
+def own_copy(values: Tensor) -> Tensor:
+    """Return float32 values of their own: a later in-place operation would change a view of the layer's output."""
+    return values.to(torch.float32, copy=True)
