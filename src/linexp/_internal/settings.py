@@ -100,7 +100,7 @@ def tell_settings(owner: str, settings: dict[str, Setting]) -> str:
 
 def _help_texts(kind: type) -> dict[str, str]:
     """Return what the docstring says of each parameter, on one line."""
-    section = re.search(r"^Parameters\n-+\n(.*?)(?=^\w.*\n---|\Z)", inspect.getdoc(kind) or "", re.M | re.S)
+    section = re.search(r"^Parameters\n-+\n(.*?)(?=^\w[^\n]*\n---|\Z)", inspect.getdoc(kind) or "", re.M | re.S)
     texts: dict[str, str] = {}
     for names, text in re.findall(r"^(\w[^\n]*)\n((?:[ ]+[^\n]*\n?|\n)*)", section[1] if section else "", re.M):
         texts |= dict.fromkeys(names.split(", "), " ".join(text.split()))
