@@ -1,5 +1,6 @@
 """What an explanation says, how it is read and written, and what it predicts."""
 
+from linexp.explanations.columns import Columns
 from linexp.explanations.dropped import DroppedConcept, read_dropped, tell_dropped, write_dropped
 from linexp.explanations.explanation import Explanation, Term, format_number
 from linexp.explanations.fitted_on import FittedOn
@@ -11,6 +12,7 @@ from linexp.explanations.simulate import simulate
 __all__ = [
     "NEURON_COLUMNS",
     "TEXT_COLUMNS",
+    "Columns",
     "DroppedConcept",
     "Explanation",
     "Explanations",
