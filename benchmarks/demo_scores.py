@@ -67,7 +67,7 @@ def simulations(
     vocabulary = read_vocabulary(demo.VOCABULARY, labels=names)
     seen = see(demo.EXPLAINER, vocabulary.words, images)
     for most, suffix in ((10, ""), (1, ", one word")):
-        explainer = le.LinearExplainer(max_terms=most, n_shards=0)
+        explainer = le.LinearExplainer(max_terms=most, n_groups=0)
         by_labels = explainer.explain(recorded, labels, split)
         yield f"labels{suffix}", by_labels.mean_terms, le.simulate(by_labels, labels)
         by_words = replace(explainer, min_activity=demo.MIN_ACTIVITY).explain(recorded, seen, split)

@@ -68,7 +68,7 @@ def simulations(world: World, recorded: le.ActivationMatrix) -> Iterator[tuple[s
     seen = Eyes(world, EXPLAINER).describe(words, world)
     judge = Eyes(world, SIMULATOR)
     for most, suffix in ((10, ""), (1, ", one word")):
-        explainer = le.LinearExplainer(max_terms=most, n_shards=0)
+        explainer = le.LinearExplainer(max_terms=most, n_groups=0)
         by_labels = explainer.explain(recorded, world.labels, world.split)
         yield f"labels{suffix}", f"{by_labels.mean_terms:.2f}", le.simulate(by_labels, world.labels)
         by_words = explainer.explain(recorded, seen, world.split)

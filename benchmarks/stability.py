@@ -72,7 +72,7 @@ def some(activations: le.ActivationMatrix, n_neurons: int) -> le.ActivationMatri
 
 def compare(problem: Problem, search: Search, n_seeds: int, n_repeats: int) -> float:
     """Print what is kept and what another seed chooses again; return how far the two are apart."""
-    explainer = le.LinearExplainer(search=search, min_activity=problem.min_activity, n_shards=0, n_repeats=n_repeats)
+    explainer = le.LinearExplainer(search=search, min_activity=problem.min_activity, n_groups=0, n_repeats=n_repeats)
     splits = [le.Split.random(problem.activations.n_images, seed) for seed in range(n_seeds)]
     found = [explainer.explain(problem.activations, problem.concepts, split) for split in splits]
     kept = np.mean([term.kept for one in found for item in one for term in item.terms])

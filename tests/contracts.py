@@ -94,7 +94,14 @@ CONCEPT_SOURCES = {
 EXPLAINERS = {
     "linear, greedy": lambda: le.LinearExplainer(),
     "linear, greedy-nonzero": lambda: le.LinearExplainer(search="greedy-nonzero"),
+    "linear, stepwise": lambda: le.LinearExplainer(search="stepwise"),
+    "linear, swaps": lambda: le.LinearExplainer(search="swaps"),
     "linear, top": lambda: le.LinearExplainer(search="top", max_terms=2),
+    "linear, Greedy": lambda: le.LinearExplainer(search=le.Greedy(n_candidates=5)),
+    "linear, GreedyNonzero": lambda: le.LinearExplainer(search=le.GreedyNonzero(min_gain=0.01)),
+    "linear, Stepwise": lambda: le.LinearExplainer(search=le.Stepwise(max_terms=3)),
+    "linear, Swaps": lambda: le.LinearExplainer(search=le.Swaps(max_terms=3)),
+    "linear, Top": lambda: le.LinearExplainer(search=le.Top(max_terms=2)),
 }
 
 # The share leaves several of the few images to be found.

@@ -6,7 +6,7 @@ import inspect
 import re
 import subprocess
 import sys
-from dataclasses import fields
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ import linexp as le
 from linexp import cli
 from linexp.commands import ExplainOptions
 from linexp.forward import record_layers
+from linexp.results.folder import load_run
 from tests.colour_world import make_world
 from tests.command_line import Run, command_line
 
@@ -198,7 +199,7 @@ def test_without_arguments_the_help_is_shown(linexp: Run):
 
 def test_every_option_has_a_help_text_that_shows_its_default(linexp: Run):
     text = " ".join(linexp("explain", "--help").out.split())
-    for option in (*inspect.signature(cli.explain).parameters,):
+    for option in set(inspect.signature(cli.explain).parameters) - {"n_shards"}:  # an old name, hidden
         assert f"--{option.replace('_', '-')} " in text
     for said in ("[default: 0.02]", "cpu", "8 on cpu, 64 on cuda", '{"animal": ["cat", "dog"]}'):
         assert said in text
@@ -221,6 +222,60 @@ def test_defaults_are_those_of_the_python_interface():
             given = () if name == "template" and given is None else given  # Typer has no empty list
             if not repr(default).startswith("<dataclasses._MISSING"):
                 assert given == default, name
+
+
+def settings_of(linexp: Run, tmp_path: Path, *arguments: object) -> dict[str, Any]:
+    ended = linexp(*START, "--layer", "stem", "--out", tmp_path / "out", *arguments)
+    assert ended.code == 0, ended.err
+    return load_run(tmp_path / "out").settings["explainer"]
+
+
+def test_set_gives_any_setting_of_the_method(linexp: Run, tmp_path: Path):
+    pairs = ("--set", "max_terms=3", "--set", "search=swaps", "--set", "tolerance=1e-5", "--min-gain", 0.01)
+    explainer = settings_of(linexp, tmp_path, "--method", "linear", *pairs)
+    expected = asdict(le.LinearExplainer(max_terms=3, search="swaps", tolerance=1e-5, min_gain=0.01, device="cpu"))
+    assert {**explainer, "device": "cpu"} == expected
+
+
+def test_set_help_lists_the_settings_with_their_docstrings(linexp: Run):
+    ended = linexp(*START, "--layer", "stem", "--out", "never", "--set", "help")
+    assert ended.code == 0
+    assert "max_terms (default: 10)\n    Most terms of an explanation (v in the paper).\n" in ended.out
+    names = [line.split(" ")[0] for line in ended.out.splitlines() if not line.startswith(" ")]
+    assert names == [field.name for field in fields(le.LinearExplainer) if field.name != "device"]
+    assert ended.out.count("\n    ") == len(names)  # each has its text
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("--method", "linaer"), "method is 'linaer'. Did you mean 'linear'? Choose one of: linear."),
+        (
+            ("--set", "max_term=3"),
+            "The method 'linear' has no setting 'max_term'. Did you mean 'max_terms'? The method ",
+        ),
+        (("--set", "device=cpu"), "The method 'linear' has no setting 'device'."),
+        (("--set", "max_terms"), "'max_terms' sets nothing. Write name=value; The method 'linear' has: strength=0.05,"),
+        (("--set", "max_terms=many"), "max_terms is 'many'. It must be a whole number."),
+        (("--set", "max_terms=0"), "max_terms is 0. It must be a whole number and at least 1."),
+        (("--set", "search=gredy"), "search is 'gredy'. Did you mean 'greedy'? Choose one of: greedy, greedy-nonzero,"),
+        (("--set", "max_terms=3", "--set", "max_terms=4"), "max_terms is set twice, to 3 and to '4'. Leave one out."),
+        (
+            ("--set", "max_terms=3", "--max-terms", 4),
+            "--max-terms 4 and --set max_terms=3 contradict each other. Leave one out.",
+        ),
+    ],
+)
+def test_settings_that_cannot_be(linexp: Run, tmp_path: Path, arguments: tuple[object, ...], said: str):
+    ended = linexp(*START, "--layer", "stem", "--out", tmp_path / "out", *arguments)
+    assert (ended.code, ended.err[: len(said) + 7]) == (1, f"Error: {said}")
+
+
+def test_the_old_name_of_n_groups_warns_and_works(linexp: Run, tmp_path: Path):
+    ended = linexp(*START, "--layer", "stem", "--out", tmp_path / "out", "--n-shards", 3)
+    assert ended.code == 0
+    assert ended.err.startswith("Warning: --n-shards is now called --n-groups.")
+    assert load_run(tmp_path / "out").settings["explainer"]["n_groups"] == 3
 
 
 def test_the_demo_has_the_defaults_of_the_command(linexp: Run, monkeypatch: pytest.MonkeyPatch):

@@ -6,6 +6,7 @@ import torch
 from PIL import Image
 
 import linexp as le
+from linexp.explainers import find_usable
 from tests import contracts
 
 PLANTED = le.make_planted(n_images=contracts.N_IMAGES, n_concepts=8, n_neurons=5, n_terms=2, seed=3)
@@ -95,6 +96,8 @@ def test_explainer(make, tmp_path):
     assert make() == make()  # settings are values
     explanations.to_csv(tmp_path / "e.csv")
     assert le.Explanations.from_csv(tmp_path / "e.csv").items == explanations.items
+    usable = find_usable(PLANTED.concepts, SPLIT, make().min_activity)
+    assert make().explain(PLANTED.activations, PLANTED.concepts, SPLIT, usable=usable).items == explanations.items
     shuffled = torch.randperm(len(SPLIT.test), generator=torch.Generator().manual_seed(0))
     again = make().explain(
         PLANTED.activations, PLANTED.concepts, le.Split(SPLIT.train, SPLIT.val, SPLIT.test[shuffled])

@@ -44,6 +44,8 @@ VALUES = {
     "--images": PATHS | ODD,
     "--out": st.sampled_from(["out", "out/deep", "mymodels.py", "out/x.json"]),
     "--search": NAMES | ODD,
+    "--method": st.sampled_from(["linear", "linaer", ""]) | ODD,
+    "--set": st.sampled_from(["help", "max_terms=3", "max_terms", "search=top", "n_groups=1", "=", "device=cpu"]) | ODD,
     "--pool": NAMES | ODD,
     "--channels": NAMES | ODD,
     "--concepts": NAMES | ODD,
@@ -60,7 +62,7 @@ VALUES = {
     "--workers": st.sampled_from(["0", "-1", "x", "nan"]),
     "--side": st.sampled_from(["16", "0", "-1", "1", "x", "2000000000"]),
     **dict.fromkeys(["--max-terms", "--n-candidates", "--min-gain", "--strength", "--l1-ratio"], NUMBERS),
-    **dict.fromkeys(["--min-activity", "--n-shards", "--token"], NUMBERS),
+    **dict.fromkeys(["--min-activity", "--n-groups", "--n-shards", "--token"], NUMBERS),
     **dict.fromkeys(["--seed", "--batch-size", "--depth", "--max-share"], NUMBERS),
 }
 NEEDED = {

@@ -149,7 +149,7 @@ def test_explaining(search: Search, data: Any) -> None:
     )
     split = le.Split(*np.array_split(rng.permutation(n_images), 3))
     concepts = le.ConceptMatrix(present, [f"c{column}" for column in range(present.shape[1])])
-    explainer = le.LinearExplainer(search=search, min_activity=0.1, n_shards=data.draw(st.sampled_from([0, 2, 20])))
+    explainer = le.LinearExplainer(search=search, min_activity=0.1, n_groups=data.draw(st.sampled_from([0, 2, 20])))
     try:
         found = explainer.explain(le.ActivationMatrix(neurons), concepts, split)
     except ValueError as error:

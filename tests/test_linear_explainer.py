@@ -1,10 +1,14 @@
 """Linear Explanations end to end: recovery, silence, invariances, every odd input."""
 
+import re
+from dataclasses import fields, replace
+
 import numpy as np
 import pytest
 import torch
 
 import linexp as le
+from linexp.explainers import find_usable
 from linexp.explainers.stability import redraw
 from tests.reference import paper
 
@@ -237,8 +241,8 @@ def test_neuron_identifiers_are_kept(planted, split):
         ("max_terms", 0, "max_terms is 0. It must be a whole number and at least 1"),
         ("n_candidates", 0, "n_candidates is 0"),
         ("n_candidates", 2.5, "n_candidates is 2.5. It must be a whole number and at least 1"),
-        ("n_shards", 1, "n_shards is 1. It must be a whole number and at least 2"),
-        ("n_shards", -1, "n_shards is -1"),
+        ("n_groups", 1, "n_groups is 1. It must be a whole number and at least 2"),
+        ("n_groups", -1, "n_groups is -1"),
         ("n_repeats", -1, "n_repeats is -1. It must be a whole number and at least 0"),
         ("min_gain", -1, "min_gain is -1"),
         ("search", "gredy", "search is 'gredy'. Did you mean 'greedy'"),
@@ -248,6 +252,74 @@ def test_neuron_identifiers_are_kept(planted, split):
 def test_settings_outside_their_range(setting, value, text):
     with pytest.raises(ValueError, match=text.replace(".", r"\.")):
         le.LinearExplainer(**{setting: value})
+
+
+@pytest.mark.parametrize("search", SEARCHES)
+def test_a_search_as_an_object_is_the_flat_form(planted, split, search):
+    """Every setting it has is looked at, each differing from its default."""
+    kind = {"greedy": le.Greedy, "greedy-nonzero": le.GreedyNonzero, "stepwise": le.Stepwise, "swaps": le.Swaps}
+    own = {"max_terms": 2, "n_candidates": 7, "min_gain": 0.01, "strength": 0.1, "l1_ratio": 0.9, "tolerance": 1e-8}
+    chosen = kind.get(search, le.Top)
+    own = {name: value for name, value in own.items() if name in {field.name for field in fields(chosen)}}
+    flat = explain(planted.activations, planted.concepts, split, search=search, **own)
+    assert_same_bits(flat, explain(planted.activations, planted.concepts, split, search=chosen(**own)))
+    defaults = le.LinearExplainer()
+    assert all(field.default == getattr(defaults, field.name) for field in fields(chosen))
+
+
+@pytest.mark.parametrize(
+    ("search", "flat", "said"),
+    [
+        (
+            le.Swaps(),
+            {"max_terms": 5},
+            "max_terms=5 is set beside search=Swaps(max_terms=10, min_gain=0.02), which has ",
+        ),
+        (le.Swaps(), {"max_terms": 5}, "Give it there: Swaps(max_terms=5)."),
+        (le.Swaps(), {"n_candidates": 5}, "Swaps does not look at it; leave it out."),
+        (le.Top(), {"min_gain": 0.5}, "Top does not look at it; leave it out."),
+    ],
+)
+def test_no_setting_beside_a_search_object_is_ignored(search, flat, said):
+    with pytest.raises(ValueError, match=re.escape(said)):
+        le.LinearExplainer(search=search, **flat)
+
+
+@pytest.mark.parametrize("kind", [le.Greedy, le.GreedyNonzero, le.Stepwise, le.Swaps, le.Top])
+def test_settings_of_searches_outside_their_range(kind):
+    with pytest.raises(ValueError, match=r"max_terms is 0\. It must be a whole number and at least 1"):
+        kind(max_terms=0)
+
+
+def test_the_old_name_of_n_groups(planted):
+    with pytest.warns(FutureWarning, match=r"n_shards is now called n_groups\. The old name goes with the next"):
+        old = le.LinearExplainer(n_shards=7)
+    assert old == le.LinearExplainer(n_groups=7)
+    with pytest.warns(FutureWarning, match="n_shards is now called n_groups"):
+        assert old.n_shards == 7
+    with pytest.warns(FutureWarning, match="n_shards is now called n_groups"):
+        assert replace(old, n_shards=5).n_groups == 5
+    assert "n_shards" not in repr(replace(old, max_terms=3))
+
+
+def test_usable_concepts_are_found_once_and_handed_on(planted, split, monkeypatch):
+    usable = find_usable(planted.concepts, split, 0.5)
+    expected = explain(planted.activations, planted.concepts, split, n_repeats=0)
+    monkeypatch.setattr("linexp.explainers.linear.find_usable", None)  # it is not called
+    found = le.LinearExplainer(n_repeats=0).explain(planted.activations, planted.concepts, split, usable=usable)
+    assert (found.items, found.dropped) == (expected.items, expected.dropped)
+
+
+def test_usable_concepts_of_others_are_refused(planted, split):
+    usable = find_usable(planted.concepts, split, 0.5)
+    others = le.ConceptMatrix(planted.concepts.values, [f"other {name}" for name in planted.concepts.names])
+    for settings, concepts, rows in (
+        ({}, others, split),
+        ({}, planted.concepts, le.Split.random(N_IMAGES, seed=1)),
+        ({"min_activity": 0.4}, planted.concepts, split),
+    ):
+        with pytest.raises(ValueError, match="The usable concepts were found among 30 concepts on 560 training images"):
+            le.LinearExplainer(**settings).explain(planted.activations, concepts, rows, usable=usable)
 
 
 def test_different_images(planted, split):
@@ -279,7 +351,7 @@ def test_planted_weights_lie_within_their_errors(search):
 
 
 def test_errors_are_those_of_literal_refits(planted, split):
-    found = explain(planted.activations, planted.concepts, split, n_shards=6)
+    found = explain(planted.activations, planted.concepts, split, n_groups=6)
     p, q = planted.concepts.values.double().numpy(), planted.activations.values.double().numpy()
     place = {name: column for column, name in enumerate(planted.concepts.names)}
     for item in found:
@@ -303,8 +375,8 @@ def test_settings_of_errors_change_no_bit_of_an_explanation(search):
     neurons = present[:, :60] @ rng.uniform(0.5, 1.5, (60, 3)) + rng.standard_normal((300, 3))
     matrices = le.ActivationMatrix(neurons), le.ConceptMatrix(present, [f"c{column}" for column in range(1900)])
     settings = {"search": search, "strength": 0.02, "n_candidates": 60, "max_terms": 5, "min_gain": 0.005}
-    bare = explain(*matrices, le.Split.random(300), n_shards=0, n_repeats=0, **settings)
-    full = explain(*matrices, le.Split.random(300), n_shards=20, n_repeats=1, **settings)
+    bare = explain(*matrices, le.Split.random(300), n_groups=0, n_repeats=0, **settings)
+    full = explain(*matrices, le.Split.random(300), n_groups=20, n_repeats=1, **settings)
     assert_same_bits(bare, full)
     assert {(term.error, term.kept) for item in bare for term in item.terms} == {(None, None)}
     assert all(term.error is not None and term.kept in (0, 1) for item in full for term in item.terms)
@@ -312,7 +384,7 @@ def test_settings_of_errors_change_no_bit_of_an_explanation(search):
 
 @pytest.mark.parametrize("search", SEARCHES)
 def test_no_shards_and_no_redraws_leave_the_explanation(planted, split, search):
-    bare = explain(planted.activations, planted.concepts, split, search=search, n_shards=0, n_repeats=0)
+    bare = explain(planted.activations, planted.concepts, split, search=search, n_groups=0, n_repeats=0)
     assert_same_bits(bare, explain(planted.activations, planted.concepts, split, search=search, n_repeats=2))
     assert all(item.val_error is None for item in bare)
 
@@ -353,7 +425,7 @@ def test_redraws_are_new_splits_of_the_same_images(split):
 def test_kept_says_what_another_seed_chooses_again(search):
     """Leaving out a twentieth and keeping the ranking said 0.8 to 1 here."""
     planted = le.make_planted(n_images=600, n_concepts=60, n_neurons=60, n_terms=4, noise=9.0, seed=3)
-    settings = {"search": search, "n_shards": 0, "max_terms": 5}
+    settings = {"search": search, "n_groups": 0, "max_terms": 5}
     splits = [le.Split.random(600, seed) for seed in range(5)]
     one, *others = [
         explain(planted.activations, planted.concepts, split, n_repeats=0 if place else 20, **settings)
@@ -378,9 +450,9 @@ def test_a_term_that_noise_chose_is_seldom_chosen_again(split):
 
 def test_the_way_of_other_devices_gives_the_same(planted, split, monkeypatch):
     """Everything that is done for a GPU, on a device that every machine has."""
-    expected = explain(planted.activations, planted.concepts, split, n_shards=3)
-    monkeypatch.setattr("linexp.explainers.linear._has_compiled", lambda device: False)
-    for item, other in zip(explain(planted.activations, planted.concepts, split, n_shards=3), expected, strict=True):
+    expected = explain(planted.activations, planted.concepts, split, n_groups=3)
+    monkeypatch.setattr("linexp.explainers.searches._has_compiled", lambda device: False)
+    for item, other in zip(explain(planted.activations, planted.concepts, split, n_groups=3), expected, strict=True):
         assert item.concepts == other.concepts
         assert [term.weight for term in item.terms] == pytest.approx([term.weight for term in other.terms], rel=1e-6)
 
@@ -390,7 +462,7 @@ def test_a_device_that_is_not_there():
         le.LinearExplainer(device="cuda:99")
 
 
-def test_fewer_images_than_shards():
+def test_fewer_images_than_groups():
     planted = le.make_planted(n_images=40, n_concepts=5, n_neurons=3, n_terms=1, noise=0.1, seed=1)
     split = le.Split.random(40)
     found = explain(planted.activations, planted.concepts, split)  # four validation images: four shards
@@ -402,7 +474,7 @@ def test_fewer_images_than_shards():
 def test_the_same_bytes_in_whatever_company(search, columns):
     planted = le.make_planted(n_images=700, n_concepts=30, n_neurons=130, noise=0.3, seed=1)
     split = le.Split.random(700)
-    explainer = le.LinearExplainer(search=search, n_shards=4, n_repeats=2)
+    explainer = le.LinearExplainer(search=search, n_groups=4, n_repeats=2)
     together = explainer.explain(planted.activations, planted.concepts, split)
     part = explainer.explain(planted.activations.select(columns), planted.concepts, split)
     assert part.items == tuple(together[neuron] for neuron in columns)

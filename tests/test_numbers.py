@@ -269,7 +269,7 @@ def test_sixteen_thousand_neurons(search: Search) -> None:
     present = (np.random.default_rng(1).random((60, 4)) < 0.4).astype(np.float32)
     values = present[:, np.arange(n_neurons) % 4] + np.arange(n_neurons)
     found = explain(
-        values, le.ConceptMatrix(present, list("abcd")), le.Split.random(60), search=search, max_terms=1, n_shards=0
+        values, le.ConceptMatrix(present, list("abcd")), le.Split.random(60), search=search, max_terms=1, n_groups=0
     )
     assert len(found) == n_neurons
     assert [item.concepts for item in found[-4:]] == [("a",), ("b",), ("c",), ("d",)]

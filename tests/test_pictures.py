@@ -113,7 +113,7 @@ def test_a_part_of_a_folder_is_found_again_among_more_pictures(here: Path, tmp_p
 
 def test_a_report_shows_a_copy_and_says_what_changed(here: Path, run: Run, tmp_path: Path):
     save_explanations(
-        tmp_path / "out", le.LinearExplainer(n_shards=0).explain(run.activations, run.concepts, run.split)
+        tmp_path / "out", le.LinearExplainer(n_groups=0).explain(run.activations, run.concepts, run.split)
     )
     copy(here, tmp_path / "there")
     shutil.rmtree(here)

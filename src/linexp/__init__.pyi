@@ -50,7 +50,14 @@ from .explanations import Explanations as Explanations
 from .explanations import FittedOn as FittedOn
 from .explanations import Term as Term
 from .explanations import simulate as simulate
+from .explainers import EXPLAINERS as EXPLAINERS
+from .explainers import Explainer as Explainer
+from .explainers import Greedy as Greedy
+from .explainers import GreedyNonzero as GreedyNonzero
 from .explainers import LinearExplainer as LinearExplainer
+from .explainers import Stepwise as Stepwise
+from .explainers import Swaps as Swaps
+from .explainers import Top as Top
 from .score import AUPRCScorer as AUPRCScorer
 from .score import AUROCScorer as AUROCScorer
 from .score import CorrelationScorer as CorrelationScorer

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -30,6 +31,9 @@ from linexp.cli.options import (
     choose_store,
     option,
 )
+
+if TYPE_CHECKING:
+    from linexp.explainers import Explainer
 
 
 @app.command()
@@ -68,6 +72,13 @@ def explain(
     channels: ChannelsPlace = "auto",
     token: Annotated[int, option("N", "Which token --pool token takes; 0 is the class token.")] = 0,
     output: OutputName = None,
+    method: Annotated[
+        str, option("NAME", "How to explain: linear, the paper's; others have their own options.")
+    ] = "linear",
+    set: Annotated[
+        list[str] | None,
+        option("NAME=VALUE", "Setting of the method; may be repeated. --set help lists them.", "its own"),
+    ] = None,
     search: Annotated[
         str,
         option(
@@ -92,9 +103,10 @@ def explain(
             "X", "Leave out concepts whose five highest presences have a lower mean; 0: none, the paper's for labels."
         ),
     ] = 0.5,
-    n_shards: Annotated[
-        int, option("N", "Parts of the images left out in turn to get standard errors; 0: no errors.")
+    n_groups: Annotated[
+        int, option("N", "Groups of images left out in turn to get standard errors; 0: no errors.")
     ] = 20,
+    n_shards: Annotated[int | None, typer.Option("--n-shards", hidden=True)] = None,
     n_repeats: Annotated[
         int, option("N", "Redraws of the images to see which terms would be chosen again; 0: none.")
     ] = 10,
@@ -114,20 +126,23 @@ def explain(
     """
     if split is not None and seed:
         raise ValueError(f"--seed {seed} and --split '{split}' contradict each other. Leave one out.")
+    if n_shards is not None:
+        warnings.warn("--n-shards is now called --n-groups. The old name goes with the next release.", stacklevel=1)
+        n_groups = n_shards
     from linexp.commands import ExplainOptions, run_explain
-    from linexp.explainers import LinearExplainer
 
-    explainer = LinearExplainer(
+    explainer = open_explainer(
+        method,
+        set or [],
         strength=strength,
         l1_ratio=l1_ratio,
         max_terms=max_terms,
         n_candidates=n_candidates,
         min_gain=min_gain,
-        search=search,  # pyright: ignore[reportArgumentType] - checked by the explainer itself
+        search=search,
         min_activity=min_activity,
-        n_shards=n_shards,
+        n_groups=n_groups,
         n_repeats=n_repeats,
-        device=device,
     )
     options = ExplainOptions(
         model=model,
@@ -158,3 +173,22 @@ def explain(
         store=choose_store(store, no_store=no_store),
     )
     run_explain(options, explainer)
+
+
+def open_explainer(method: str, pairs: list[str], **flat: Any) -> Explainer:
+    """Return the method with its settings, the linear method's also from options of their own."""
+    from linexp.explainers import LinearExplainer, explainer_of, tell_method
+
+    if "help" in pairs:
+        print(tell_method(method))
+        raise typer.Exit
+    defaults = LinearExplainer()
+    given = {name: value for name, value in flat.items() if value != getattr(defaults, name)}
+    chosen = dict(pair.split("=", 1) for pair in pairs if "=" in pair)
+    for name, value in given.items():
+        flag = f"--{name.replace('_', '-')} {value}"
+        if name in chosen:
+            raise ValueError(f"{flag} and --set {name}={chosen[name]} contradict each other. Leave one out.")
+        if method != "linear":
+            raise ValueError(f"{flag} is of the method linear. With --method {method}, write --set {name}={value}.")
+    return explainer_of(method, pairs, **given)

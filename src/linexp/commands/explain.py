@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, cast
 from urllib.parse import quote
 
-from linexp._internal.checks import AUTO, check_at_least, check_choice, choose_device, device_for_doubles, printable
+from linexp._internal.checks import AUTO, check_at_least, check_choice, choose_device, printable
 from linexp._internal.files import check_writable_folder
 from linexp.commands.sources import only_readable
 from linexp.concepts import ConceptSource, LabelConcepts, TextConcepts, find_calibration
@@ -24,7 +24,7 @@ from linexp.concepts.vocabulary import (
     open_pictures,
     read_vocabulary,
 )
-from linexp.explainers import LinearExplainer
+from linexp.explainers import Explainer, Usable, describe_explainer, find_usable, on_device
 from linexp.explanations import Explanations, tell_dropped
 from linexp.forward import find_layers, look_at_layers, record_layers, remarked, reuse_large_buffers
 from linexp.forward.units import Unit, choose_units
@@ -69,17 +69,18 @@ class ExplainOptions:
     store: Path | None = None
 
 
-def run_explain(options: ExplainOptions, explainer: LinearExplainer) -> None:
+def run_explain(options: ExplainOptions, explainer: Explainer) -> None:
     """Record, explain and save; whatever can be wrong with the input is found before the long work starts."""
     _check_options(options)
     options = replace(options, device=str(choose_device(options.device)))
-    explainer = replace(explainer, device=str(device_for_doubles(options.device)))
+    explainer = on_device(explainer, options.device)
     folder = open_pictures(options.images, options.class_names)
     store = open_store(options.store)
     split = None if options.split is None else Split.from_file(options.split, folder)
     source = _open_source(options, folder)
+    prepared = None
     if options.concepts == "labels":  # it takes no time, and says what is wrong with labels and groups
-        _prepare(folder, source, options, explainer, split)
+        prepared = _prepare(folder, source, options, explainer, split)
     check_writable_folder(options.out)
     model = load_model(
         options.model,
@@ -97,14 +98,16 @@ def run_explain(options: ExplainOptions, explainer: LinearExplainer) -> None:
     split = None if split is None else _leave_out(split, folder, images)
     tell_model(model, options.model)
     tell_device(options.device)
-    concepts, split = _prepare(images, source, options, explainer, split, store)
+    if prepared is None or images is not folder:
+        prepared = _prepare(images, source, options, explainer, split, store)
+    concepts, split, usable = prepared
     recorded = _record(model, images, options, store)
     names = tuple(images.name(row) for row in range(len(images)))
     settings = _settings(replace(options, model=model.name), explainer, source)
     settings["preprocessing"] = _tell_preprocessing(model)
     for layer, activations in recorded.items():
         own = {**settings, "output": taken[layer]}
-        explain_and_save(outs[layer], Run(activations, concepts, split, names, own, contents), explainer)
+        explain_and_save(outs[layer], Run(activations, concepts, split, names, own, contents), explainer, usable)
         _print_next(outs[layer], options)
 
 
@@ -142,11 +145,13 @@ def _tell_preprocessing(model: VisionModel) -> dict[str, str | None]:
     return {"what": describe_preprocess(model.preprocess), "sha256": digest}
 
 
-def explain_and_save(out: Path, run: Run, explainer: LinearExplainer) -> tuple[Explanations, float]:
+def explain_and_save(
+    out: Path, run: Run, explainer: Explainer, usable: Usable | None = None
+) -> tuple[Explanations, float]:
     """Save what was recorded, explain it, save that too, and say it in a few lines; returns also the seconds."""
     save_run(out, run)
     started = time.perf_counter()
-    explanations = explainer.explain(run.activations, run.concepts, run.split)
+    explanations = explainer.explain(run.activations, run.concepts, run.split, usable=usable)
     seconds = time.perf_counter() - started
     save_explanations(out, explanations)
     print("\n".join(map(printable, summary(explanations, run).split("\n"))))
@@ -228,19 +233,18 @@ def _prepare(
     images: Images,
     source: ConceptSource,
     options: ExplainOptions,
-    explainer: LinearExplainer,
+    explainer: Explainer,
     split: Split | None,
     store: Store | None = None,
-) -> tuple[ConceptMatrix, Split]:
-    """Describe and split the images, and find out whether the explainer will take them."""
+) -> tuple[ConceptMatrix, Split, Usable]:
+    """Describe and split the images, and find the concepts that the explainer can use."""
     concepts = (
         with_store(store, lambda store: source.describe(images, store=store))
         if isinstance(source, TextConcepts)
         else source.describe(images)
     )
     split = Split.random(len(images), options.seed) if split is None else split
-    explainer.find_usable(concepts, split)  # refuses concepts of which none is of use
-    return concepts, split
+    return concepts, split, find_usable(concepts, split, explainer.min_activity)  # refuses if none is of use
 
 
 def _leave_out(split: Split, folder: Images, images: Images) -> Split:
@@ -260,7 +264,7 @@ def _choose_folders(options: ExplainOptions) -> dict[str, Path]:
     return {layer: check_writable_folder(options.out / quote(layer, safe="")) for layer in options.layers}
 
 
-def _settings(options: ExplainOptions, explainer: LinearExplainer, source: ConceptSource) -> dict[str, Any]:
+def _settings(options: ExplainOptions, explainer: Explainer, source: ConceptSource) -> dict[str, Any]:
     plain = {name: str(value) if isinstance(value, Path) else value for name, value in asdict(options).items()}
     del plain["out"], plain["store"]  # so that a result can be moved, and two runs compared
     if options.split is not None:
@@ -268,4 +272,4 @@ def _settings(options: ExplainOptions, explainer: LinearExplainer, source: Conce
     if isinstance(source, TextConcepts):
         plain |= {"encoder": source.encoder.name, "calibration": asdict(source.calibration)}
         plain |= {"vocabulary": options.vocabulary or VOCABULARY, "template": source.templates}
-    return {**plain, "explainer": asdict(explainer)}
+    return {**plain, "explainer": describe_explainer(explainer)}

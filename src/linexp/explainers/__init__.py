@@ -1,9 +1,24 @@
 """Explainers: activations and concepts in, explanations out; one method a file."""
 
 from linexp.explainers.base import Explainer
+from linexp.explainers.by_name import EXPLAINERS, describe_explainer, explainer_of, on_device, tell_method
 from linexp.explainers.linear import LinearExplainer
+from linexp.explainers.searches import Greedy, GreedyNonzero, Stepwise, Swaps, Top
+from linexp.explainers.usable import Usable, find_usable
 
 __all__ = [
+    "EXPLAINERS",
     "Explainer",
+    "Greedy",
+    "GreedyNonzero",
     "LinearExplainer",
+    "Stepwise",
+    "Swaps",
+    "Top",
+    "Usable",
+    "describe_explainer",
+    "explainer_of",
+    "find_usable",
+    "on_device",
+    "tell_method",
 ]

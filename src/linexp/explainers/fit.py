@@ -37,10 +37,10 @@ class Rows:
         pairs = zip(blocks(self.concepts, rows), blocks(self.activations, rows), strict=True)
         return ((present.to(self.device), active[:, self.living].to(self.device)) for present, active in pairs)
 
-    def shards(self, n_shards: int) -> Iterator[tuple[Tensor, Tensor]]:
-        """Yield the rows of train and val of each shard; with a stride, so that rows sorted by class spread evenly."""
-        for start in range(n_shards):
-            yield self.train[start::n_shards], self.val[start::n_shards]
+    def groups(self, n_groups: int) -> Iterator[tuple[Tensor, Tensor]]:
+        """Yield the rows of train and val of each group; with a stride, so that rows sorted by class spread evenly."""
+        for start in range(n_groups):
+            yield self.train[start::n_groups], self.val[start::n_groups]
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,15 +90,15 @@ class Method:
         return search(train, units.standardise(accumulate_moments(rows.blocks(rows.val)))), units
 
 
-def find_errors(rows: Rows, solution: Solution, units: Units, n_shards: int) -> Jackknife | None:
-    """Return the errors of a solution from so many shards; ``None`` if there are fewer than two."""
-    n_shards = min(n_shards, len(rows.train), len(rows.val))
-    if n_shards < 2:
+def find_errors(rows: Rows, solution: Solution, units: Units, n_groups: int) -> Jackknife | None:
+    """Return the errors of a solution from so many groups; ``None`` if there are fewer than two."""
+    n_groups = min(n_groups, len(rows.train), len(rows.val))
+    if n_groups < 2:
         return None
     shortlist, scales = Shortlist.of_terms(solution), (units.concept_scale, units.neuron_scale)
-    shards = list(rows.shards(n_shards))
+    groups = list(rows.groups(n_groups))
     train, val = (
-        [accumulate_shortlist(rows.blocks(pair[side]), shortlist).standardise(*scales) for pair in shards]
+        [accumulate_shortlist(rows.blocks(pair[side]), shortlist).standardise(*scales) for pair in groups]
         for side in (0, 1)
     )
     return jackknife(train, val, solution)

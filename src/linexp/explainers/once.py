@@ -25,15 +25,15 @@ class Task:
     device: torch.device
 
     def explain(
-        self, train: Tensor, val: Tensor, usable: Bool[Tensor, " concepts"], n_shards: int
+        self, train: Tensor, val: Tensor, usable: Bool[Tensor, " concepts"], n_groups: int
     ) -> tuple[Explanation, ...]:
-        """Explain by the usable concepts, with errors from so many shards."""
+        """Explain by the usable concepts, with errors from so many groups."""
         constant = measure_columns(blocks(self.activations, train)).is_constant
         names = [name for name, kept in zip(self.concepts.names, usable.tolist(), strict=True) if kept]
         kept = self.concepts if len(names) == self.concepts.n_concepts else self.concepts.only(names)
         rows = Rows(self.activations, kept, ~constant, train, val, self.device)
         solution, units = self.method.find(rows)
-        found = iter(in_words(solution, units, names, find_errors(rows, solution, units, n_shards)))
+        found = iter(in_words(solution, units, names, find_errors(rows, solution, units, n_groups)))
         constants = self.activations.values[train[0]].to(torch.float64).tolist()
         items: list[Explanation] = []
         for column, neuron in enumerate(self.activations.neurons):

@@ -1,6 +1,7 @@
 """What an explanation says, how it is read and written, and what it predicts."""
 
 from linexp._internal.numbers import format_number
+from linexp.explanations.columns import Columns
 from linexp.explanations.dropped import DroppedConcept, read_dropped, tell_dropped, write_dropped
 from linexp.explanations.explanation import Explanation, Term, line_of
 from linexp.explanations.fitted_on import FittedOn
@@ -12,6 +13,7 @@ from linexp.explanations.simulate import simulate
 __all__ = [
     "NEURON_COLUMNS",
     "TEXT_COLUMNS",
+    "Columns",
     "DroppedConcept",
     "Explanation",
     "Explanations",

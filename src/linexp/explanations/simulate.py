@@ -6,6 +6,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from linexp.explanations.columns import Columns
 from linexp.explanations.layer import Explanations
 from linexp.matrix import ActivationMatrix, ConceptMatrix
 
@@ -38,13 +39,12 @@ def simulate(explanations: Explanations, concepts: ConceptMatrix) -> ActivationM
     ----------
     Paper, Eq. 9; the bias is the fitted one, which no correlation sees and ablation scoring needs.
     """
-    needed = concepts.only(explanations.concepts) if explanations.concepts else None
+    columns = Columns(concepts, explanations.concepts)
     weights, bias = _as_matrix(explanations)
     pieces: list[Tensor] = []
     for start in range(0, concepts.n_images, _BLOCK_ROWS):
         rows = slice(start, min(start + _BLOCK_ROWS, concepts.n_images))
-        present = torch.zeros(rows.stop - start, 0) if needed is None else needed.block(rows)
-        pieces.append(present.to(torch.float64) @ weights + bias)
+        pieces.append(columns.block(rows).to(torch.float64) @ weights + bias)
     values = torch.cat(pieces).to(torch.float32)
     return ActivationMatrix(values, explanations.neurons, explanations.layer, concepts.images)
 

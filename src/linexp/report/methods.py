@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
-from linexp.explanations import Explanation, simulate
+from linexp.explanations import Columns, Explanation, simulate
 from linexp.figures import N_RANGES, Shares, share_ranges
-from linexp.matrix import ConceptMatrix, EmbeddedConceptMatrix
+from linexp.matrix import EmbeddedConceptMatrix
 from linexp.report.layers import LayerView, picked
 from linexp.report.packing import as_base64, quantise, short
 from linexp.results import Column, Finding
@@ -107,7 +107,7 @@ def _shares(
     for start in range(0, len(items), _NEURONS):
         block = items[start : start + _NEURONS]
         names = tuple(dict.fromkeys(name for item in block if item for name in item.concepts))
-        presence = _presence(finding.run.concepts, names)
+        presence = Columns(finding.run.concepts, names).block().numpy()
         place = {name: number for number, name in enumerate(names)}
         for offset, item in enumerate(block):
             concepts = item.concepts if item else ()
@@ -119,7 +119,3 @@ def _shares(
             rest.append(np.floor(area.other * 255 + 1e-9))
             other.append([term for term, name in enumerate(area.names) if name != concepts[term]])
     return np.concatenate(pieces), other, np.concatenate(rest)
-
-
-def _presence(concepts: ConceptMatrix, names: tuple[str, ...]) -> Float[np.ndarray, "images used"]:
-    return concepts.only(names).values.numpy() if names else np.zeros((concepts.n_images, 0))

@@ -8,6 +8,7 @@ import torch
 
 from linexp._internal.checks import listing, printable
 from linexp._internal.files import replacing
+from linexp.explanations import Columns
 from linexp.matrix import ConceptMatrix
 from linexp.results.judge import Case, Judgement, ScoreOptions, file_name
 from linexp.score import SIMULABLE, Simulability, simulability
@@ -23,7 +24,7 @@ def measure_simulability(case: Case, judged: Judgement, simulator: str) -> Simul
     if not names:
         return Simulability((), torch.zeros(0), len(rows), simulator)
     explaining, judging = (
-        ConceptMatrix(matrix.only(names).block(places), names)
+        ConceptMatrix(Columns(matrix, names).block(places), names)
         for matrix, places in ((case.run.concepts, rows), (judged.concepts, judged.val))
     )
     return simulability(explaining, judging, range(len(rows)), names, simulator)

@@ -15,7 +15,7 @@ from torch import Tensor
 from linexp._internal.checks import check_same_images
 from linexp._internal.files import csv_text, decode_text, read_csv
 from linexp._internal.numbers import exact
-from linexp.explanations import Explanations
+from linexp.explanations import Columns, Explanations
 from linexp.matrix import ConceptMatrix
 from linexp.score.correlation import correlate_columns
 
@@ -132,7 +132,7 @@ def simulability(
     asked = torch.as_tensor(rows)
     if not names:
         return Simulability((), torch.zeros(0), len(asked), simulator)
-    one, other = (matrix.only(names).block(asked) for matrix in (explaining, judging))
+    one, other = (Columns(matrix, names).block(asked) for matrix in (explaining, judging))
     return Simulability(tuple(names), correlate_columns(one, other), len(asked), simulator)
 
 

@@ -1,0 +1,63 @@
+"""The explainers by name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import fields, is_dataclass, replace
+from typing import Any
+
+from linexp._internal.checks import check_choice, device_for_doubles
+from linexp._internal.settings import read_settings, settings_of
+from linexp.explainers.base import Explainer
+from linexp.explainers.linear import LinearExplainer
+
+EXPLAINERS: Mapping[str, Callable[..., Explainer]] = {
+    "linear": LinearExplainer,
+}
+"""Name → class of settings; whatever is here can be named on the command line."""
+
+
+def explainer_of(method: str, pairs: Sequence[str] = (), **given: Any) -> Explainer:
+    """Return a method of ``EXPLAINERS``.
+
+    Parameters
+    ----------
+    method
+        Its name.
+    pairs
+        Settings as ``name=value``. The device is not among them: it is that of the network.
+    given
+        Settings as values.
+
+    Raises
+    ------
+    ValueError
+        There is no such method, or a pair is no setting of it.
+    """
+    check_choice("method", method, tuple(EXPLAINERS))
+    kind: Any = EXPLAINERS[method]
+    return kind(**{**given, **read_settings(kind, pairs, f"The method '{method}'", besides=("device",))})
+
+
+def tell_method(method: str) -> str:
+    """Return a method's settings with their defaults and what they mean, a paragraph each."""
+    check_choice("method", method, tuple(EXPLAINERS))
+    kind: Any = EXPLAINERS[method]
+    told = [f"{one.name} (default: {one.default})\n    {one.text}" for one in settings_of(kind, ("device",)).values()]
+    return "\n".join(told) or f"The method '{method}' has no settings."
+
+
+def on_device(explainer: Explainer, device: str) -> Explainer:
+    """Return the explainer as one that computes there, if it can be told where to."""
+    if "device" not in {field.name for field in fields(explainer)}:
+        return explainer
+    changes: dict[str, Any] = {"device": str(device_for_doubles(device))}
+    return replace(explainer, **changes)
+
+
+def describe_explainer(explainer: Explainer) -> dict[str, Any]:
+    """Return name and settings as JSON can hold them; settings that are objects as they are written in Python."""
+    names = [name for name, kind in EXPLAINERS.items() if kind is type(explainer)]
+    values = {field.name: getattr(explainer, field.name) for field in fields(explainer)}
+    told = {name: repr(value) if is_dataclass(value) else value for name, value in values.items()}
+    return {**({"method": names[0]} if names and names[0] != "linear" else {}), **told}

@@ -1,0 +1,166 @@
+"""The searches of ``LinearExplainer`` as objects, each with the settings that it has, and no others."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from functools import partial
+from typing import Any, ClassVar, Literal, Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from linexp._internal.checks import check_at_least, check_whole, check_within
+from linexp.explainers.fit import Method
+from linexp.solve import (
+    Moments,
+    search_greedy,
+    search_greedy_nonzero,
+    search_stepwise,
+    search_swaps,
+    search_top,
+    solve_elastic_net,
+    solve_elastic_net_batched,
+)
+
+
+class Search(Protocol):
+    """Settings of one search."""
+
+    __dataclass_fields__: ClassVar[dict[str, Any]]
+
+    def method(self, device: torch.device) -> Method:
+        """Return how terms are found, with the elastic net's ranking where the search needs one."""
+        ...
+
+
+@dataclass(frozen=True)
+class Greedy:
+    """The paper's Algorithm 1 to the letter: the settings are those of ``LinearExplainer``."""
+
+    max_terms: int = 10
+    n_candidates: int = 10
+    min_gain: float = 0.02
+    strength: float = 0.05
+    l1_ratio: float = 0.99
+    tolerance: float = 1e-6
+
+    def __post_init__(self) -> None:
+        check_search(self)
+
+    def method(self, device: torch.device) -> Method:
+        """Return how terms are found."""
+        return _method(self, search_greedy, device)
+
+
+@dataclass(frozen=True)
+class GreedyNonzero:
+    """The paper's Algorithm 1, concepts of weight zero being no candidates."""
+
+    max_terms: int = 10
+    n_candidates: int = 10
+    min_gain: float = 0.02
+    strength: float = 0.05
+    l1_ratio: float = 0.99
+    tolerance: float = 1e-6
+
+    def __post_init__(self) -> None:
+        check_search(self)
+
+    def method(self, device: torch.device) -> Method:
+        """Return how terms are found."""
+        return _method(self, search_greedy_nonzero, device)
+
+
+@dataclass(frozen=True)
+class Stepwise:
+    """Each term by training fit over all concepts; ``min_gain``: correlation it shall add on other images."""
+
+    max_terms: int = 10
+    min_gain: float = 0.02
+
+    def __post_init__(self) -> None:
+        check_search(self)
+
+    def method(self, device: torch.device) -> Method:
+        """Return how terms are found."""
+        return _method(self, search_stepwise, device)
+
+
+@dataclass(frozen=True)
+class Swaps:
+    """The best subset, found by swapping terms; ``min_gain``: correlation each shall add on other images."""
+
+    max_terms: int = 10
+    min_gain: float = 0.02
+
+    def __post_init__(self) -> None:
+        check_search(self)
+
+    def method(self, device: torch.device) -> Method:
+        """Return how terms are found."""
+        return _method(self, search_swaps, device)
+
+
+@dataclass(frozen=True)
+class Top:
+    """The ``max_terms`` largest elastic-net weights (Appendix B.4)."""
+
+    max_terms: int = 10
+    strength: float = 0.05
+    l1_ratio: float = 0.99
+    tolerance: float = 1e-6
+
+    def __post_init__(self) -> None:
+        check_search(self)
+
+    def method(self, device: torch.device) -> Method:
+        """Return how terms are found."""
+        return _method(self, search_top, device)
+
+
+SearchName = Literal["greedy", "greedy-nonzero", "stepwise", "swaps", "top"]
+SEARCHES: dict[str, type[Search]] = {
+    "greedy": Greedy,
+    "greedy-nonzero": GreedyNonzero,
+    "stepwise": Stepwise,
+    "swaps": Swaps,
+    "top": Top,
+}
+_CHECKS: dict[str, Callable[[str, Any], None]] = {
+    "strength": partial(check_at_least, least=0),
+    "l1_ratio": partial(check_within, least=1e-12, most=1),
+    "max_terms": partial(check_whole, least=1),
+    "n_candidates": partial(check_whole, least=1),
+    "min_gain": partial(check_at_least, least=0),
+    "tolerance": partial(check_at_least, least=1e-15),
+}
+SEARCH_SETTINGS = tuple(_CHECKS)
+_NET = ("strength", "l1_ratio", "tolerance")
+
+
+def check_search(settings: object) -> None:
+    """Raise ``ValueError`` if a setting of a search, or of an explainer that has them all, is outside its range."""
+    for name, check in _CHECKS.items():
+        if hasattr(settings, name):
+            check(name, getattr(settings, name))
+
+
+def _method(settings: Search, search: Callable[..., Any], device: torch.device) -> Method:
+    own = {field.name: getattr(settings, field.name) for field in fields(settings)}
+    net = {name: own.pop(name) for name in _NET if name in own}
+    return Method(partial(_rank, device=device, **net) if net else None, partial(search, **own))
+
+
+def _rank(train: Moments, *, device: torch.device, **settings: float) -> NDArray[np.float64]:
+    """Return the weights of the elastic net."""
+    moments = (train.gram, train.cross, train.neuron_variance)
+    if _has_compiled(device):
+        return solve_elastic_net(*(part.numpy() for part in moments), **settings).weights
+    return solve_elastic_net_batched(*(part.to(device) for part in moments), **settings).weights
+
+
+def _has_compiled(device: torch.device) -> bool:
+    """Tell whether compiled loops run on the device."""
+    return device.type == "cpu"
