@@ -28,43 +28,43 @@ def results(tmp_path_factory):
 
 
 def test_both_layers_are_explained_in_both_ways_scored_and_drawn(results):
-    assert [(result.name, result.source) for result in results] == [
-        ("block 10", "labels"),
-        ("block 10", "text"),
-        ("head", "labels"),
-        ("head", "text"),
+    assert [(result.activations.layer, result.method) for result in results] == [
+        ("_blocks.10", "labels"),
+        ("_blocks.10", "text"),
+        ("_avg_pooling", "labels"),
+        ("_avg_pooling", "text"),
     ]
     for result in results:
         assert len(result.explanations) == 24
         assert result.explanations.n_with("explained") > 12
-        for scores in (result.scores, result.judged):
+        for scores in result.scores:
             assert scores.n_images == pytest.approx(0.2 * 137, abs=2)
-        with Image.open(result.sheet) as sheet:
+        with Image.open(result.folder / "sheet.png") as sheet:
             assert sheet.format == "PNG"
             assert min(sheet.size) > 500
 
 
 def test_what_is_printed_leads_with_the_scores_of_the_simulator(results, capsys):
     clock = Clock()
-    print_results(results, 137, clock, results[0].folder / "index.html")
+    print_results(results, demo.LAYERS, clock, results[0].folder / "index.html")
     said = capsys.readouterr().out
     last = results[-1]
-    best = last.explanations.best(5, last.judged)
+    best = last.explanations.best(5, last.scores[1])
     assert str(best) in re.sub("^  ", "", said, flags=re.MULTILINE)
     assert "selected" not in said
-    dead = int(last.finding.run.activations.is_dead.sum())
+    dead = int(last.activations.is_dead.sum())
     assert f"{dead} of 24 in head ({100 * dead / 24:.1f} %)" in said
 
 
 def test_the_result_folders_hold_the_same(results):
     for result in results:
         run = load_run(result.folder)
-        assert isinstance(run.concepts, le.EmbeddedConceptMatrix) == (result.source == "text")
+        assert isinstance(run.concepts, le.EmbeddedConceptMatrix) == (result.method == "text")
         assert le.Explanations.from_csv(result.folder / "explanations.csv").items == result.explanations.items
         own = le.CorrelationScorer().score(
             le.simulate(result.explanations, run.concepts), run.activations, run.split.test
         )
-        for name, scores in {"scores": own, "scores-by-conse-efficientnet_lite1": result.judged}.items():
+        for name, scores in {"scores": own, "scores-by-conse-efficientnet_lite1": result.scores[1]}.items():
             with (result.folder / f"{name}.csv").open() as file:
                 written = {int(row["neuron"]): row["correlation"] for row in csv.DictReader(file)}
             assert written == {

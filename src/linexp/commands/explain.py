@@ -104,7 +104,11 @@ def run_explain(options: ExplainOptions, explainer: LinearExplainer) -> None:
     settings["preprocessing"] = _tell_preprocessing(model)
     for layer, activations in recorded.items():
         own = {**settings, "output": taken[layer]}
-        explain_and_save(outs[layer], Run(activations, concepts, split, names, own, contents), explainer)
+        explain_and_save(
+            outs[layer],
+            Run(activations, concepts, split, image_names=names, settings=own, contents=contents),
+            explainer,
+        )
         _print_next(outs[layer], options)
 
 
