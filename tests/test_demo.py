@@ -12,6 +12,7 @@ from linexp.demo.clock import Clock
 from linexp.demo.impact import show_impact
 from linexp.demo.table import print_results
 from linexp.results.folder import load_run
+from linexp.results.pictures import reopen_pictures
 
 
 @pytest.fixture(scope="module")
@@ -81,6 +82,16 @@ def test_a_report_shows_all_of_them(results):
     assert 20 < len(list((page.parent / "thumbs").glob("*.webp"))) <= 137  # both layers share them
 
 
+def test_the_drawings_are_found_again_and_are_proved_to_be_those(results, tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(results[0].folder.parents[1] / "cache"))
+    words = demo.emoji_words()[::12]
+    monkeypatch.setattr("linexp.results.pictures.emoji_words", lambda: words)
+    assert reopen_pictures(results[0], None).fingerprint == results[0].activations.images
+    monkeypatch.setattr("linexp.results.pictures.emoji_words", lambda: words[:5])
+    with pytest.raises(le.DifferentImagesError, match="The pictures in 'OpenMoji' are not those of the result; "):
+        reopen_pictures(results[0], None)
+
+
 def test_three_networks_take_part():
     assert not le.ConSE("efficientnet_lite0").name.startswith((demo.EXPLAINER, demo.SIMULATOR))
     assert demo.EXPLAINER != demo.SIMULATOR
@@ -88,7 +99,7 @@ def test_three_networks_take_part():
 
 def test_the_full_demo_shows_what_the_network_loses_without_a_neuron(tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    images = demo.draw_images(demo.emoji_words()[::80])
+    images = demo.draw_openmoji([word.stem for word in demo.emoji_words()[::80]])
     found = show_impact(demo.MODEL, list(demo.LAYERS.values()), images, tmp_path / "impact", 4)
     assert [(one.layer, one.n_neurons, one.linear) for one in found] == [
         ("_blocks.10", 4, False),

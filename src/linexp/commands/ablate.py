@@ -16,7 +16,7 @@ from linexp.commands.ablate_text import tell_answer, tell_ceiling, tell_signs
 from linexp.concepts.vocabulary import IMAGENET, IMAGENET_PAPER
 from linexp.explanations import Explanation, Explanations, simulate
 from linexp.forward import reuse_large_buffers
-from linexp.images import Images
+from linexp.images import Images, is_openmoji
 from linexp.matrix import ActivationMatrix, ConceptMatrix
 from linexp.models import VisionModel, load_model, tell_device, tell_model
 from linexp.results import (
@@ -126,9 +126,7 @@ def _setting(case: Result, name: str) -> Any:
 
 
 def _open_pictures(case: Result, simulating: ScoreOptions) -> Images:
-    from linexp.demo import IMAGES
-
-    if case.settings.get("images") == IMAGES and not Path(IMAGES).exists():
+    if is_openmoji(case.settings.get("images")):
         raise ValueError(
             f"The result in '{case.folder}' is of the demo's drawings, and their groups are no outputs of "
             f"'{case.settings.get('model')}', so there is no loss to compare. "

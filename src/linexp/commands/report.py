@@ -64,11 +64,6 @@ def _with_pictures(finding: Result, options: ReportOptions) -> Result:
 
 
 def _open_pictures(run: Run, options: ReportOptions) -> Images:
-    from linexp.concepts.vocabulary import emoji_words
-    from linexp.demo import run as demo
-
-    if options.images is None and run.settings.get("images") == demo.IMAGES and not Path(demo.IMAGES).exists():
-        return demo.draw_images(emoji_words())
     if "images" not in run.settings:
         raise FileNotFoundError("The result does not say where its pictures are. Say it with --images.")
     return reopen_pictures(run, options.images, options.store)

@@ -11,18 +11,17 @@ from pathlib import Path
 
 from linexp._internal.checks import check_at_least
 from linexp._internal.files import check_writable_folder
-from linexp._internal.progress import progress_bar
 from linexp.concepts import LabelConcepts, TextConcepts
 from linexp.concepts.calibration import Calibration
 from linexp.concepts.encoders import load_encoder
-from linexp.concepts.vocabulary import EmojiWords, emoji_concepts, emoji_words, read_vocabulary
+from linexp.concepts.vocabulary import emoji_concepts, emoji_words, read_vocabulary
 from linexp.demo.clock import Clock
 from linexp.demo.impact import show_impact
 from linexp.demo.table import print_results
 from linexp.explainers import LinearExplainer
 from linexp.explanations import simulate
 from linexp.forward import record_layers, reuse_large_buffers
-from linexp.images import ImageFiles, Images, ImageSubset, contents_of, draw_pictures, picture_folder
+from linexp.images import OPENMOJI, Images, ImageSubset, contents_of, draw_openmoji
 from linexp.matrix import ActivationMatrix, Split
 from linexp.models import load_model
 from linexp.report import draw_picture_sheet, write_report
@@ -30,9 +29,6 @@ from linexp.results import Result, own_score
 from linexp.score import CorrelationScorer, Origin
 
 MODEL = "efficientnet_lite0"
-
-
-IMAGES = "OpenMoji"  # what the settings of a result call the pictures
 
 
 # Name in the output → layer: one block in the middle, and the 1,280 channels the classifier sees.
@@ -68,7 +64,7 @@ def run_demo(out: Path, n_neurons: int | None = None, *, full: bool = False) -> 
     clock = Clock()
     with clock.stage("pictures"):
         words = emoji_words()
-        images = draw_images(words)
+        images = draw_openmoji([word.stem for word in words])
         names, table = emoji_concepts(words)
         labels = LabelConcepts(table=table, names=names).describe(images)
     with clock.stage("network"):
@@ -85,7 +81,7 @@ def run_demo(out: Path, n_neurons: int | None = None, *, full: bool = False) -> 
             activations = _first(recorded[layer], n_neurons)
             for source, concepts, explainer in ways:
                 found = explainer.explain(activations, concepts, split)
-                settings = {"model": MODEL, "layer": layer, "images": IMAGES, "concepts": source}
+                settings = {"model": MODEL, "layer": layer, "images": OPENMOJI, "concepts": source}
                 settings |= {"encoder": EXPLAINER if source == "text" else None, "explainer": asdict(explainer)}
                 results.append(Result(activations, concepts, split, found, method=source, settings=settings))
     with clock.stage("judging"):
@@ -139,17 +135,3 @@ def _save(out: Path, result: Result, images: Images) -> Result:
         rows=result.split.test.tolist(),
     )
     return replace(result, folder=folder)
-
-
-def draw_images(words: Sequence[EmojiWords]) -> ImageFiles:
-    """Return the pictures of some words, drawn if they are not yet."""
-    stems = [word.stem for word in words]
-    with progress_bar("drawing", len(stems), "pictures") as advance:
-        done = 0
-
-        def tell(n_drawn: int, _: int) -> None:
-            nonlocal done
-            advance(n_drawn - done)
-            done = n_drawn
-
-        return ImageFiles(draw_pictures(stems, picture_folder(), progress=tell))
