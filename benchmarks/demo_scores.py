@@ -29,7 +29,7 @@ def main() -> None:
     parser.add_argument("--every", type=int, default=1, help="take every n-th drawing only, to try it out")
     options = parser.parse_args()
     words = emoji_words()[:: options.every]
-    images = demo.draw_images(words)
+    images = demo.draw_openmoji([word.stem for word in words])
     model = le.load_model(demo.MODEL)
     both = le.record_layers(model, [LAYER, LOGITS], images)
     recorded, own = both[LAYER], both[LOGITS].values.argmax(1).tolist()

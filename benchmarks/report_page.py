@@ -17,7 +17,6 @@ import numpy as np
 from tests.browser import open_browser
 
 import linexp as le
-from linexp.results.folder import Run
 
 _DRAWN = "() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(() => done(performance.now()))))"
 _SCROLL = """() => new Promise(done => {
@@ -41,7 +40,7 @@ def main() -> None:
     n_neurons, n_images = (64, 400) if small else (2048, 10_000)
     with tempfile.TemporaryDirectory() as folder:
         started = time.perf_counter()
-        page = le.write_report(finding(n_neurons, n_images), folder, pictures(n_images))
+        page = le.write_report(result(n_neurons, n_images), folder, pictures(n_images))
         print(f"{n_neurons} neurons, {n_images} pictures: written in {time.perf_counter() - started:.0f} s")
         thumbnails = [file.stat().st_size for file in (page.parent / "thumbs").iterdir()]
         print(f"page {page.stat().st_size / 1e6:.2f} MB, {len(thumbnails)} thumbnails {sum(thumbnails) / 1e6:.1f} MB")
@@ -51,13 +50,13 @@ def main() -> None:
             print("scrolling: longest frame {longest:.0f} ms, typical {typical:.0f} ms".format(**scroll(browser, page)))
 
 
-def finding(n_neurons: int, n_images: int) -> le.Finding:
+def result(n_neurons: int, n_images: int) -> le.Result:
     """Explain planted neurons: lengths and concepts like those of a real layer."""
     planted = le.make_planted(n_images, 120, n_neurons, 4, noise=0.5)
     split = le.Split.random(n_images)
     explanations = le.LinearExplainer().explain(planted.activations, planted.concepts, split)
     names = tuple(f"n0{row % 1000:07}/ILSVRC2012_val_{row:08}.JPEG" for row in range(n_images))
-    return le.Finding("labels", Run(planted.activations, planted.concepts, split, names, {}), explanations)
+    return le.Result(planted.activations, planted.concepts, split, explanations, method="labels", image_names=names)
 
 
 def pictures(n_images: int) -> le.ImageArray:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -45,10 +46,16 @@ def make_run(n_images: int = N_IMAGES, n_neurons: int = N_NEURONS, images: str |
         "explainer": {"search": "greedy", "strength": 0.05},
         "seed": 0,
     }
-    return Run(activations, le.ConceptMatrix(presence, NAMES, images), le.Split.random(n_images), names, settings)
+    return Run(
+        activations,
+        le.ConceptMatrix(presence, NAMES, images),
+        le.Split.random(n_images),
+        image_names=names,
+        settings=settings,
+    )
 
 
-def make_findings() -> list[le.Finding]:
+def make_findings() -> list[le.Result]:
     """Two methods on one layer, the first with an ablation score and impact; with pictures."""
     pictures = le.ImageArray(make_pictures())
     run = make_run(images=pictures.fingerprint)
@@ -61,7 +68,7 @@ def make_findings() -> list[le.Finding]:
         if method == "ours":
             columns += [Column("ablation", "", {neuron: value**2 for neuron, value in own.items()})]
             columns += [Column("impact", "", {neuron: float(neuron % 7) for neuron in own})]
-        found.append(le.Finding(method, run, explanations, tuple(columns), pictures))
+        found.append(le.Result.of(run, explanations, method=method, known=tuple(columns), images=pictures))
     return found
 
 
@@ -76,7 +83,7 @@ def save_result(folder: Path, pictures: Path | None = None) -> Path:
         images = le.ImageFolder(pictures)
         names = tuple(images.name(row) for row in range(len(images)))
         run = make_run(images=images.fingerprint)
-        run = Run(run.activations, run.concepts, run.split, names, {**run.settings, "images": str(pictures)})
+        run = replace(run, image_names=names, settings={**run.settings, "images": str(pictures)})
     explanations = le.LinearExplainer().explain(run.activations, run.concepts, run.split)
     save_run(folder, run)
     save_explanations(folder, explanations)

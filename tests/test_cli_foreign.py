@@ -89,7 +89,7 @@ def test_force_says_how_many(linexp: Run, two: tuple[Path, Path, int]):
     assert scores.origin is not None
     assert scores.origin.n_seen == 0
     # How many were seen is no score of a neuron.
-    shown = [column.title for column in le.read_finding(a).columns]
+    shown = [column.title for column in le.read_result(a).columns]
     assert not any("seen" in title for title in shown)
     assert sum(f"(fitted on {seen} of these 12 images)" in title for title in shown) == 1
 
@@ -107,7 +107,7 @@ def test_an_unknown_split_is_said(linexp: Run, two: tuple[Path, Path, int], tmp_
     place = titles(ended.out).index("fitted on")
     assert [row[place] for row in cells(ended.out)[:2]] == ["0", "unknown"]
     assert "\n  it is not known on which of these images they were fitted or chosen\n" in ended.out
-    assert any("(on images it was perhaps fitted on)" in column.title for column in le.read_finding(a).columns)
+    assert any("(on images it was perhaps fitted on)" in column.title for column in le.read_result(a).columns)
     # Ours, of other pictures: which of these are among them is not known either.
     text = (b / "explanations.csv").read_text()
     images = load_run(b).activations.images or ""

@@ -117,7 +117,7 @@ def test_a_summary_of_nothing_invents_no_numbers():
     dropped = (le.DroppedConcept("faint", "weak", 0.499, 0.5), le.DroppedConcept("always", "constant", 1.0, 0.5))
     nobody = le.Explanations((le.Explanation(0, (), outcome="constant"),), "stem", dropped)
     concepts = le.ConceptMatrix([[0.0, 1.0, 1.0]] * 6, ["faint", "always", "b"])
-    run = Run(le.ActivationMatrix([[2.0]] * 6), concepts, le.Split([0, 1], [2, 3], [4, 5]), tuple("abcdef"), {})
+    run = Run(le.ActivationMatrix([[2.0]] * 6), concepts, le.Split([0, 1], [2, 3], [4, 5]))
     assert commands.summary(nobody, run).splitlines() == [
         "layer stem: 0 of 1 neurons explained; 0 without a fitting concept, 1 constant on the training images",
         "  0 of 1 neurons dead (0.0 %): activation below 0.01 on all 6 images",
@@ -136,7 +136,9 @@ def make_faint_run() -> Run:
     values = presence * torch.tensor([0.007, 0.007, 2.0])
     values[split.train[:5], 0] = 5.0
     names = tuple(f"{row}.png" for row in range(200))
-    return Run(le.ActivationMatrix(values, layer="stem"), le.ConceptMatrix(presence, ["a", "b", "c"]), split, names, {})
+    return Run(
+        le.ActivationMatrix(values, layer="stem"), le.ConceptMatrix(presence, ["a", "b", "c"]), split, image_names=names
+    )
 
 
 def test_dead_is_dead_on_all_recorded_images(tmp_path: Path, capsys: pytest.CaptureFixture[str]):

@@ -12,6 +12,7 @@ from linexp.demo.clock import Clock
 from linexp.demo.impact import show_impact
 from linexp.demo.table import print_results
 from linexp.results.folder import load_run
+from linexp.results.pictures import reopen_pictures
 
 
 @pytest.fixture(scope="module")
@@ -28,43 +29,43 @@ def results(tmp_path_factory):
 
 
 def test_both_layers_are_explained_in_both_ways_scored_and_drawn(results):
-    assert [(result.name, result.source) for result in results] == [
-        ("block 10", "labels"),
-        ("block 10", "text"),
-        ("head", "labels"),
-        ("head", "text"),
+    assert [(result.activations.layer, result.method) for result in results] == [
+        ("_blocks.10", "labels"),
+        ("_blocks.10", "text"),
+        ("_avg_pooling", "labels"),
+        ("_avg_pooling", "text"),
     ]
     for result in results:
         assert len(result.explanations) == 24
         assert result.explanations.n_with("explained") > 12
-        for scores in (result.scores, result.judged):
+        for scores in result.scores:
             assert scores.n_images == pytest.approx(0.2 * 137, abs=2)
-        with Image.open(result.sheet) as sheet:
+        with Image.open(result.folder / "sheet.png") as sheet:
             assert sheet.format == "PNG"
             assert min(sheet.size) > 500
 
 
 def test_what_is_printed_leads_with_the_scores_of_the_simulator(results, capsys):
     clock = Clock()
-    print_results(results, 137, clock, results[0].folder / "index.html")
+    print_results(results, demo.LAYERS, clock, results[0].folder / "index.html")
     said = capsys.readouterr().out
     last = results[-1]
-    best = last.explanations.best(5, last.judged)
+    best = last.explanations.best(5, last.scores[1])
     assert str(best) in re.sub("^  ", "", said, flags=re.MULTILINE)
     assert "selected" not in said
-    dead = int(last.finding.run.activations.is_dead.sum())
+    dead = int(last.activations.is_dead.sum())
     assert f"{dead} of 24 in head ({100 * dead / 24:.1f} %)" in said
 
 
 def test_the_result_folders_hold_the_same(results):
     for result in results:
         run = load_run(result.folder)
-        assert isinstance(run.concepts, le.EmbeddedConceptMatrix) == (result.source == "text")
+        assert isinstance(run.concepts, le.EmbeddedConceptMatrix) == (result.method == "text")
         assert le.Explanations.from_csv(result.folder / "explanations.csv").items == result.explanations.items
         own = le.CorrelationScorer().score(
             le.simulate(result.explanations, run.concepts), run.activations, run.split.test
         )
-        for name, scores in {"scores": own, "scores-by-conse-efficientnet_lite1": result.judged}.items():
+        for name, scores in {"scores": own, "scores-by-conse-efficientnet_lite1": result.scores[1]}.items():
             with (result.folder / f"{name}.csv").open() as file:
                 written = {int(row["neuron"]): row["correlation"] for row in csv.DictReader(file)}
             assert written == {
@@ -81,6 +82,16 @@ def test_a_report_shows_all_of_them(results):
     assert 20 < len(list((page.parent / "thumbs").glob("*.webp"))) <= 137  # both layers share them
 
 
+def test_the_drawings_are_found_again_and_are_proved_to_be_those(results, tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(results[0].folder.parents[1] / "cache"))
+    words = demo.emoji_words()[::12]
+    monkeypatch.setattr("linexp.results.pictures.emoji_words", lambda: words)
+    assert reopen_pictures(results[0], None).fingerprint == results[0].activations.images
+    monkeypatch.setattr("linexp.results.pictures.emoji_words", lambda: words[:5])
+    with pytest.raises(le.DifferentImagesError, match="The pictures in 'OpenMoji' are not those of the result; "):
+        reopen_pictures(results[0], None)
+
+
 def test_three_networks_take_part():
     assert not le.ConSE("efficientnet_lite0").name.startswith((demo.EXPLAINER, demo.SIMULATOR))
     assert demo.EXPLAINER != demo.SIMULATOR
@@ -88,7 +99,7 @@ def test_three_networks_take_part():
 
 def test_the_full_demo_shows_what_the_network_loses_without_a_neuron(tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    images = demo.draw_images(demo.emoji_words()[::80])
+    images = demo.draw_openmoji([word.stem for word in demo.emoji_words()[::80]])
     found = show_impact(demo.MODEL, list(demo.LAYERS.values()), images, tmp_path / "impact", 4)
     assert [(one.layer, one.n_neurons, one.linear) for one in found] == [
         ("_blocks.10", 4, False),

@@ -55,10 +55,10 @@ def test_scoring_on_them_is_refused(explanations: le.Explanations):
 
 
 def test_a_report_of_them_is_refused(explanations: le.Explanations):
-    run = Run(ACTIVATIONS, CONCEPTS, OTHER, tuple(map(str, range(N))), {})
+    run = Run(ACTIVATIONS, CONCEPTS, OTHER, image_names=tuple(map(str, range(N))))
     with pytest.raises(ValueError, match=f"fitted or chosen on {SEEN} of the 40 images"):
-        le.Finding("theirs", run, explanations)
-    le.Finding("theirs", replace(run, split=ONE), explanations)
+        le.Result.of(run, explanations, method="theirs")
+    le.Result.of(replace(run, split=ONE), explanations, method="theirs")
 
 
 def test_the_file_carries_it_and_others_can_read_the_file(explanations: le.Explanations, tmp_path: Path):
@@ -103,7 +103,7 @@ def test_two_splits_in_one_file_are_refused(tmp_path: Path):
 
 
 def test_results_of_older_versions_know_it_from_their_folder(explanations: le.Explanations, tmp_path: Path):
-    save_run(tmp_path, Run(ACTIVATIONS, CONCEPTS, ONE, tuple(map(str, range(N))), {}))
+    save_run(tmp_path, Run(ACTIVATIONS, CONCEPTS, ONE, image_names=tuple(map(str, range(N)))))
     save_explanations(tmp_path, replace(explanations, fitted_on=None))
     assert b"fitted_on" not in (tmp_path / "explanations.csv").read_bytes()
     assert load_explanations(tmp_path).fitted_on == explanations.fitted_on

@@ -36,7 +36,14 @@ def make_run(folder: Path, rows: list[int] | None = None) -> Run:
     concepts = le.ConceptMatrix(values > 0.5, ["one", "two"], images.fingerprint)
     names = tuple(images.name(row) for row in range(n_images))
     contents = tuple(content.hex() for content in contents_of(images))
-    return Run(activations, concepts, le.Split.random(n_images), names, {"images": str(folder)}, contents)
+    return Run(
+        activations,
+        concepts,
+        le.Split.random(n_images),
+        image_names=names,
+        settings={"images": str(folder)},
+        contents=contents,
+    )
 
 
 @pytest.fixture

@@ -60,7 +60,7 @@ def test_explanations_and_scores_are_those_given(path, findings):
 def test_pictures_activations_and_predictions_belong_together(path, findings):
     data = read_data(path)
     (layer,) = data["layers"]
-    run = findings[0].run
+    run = findings[0]
     values = run.activations.values.double().numpy()
     predicted = le.simulate(findings[0].explanations, run.concepts).values.double().numpy()
     shown = unpack(layer["shown"], 16).reshape(N_NEURONS, 8, 3)
@@ -97,7 +97,7 @@ def test_thumbnails_are_the_pictures_and_only_those_shown(path):
 def test_test_images_come_first_and_others_are_marked(path, findings):
     data = read_data(path)
     (layer,) = data["layers"]
-    test = set(findings[0].run.split.test.tolist())
+    test = set(findings[0].split.test.tolist())
     rows = [int(re.search(r"/(\d+)&<i>\.png$", data["names"][number])[1]) for number in layer["pictures"]]
     assert layer["fitted"] == [place for place, row in enumerate(rows) if row not in test]
     assert 0 < len(layer["fitted"]) < len(rows)
@@ -106,7 +106,7 @@ def test_test_images_come_first_and_others_are_marked(path, findings):
 def test_shares_are_those_of_the_area_chart(path, findings):
     data = read_data(path)
     (layer,) = data["layers"]
-    run, explanations = findings[0].run, findings[0].explanations
+    run, explanations = findings[0], findings[0].explanations
     counts = unpack(layer["counts"], 32).reshape(N_NEURONS, 8)
     shares, start = unpack(layer["methods"][0]["shares"], 8), 0
     none = unpack(layer["methods"][0]["none"], 8).reshape(N_NEURONS, 8).astype(int)
@@ -212,7 +212,7 @@ def test_pictures_are_named_by_where_they_are_in_their_folder():
 
 
 def test_a_result_folder_is_read_with_all_its_scores(tmp_path):
-    finding = le.read_finding(save_result(tmp_path / "labels"))
+    finding = le.read_result(save_result(tmp_path / "labels"))
     assert finding.method == "labels"
     assert [column.title for column in finding.columns] == [
         "correlation",  # measured anew: neither file says whose scores it holds
@@ -259,7 +259,7 @@ def test_means_and_errors_are_those_of_scores():
 def test_without_scores_the_correlation_on_test_images_is_measured():
     run = make_run()
     explanations = le.LinearExplainer().explain(run.activations, run.concepts, run.split)
-    finding = le.Finding("ours", run, explanations)
+    finding = le.Result.of(run, explanations)
     scores = le.CorrelationScorer().score(le.simulate(explanations, run.concepts), run.activations, run.split.test)
     (column,) = finding.columns
     assert column.mean == pytest.approx(scores.mean)
@@ -271,7 +271,7 @@ def test_several_layers_and_methods_of_one_name(tmp_path):
     other = make_run(n_neurons=5)
     other = replace(other, activations=le.ActivationMatrix(other.activations.values, range(5), "fc"))
     explained = [le.LinearExplainer().explain(one.activations, one.concepts, one.split) for one in (run, other)]
-    found = [le.Finding("ours", (run, other, run)[k], explained[k % 2]) for k in range(3)]
+    found = [le.Result.of((run, other, run)[k], explained[k % 2]) for k in range(3)]
     text = (path := le.write_report(found, tmp_path)).read_text(encoding="utf-8")
     layers = read_data(path)["layers"]
     assert [(layer["name"], [method["name"] for method in layer["methods"]]) for layer in layers] == [
@@ -282,14 +282,14 @@ def test_several_layers_and_methods_of_one_name(tmp_path):
 
 
 def test_results_of_other_splits_are_layers_of_their_own(tmp_path, findings):
-    run = replace(findings[0].run, split=le.Split.random(N_IMAGES, seed=1))
-    other = le.Finding("ours", run, le.LinearExplainer().explain(run.activations, run.concepts, run.split))
+    run = replace(make_run(images=findings[0].activations.images), split=le.Split.random(N_IMAGES, seed=1))
+    other = le.Result.of(run, le.LinearExplainer().explain(run.activations, run.concepts, run.split))
     layers = read_data(le.write_report([findings[0], other], tmp_path))["layers"]
     assert [layer["name"] for layer in layers] == ["layer4.<b>", "layer4.<b> 2"]
 
 
 def test_a_method_may_explain_some_neurons_only(tmp_path, findings):
-    some = le.Finding("few", findings[0].run, findings[0].explanations[2:4])
+    some = le.Result.of(findings[0], findings[0].explanations[2:4], method="few")
     (layer,) = read_data(le.write_report([findings[0], some], tmp_path))["layers"]
     few = layer["methods"][1]
     assert [place for place, outcome in enumerate(few["outcomes"]) if outcome] == [2, 3]
@@ -303,11 +303,11 @@ def test_what_cannot_be_reported_is_said(tmp_path, findings):
         le.write_report(tmp_path / "none", tmp_path)
     with pytest.raises(ValueError, match=r"n_pictures is 0\. It must lie between 1 and 10"):
         le.write_report(findings, tmp_path, n_pictures=0)
-    run = findings[0].run
+    run = findings[0]
     with pytest.raises(le.DifferentImagesError, match="come from different images"):
-        le.write_report(le.Finding("a", run, findings[0].explanations), tmp_path, make_pictures() // 2)
+        le.write_report(le.Result.of(run, findings[0].explanations, method="a"), tmp_path, make_pictures() // 2)
     with pytest.raises(ValueError, match="'a' explains neuron 0, which was not recorded"):
-        le.Finding("a", run, le.Explanations((le.Explanation(0, (), 0.0, None, "empty"),)))
+        le.Result.of(run, le.Explanations((le.Explanation(0, (), 0.0, None, "empty"),)), method="a")
 
 
 def test_dead_and_constant_are_told_apart(tmp_path):
@@ -318,7 +318,7 @@ def test_dead_and_constant_are_told_apart(tmp_path):
     values[run.split.train, 1] = 3.0  # constant, and not dead
     activations = le.ActivationMatrix(values, run.activations.neurons, run.activations.layer)
     explanations = le.LinearExplainer().explain(activations, run.concepts, run.split)
-    page = le.write_report(le.Finding("ours", replace(run, activations=activations), explanations), tmp_path)
+    page = le.write_report(le.Result.of(replace(run, activations=activations), explanations), tmp_path)
     (row,) = re.findall(r"<tr>\s*<th scope=\"row\">(.*?)</tr>", page.read_text(encoding="utf-8"), flags=re.DOTALL)
     cells = [re.sub("<.*?>", "", cell) for cell in re.findall(r"<td.*?>(.*?)</td>", row, flags=re.DOTALL)]
     assert cells[-2:] == ["2", "2"]
@@ -347,5 +347,5 @@ def test_the_score_table_says_how_many_are_dead(path):
 def test_a_page_of_2048_neurons_is_small(tmp_path):
     run = make_run(400, 2048)
     explanations = le.LinearExplainer().explain(run.activations, run.concepts, run.split)
-    path = le.write_report(le.Finding("ours", run, explanations), tmp_path)
+    path = le.write_report(le.Result.of(run, explanations), tmp_path)
     assert path.stat().st_size < 3_000_000

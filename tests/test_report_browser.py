@@ -162,9 +162,9 @@ def test_a_card_shows_terms_ranges_pictures_and_points(page, findings):
     assert card.locator(".method").count() == 2
     assert card.locator(".range").count() == 8
     assert "± " in card.locator(".method.chosen .weight").first.text_content()
-    assert card.locator(".predicted .point").count() == len(findings[0].run.split.test)
+    assert card.locator(".predicted .point").count() == len(findings[0].split.test)
     counts = [int(text) for text in card.locator(".area .count").all_text_contents()]
-    column = findings[0].run.activations.select([100]).values[:, 0]
+    column = findings[0].activations.select([100]).values[:, 0]
     assert sum(counts) == len(column) - int((column < 0).sum())
     pictures = card.locator(".picture img").evaluate_all("all => all.map(one => one.alt)")
     assert all(re.match(r"class \d/\d+&<i>\.png: activation \S+, predicted \S+$", text) for text in pictures)
@@ -176,7 +176,7 @@ def test_a_card_shows_terms_ranges_pictures_and_points(page, findings):
 def test_cards_are_sorted_by_what_is_sure(browser, tmp_path, findings):
     """0.9 ± 0.5 comes after 0.5 ± 0.01, and 0.6 of unknown error after both."""
     column = Column("correlation", "", {100: 0.9, 101: 0.5, 102: 0.6}, {100: 0.5, 101: 0.01})
-    only = replace(findings[0], columns=(column,))
+    only = replace(findings[0], known=(column,))
     page = Page(browser, le.write_report(only, tmp_path))
     assert page.shown()[:3] == [101, 100, 102]
     page.choose("sort", "score")
@@ -311,7 +311,7 @@ def test_it_prints(page):
 def test_a_big_layer_draws_only_what_is_seen(browser, tmp_path):
     run = make_run(400, 2048)
     explanations = le.LinearExplainer().explain(run.activations, run.concepts, run.split)
-    path = le.write_report(le.Finding("ours", run, explanations), tmp_path, make_pictures(400))
+    path = le.write_report(le.Result.of(run, explanations), tmp_path, make_pictures(400))
     page = Page(browser, path)
     assert len(page.shown()) == 2048
     assert page.page.locator(".card.drawn").count() < 12

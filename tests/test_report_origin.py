@@ -115,9 +115,9 @@ def test_the_own_score_is_measured_where_only_others_were_scored(tmp_path: Path)
     save_scores(folder, scores_of([0.9, 0.8], "/home/somebody/milan.csv"), "scores-somebody-milan")
     save_scores(folder, scores_of([0.99, 0.98], "mine", "val"), "scores-on-val")
     save_scores(folder, scores_of([0.99, 0.98], "mine", "train"), "scores-on-train")
-    found = le.read_finding(folder)
+    found = le.read_result(folder)
     assert [column.title for column in found.columns] == ["correlation", "correlation, of milan.csv"]
-    run, explanations = found.run, found.explanations
+    run, explanations = found, found.explanations
     own = le.CorrelationScorer().score(le.simulate(explanations, run.concepts), run.activations, run.split.test)
     mine, theirs = score_rows([[found]])
     assert titles([[found]]) == ["correlation"]
@@ -206,5 +206,5 @@ def test_the_mean_over_explained_neurons_stands_beside(tmp_path: Path):
     run = make_run()
     explanations = le.LinearExplainer().explain(run.activations, run.concepts, run.split)
     column = Column("correlation", "", {100: 0.5, 101: 0.25, 102: 0.0}, silent=frozenset([102]))
-    text = le.write_report(le.Finding("ours", run, explanations, (column,)), tmp_path).read_text(encoding="utf-8")
+    text = le.write_report(le.Result.of(run, explanations, known=(column,)), tmp_path).read_text(encoding="utf-8")
     assert re.search(r"0\.250 <span.*?>± 0\.144</span><br><span.*?>0\.375 over 2 explained</span>", text)

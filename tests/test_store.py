@@ -34,7 +34,13 @@ def make_run(*, dtype: torch.dtype = torch.float32, whole: bool = False) -> Run:
     presence = torch.rand(20, len(NAMES), dtype=dtype)
     concepts = le.ConceptMatrix(presence.round() if whole else presence, NAMES, "abc")
     activations = le.ActivationMatrix(values, [7, 3, 900, 0], "layer4.1", "abc")
-    return Run(activations, concepts, le.Split.random(20), IMAGES, {"model": "münchen", "weights": None, "seed": 3})
+    return Run(
+        activations,
+        concepts,
+        le.Split.random(20),
+        image_names=IMAGES,
+        settings={"model": "münchen", "weights": None, "seed": 3},
+    )
 
 
 def read_files(folder: Path) -> dict[str, bytes]:
@@ -72,7 +78,7 @@ def make_embedded_run() -> Run:
     run = make_run()
     images, texts = (torch.nn.functional.normalize(torch.randn(n, 5), dim=1) for n in (20, len(NAMES)))
     concepts = le.EmbeddedConceptMatrix(images, texts, NAMES, 58.0, -0.1, "abc")
-    return Run(run.activations, concepts, run.split, run.image_names, run.settings)
+    return Run(run.activations, concepts, run.split, image_names=run.image_names, settings=run.settings)
 
 
 def test_embeddings_are_kept_instead_of_the_matrix(tmp_path: Path):
@@ -98,7 +104,7 @@ def test_embeddings_without_their_calibration_are_refused(tmp_path: Path, calibr
 
 def test_images_in_no_part_of_the_split_stay_in_none(tmp_path: Path):
     run = make_run()
-    run = Run(run.activations, run.concepts, le.Split([0, 5], [3, 2], [9, 11]), IMAGES, {})
+    run = Run(run.activations, run.concepts, le.Split([0, 5], [3, 2], [9, 11]), image_names=IMAGES)
     save_run(tmp_path, run)
     split = load_run(tmp_path).split
     assert [part.tolist() for part in (split.train, split.val, split.test)] == [[0, 5], [2, 3], [9, 11]]
@@ -225,12 +231,12 @@ def test_a_manifest_that_does_not_fit_is_said(tmp_path: Path, changes: dict[str,
 def test_a_run_is_of_one_set_of_images():
     run = make_run()
     with pytest.raises(le.DifferentImagesError, match="There are 2 names for 20 images"):
-        Run(run.activations, run.concepts, run.split, ("a", "b"), {})
+        Run(run.activations, run.concepts, run.split, image_names=("a", "b"))
     with pytest.raises(le.DifferentImagesError, match="The split names image 24"):
-        Run(run.activations, run.concepts, le.Split([0, 1], [2, 3], [4, 24]), IMAGES, {})
+        Run(run.activations, run.concepts, le.Split([0, 1], [2, 3], [4, 24]), image_names=IMAGES)
     other = le.ConceptMatrix(run.concepts.values, NAMES, "def")
     with pytest.raises(le.DifferentImagesError, match="come from different images"):
-        Run(run.activations, other, run.split, IMAGES, {})
+        Run(run.activations, other, run.split, image_names=IMAGES)
 
 
 def test_explanations_and_scores_lie_beside_the_run(tmp_path: Path):
@@ -256,7 +262,7 @@ def test_dropped_concepts_come_back_with_the_reason(tmp_path: Path):
     explanations = le.Explanations(nobody, "layer4.1", DROPPED)
     save_explanations(tmp_path, explanations)
     assert load_explanations(tmp_path).dropped == DROPPED
-    assert le.read_finding(tmp_path).explanations.dropped_concepts == ("two\nlines", 'ski, "slope"')
+    assert le.read_result(tmp_path).explanations.dropped_concepts == ("two\nlines", 'ski, "slope"')
     assert (tmp_path / "dropped.csv").read_text().splitlines()[2] == (
         'lines",weak,0.30000000000000004,0.5,--min-activity 0.30000000000000004'
     )
@@ -271,7 +277,7 @@ def test_an_older_result_does_not_say_what_was_dropped(tmp_path: Path):
     save_run(tmp_path, make_run())
     save_explanations(tmp_path, le.Explanations((Explanation(7, (Term("snow", 1.0),)),), "layer4.1", DROPPED))
     (tmp_path / "dropped.csv").unlink()
-    finding = le.read_finding(tmp_path)
+    finding = le.read_result(tmp_path)
     assert finding.explanations.dropped is None
     assert ("Dropped", "not known") in method_facts(finding)
 

@@ -480,6 +480,10 @@ def test_a_result_that_names_pictures_elsewhere_reads_none_of_them(tmp_path: Pat
     with pytest.raises(
         le.DifferentImagesError, match=r"are not those of the result \('\.\./secret\.png' is not there\)"
     ):
-        reopen_pictures(Run(activations, concepts, split, names, {"images": str(tmp_path / "in")}), None)
+        reopen_pictures(
+            Run(activations, concepts, split, image_names=names, settings={"images": str(tmp_path / "in")}), None
+        )
     with pytest.raises(StoreMismatchError, match=r"The result does not say where its pictures were\. Make it anew"):
-        reopen_pictures(Run(activations, concepts, split, names, json.loads('{"images": 3}')), None)
+        reopen_pictures(
+            Run(activations, concepts, split, image_names=names, settings=json.loads('{"images": 3}')), None
+        )

@@ -16,19 +16,17 @@ from linexp.commands.ablate_text import tell_answer, tell_ceiling, tell_signs
 from linexp.concepts.vocabulary import IMAGENET, IMAGENET_PAPER
 from linexp.explanations import Explanation, Explanations, simulate
 from linexp.forward import reuse_large_buffers
-from linexp.images import Images
+from linexp.images import Images, is_openmoji
 from linexp.matrix import ConceptMatrix
 from linexp.models import VisionModel, load_model, tell_device, tell_model
 from linexp.results import (
-    Case,
-    Run,
-    Scored,
+    Result,
     ScoreOptions,
     check_unseen_cases,
-    find_dead,
     judge_cases,
     on_shared_neurons,
     open_cases,
+    origin_of,
     print_tables,
     reopen_pictures,
     same_neurons,
@@ -54,14 +52,14 @@ class AblateOptions:
 class _Job:
     """A case, with everything that scoring it needs beside the simulation."""
 
-    case: Case
+    case: Result
     scorer: AblationScorer
     model: VisionModel
     images: Images
     labels: list[int] | None
 
     def check(self) -> None:
-        run = self.case.run
+        run = self.case
         try:
             self.scorer.check(run.activations, run.split, self.model, self.images, labels=self.labels)
         except ValueError as error:
@@ -86,7 +84,7 @@ def run_ablate(results: Sequence[Path], simulating: ScoreOptions, options: Ablat
     if simulating.simulator is None:  # else told with it
         tell_device(simulating.device)
     reuse_large_buffers()
-    found: list[Scored] = []
+    found: list[Result] = []
     for job, concepts in zip(jobs, judged, strict=True):
         scores = _score(job, concepts, simulating)
         found.append(_scored(job.case, scores))
@@ -97,53 +95,53 @@ def run_ablate(results: Sequence[Path], simulating: ScoreOptions, options: Ablat
 
 
 def _prepare(
-    cases: Sequence[Case], scorer: AblationScorer, simulating: ScoreOptions, options: AblateOptions
+    cases: Sequence[Result], scorer: AblationScorer, simulating: ScoreOptions, options: AblateOptions
 ) -> list[_Job]:
     """Open pictures, labels and models; each once, however many results need it."""
-    pictures = {id(case.run): _open_pictures(case, simulating) for case in cases}
-    labels = {id(case.run): _find_labels(case.run, pictures[id(case.run)], options.outputs) for case in cases}
+    pictures = {id(case.activations): _open_pictures(case, simulating) for case in cases}
+    labels = {
+        id(case.activations): _find_labels(case, pictures[id(case.activations)], options.outputs) for case in cases
+    }
     models: dict[tuple[Any, ...], VisionModel] = {}
     jobs: list[_Job] = []
     for case in cases:
         how = {name: _setting(case, name) for name in ("pool", "channels", "token")}
-        how["output"] = case.run.settings.get("output")  # results of 0.1.0 have the first, as None means
-        key = _setting(case, "model"), *(case.run.settings.get(name) for name in ("weights", "preprocess"))
+        how["output"] = case.settings.get("output")  # results of 0.1.0 have the first, as None means
+        key = _setting(case, "model"), *(case.settings.get(name) for name in ("weights", "preprocess"))
         if key not in models:
             device, trust = simulating.device, simulating.trust_remote_code
             models[key] = load_model(key[0], weights=key[1], device=device, trust_remote_code=trust, preprocess=key[2])
-        which = id(case.run)
+        which = id(case.activations)
         jobs.append(_Job(case, replace(scorer, **how), models[key], pictures[which], labels[which]))
     return jobs
 
 
-def _setting(case: Case, name: str) -> Any:
-    if name not in case.run.settings:
+def _setting(case: Result, name: str) -> Any:
+    if name not in case.settings:
         raise StoreMismatchError(
             f"The result in '{case.folder}' does not say its '{name}', so it cannot be told how its neurons were "
             "recorded. Make it anew with linexp explain."
         )
-    return case.run.settings[name]
+    return case.settings[name]
 
 
-def _open_pictures(case: Case, simulating: ScoreOptions) -> Images:
-    from linexp.demo import IMAGES
-
-    if case.run.settings.get("images") == IMAGES and not Path(IMAGES).exists():
+def _open_pictures(case: Result, simulating: ScoreOptions) -> Images:
+    if is_openmoji(case.settings.get("images")):
         raise ValueError(
             f"The result in '{case.folder}' is of the demo's drawings, and their groups are no outputs of "
-            f"'{case.run.settings.get('model')}', so there is no loss to compare. "
+            f"'{case.settings.get('model')}', so there is no loss to compare. "
             "Ablate a result of pictures of the model's own classes."
         )
-    return reopen_pictures(case.run, simulating.images, simulating.store)
+    return reopen_pictures(case, simulating.images, simulating.store)
 
 
-def _find_labels(run: Run, images: Images, outputs: str | None) -> list[int] | None:
+def _find_labels(run: Result, images: Images, outputs: str | None) -> list[int] | None:
     known = IMAGENET if run.settings.get("class_names") in (IMAGENET, IMAGENET_PAPER) else None
     return find_outputs(outputs or known, images)
 
 
 def _score(job: _Job, concepts: ConceptMatrix, simulating: ScoreOptions) -> AblationScores:
-    run, simulated = job.case.run, simulate(job.case.explanations, concepts)
+    run, simulated = job.case, simulate(job.case.explanations, concepts)
     # Explanations whose layer is called otherwise got here by force only.
     simulated = replace(simulated, layer=run.activations.layer)
     scores = with_store(
@@ -161,10 +159,10 @@ def _score(job: _Job, concepts: ConceptMatrix, simulating: ScoreOptions) -> Abla
     )
     labels = list(job.labels if job.labels is not None else job.images.labels or [])
     _warn_of_guessing(job.case, scores, [labels[row] for row in run.split.test.tolist()])
-    return replace(scores, origin=job.case.origin(simulating))
+    return replace(scores, origin=origin_of(job.case, simulating))
 
 
-def _warn_of_guessing(case: Case, scores: AblationScores, labels: Sequence[int]) -> None:
+def _warn_of_guessing(case: Result, scores: AblationScores, labels: Sequence[int]) -> None:
     most = max(Counter(labels).values()) / len(labels)
     if scores.accuracy <= most:
         warnings.warn(
@@ -177,7 +175,7 @@ def _warn_of_guessing(case: Case, scores: AblationScores, labels: Sequence[int])
 
 
 def _print(job: _Job, scores: AblationScores, without_dead: Sequence[str], path: Path) -> None:
-    print("\n".join([f"layer {job.case.run.activations.layer}: test {scores}", *without_dead]))
+    print("\n".join([f"layer {job.case.activations.layer}: test {scores}", *without_dead]))
     if job.scorer.scaling != "norm":
         constant, added = scores.by_constant, compare_scores(scores, scores.by_constant)
         print(
@@ -197,20 +195,18 @@ def _print(job: _Job, scores: AblationScores, without_dead: Sequence[str], path:
         print(seen)
 
 
-def _scored(case: Case, scores: AblationScores) -> Scored:
-    run = case.run
-    recorded = run.activations.take(run.split.test)
+def _scored(case: Result, scores: AblationScores) -> Result:
     both = (scores,) if scores.metric == scores.by_norm.metric else (scores, scores.by_norm)
-    return Scored(case.explanations, recorded, both, find_dead(run.activations), tuple(run.split.test.tolist()))
+    return replace(case, scores=both)
 
 
-def _with_constants(found: Sequence[Scored]) -> list[Scored]:
+def _with_constants(found: Sequence[Result]) -> list[Result]:
     """Put behind the methods of the same neurons what a constant, and the recorded activations, score."""
     beside = ((group, on_shared_neurons(group)[0]) for group in same_neurons(found))
     return [scored for group, first in beside for scored in (*group, *_constant(first), *_ceiling(first))]
 
 
-def _constant(first: Scored) -> list[Scored]:
+def _constant(first: Result) -> list[Result]:
     scores = cast(AblationScores, first.scores[0])
     if len(first.scores) == 1:
         return []  # with the closed-form scaling it is the mean, and scores 0
@@ -218,7 +214,7 @@ def _constant(first: Scored) -> list[Scored]:
     return [_without_terms(first, (scores.by_constant, by_norm))]
 
 
-def _ceiling(first: Scored) -> list[Scored]:
+def _ceiling(first: Result) -> list[Result]:
     scores = cast(AblationScores, first.scores[0])
     if scores.exact:
         return []  # 1
@@ -226,7 +222,7 @@ def _ceiling(first: Scored) -> list[Scored]:
     return [_without_terms(first, (scores.by_recorded, by_norm)[: len(first.scores)])]
 
 
-def _without_terms(first: Scored, scores: tuple[Scores, ...]) -> Scored:
+def _without_terms(first: Result, scores: tuple[Scores, ...]) -> Result:
     levels = zip(first.scores[0].neurons, cast(AblationScores, first.scores[0]).level.tolist(), strict=True)
     nothing = tuple(Explanation(neuron, (), level, outcome="empty") for neuron, level in levels)
-    return Scored(Explanations(nothing, first.explanations.layer), first.recorded, scores, first.dead)
+    return replace(first, explanations=Explanations(nothing, first.explanations.layer), scores=scores)

@@ -107,7 +107,8 @@ def run_explain(options: ExplainOptions, explainer: Explainer) -> None:
     settings["preprocessing"] = _tell_preprocessing(model)
     for layer, activations in recorded.items():
         own = {**settings, "output": taken[layer]}
-        explain_and_save(outs[layer], Run(activations, concepts, split, names, own, contents), explainer, usable)
+        run = Run(activations, concepts, split, image_names=names, settings=own, contents=contents)
+        explain_and_save(outs[layer], run, explainer, usable)
         _print_next(outs[layer], options)
 
 

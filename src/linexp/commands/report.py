@@ -11,7 +11,7 @@ from typing import Any, cast
 from linexp._internal.checks import DifferentImagesError
 from linexp.images import Images
 from linexp.report import write_report
-from linexp.results import Finding, Run, read_finding, reopen_pictures
+from linexp.results import Result, Run, read_result, reopen_pictures
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class ReportOptions:
 def run_report(results: Sequence[Path], options: ReportOptions) -> Path:
     """Write the report of some results, or of all results inside some folders, and print its address."""
     folders = [found for folder in results for found in _results_in(folder)]
-    findings = [_with_pictures(read_finding(folder), options) for folder in folders]
+    findings = [_with_pictures(read_result(folder), options) for folder in folders]
     page = write_report(
         findings,
         options.out,
@@ -51,10 +51,10 @@ def _results_in(folder: Path) -> list[Path]:
     return [folder] if (folder / "run.json").exists() or not inside else inside
 
 
-def _with_pictures(finding: Finding, options: ReportOptions) -> Finding:
+def _with_pictures(finding: Result, options: ReportOptions) -> Result:
     """Open the pictures that were recorded; where they are gone and none were named, say so and go on without."""
     try:
-        images = _open_pictures(finding.run, options)
+        images = _open_pictures(finding, options)
         return replace(finding, images=images)
     except (FileNotFoundError, DifferentImagesError) as error:
         if options.images is not None:
@@ -64,11 +64,6 @@ def _with_pictures(finding: Finding, options: ReportOptions) -> Finding:
 
 
 def _open_pictures(run: Run, options: ReportOptions) -> Images:
-    from linexp.concepts.vocabulary import emoji_words
-    from linexp.demo import run as demo
-
-    if options.images is None and run.settings.get("images") == demo.IMAGES and not Path(demo.IMAGES).exists():
-        return demo.draw_images(emoji_words())
     if "images" not in run.settings:
         raise FileNotFoundError("The result does not say where its pictures are. Say it with --images.")
     return reopen_pictures(run, options.images, options.store)

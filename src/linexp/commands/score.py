@@ -10,17 +10,16 @@ from linexp._internal.checks import check_choice
 from linexp.explanations import simulate
 from linexp.matrix import ActivationMatrix, save_activations
 from linexp.results import (
-    Case,
     Judgement,
-    Scored,
+    Result,
     ScoreOptions,
     check_unseen_cases,
     file_name,
-    find_dead,
     judge_cases,
     judge_parts,
     measure_simulability,
     open_cases,
+    origin_of,
     print_tables,
     save_apart,
     save_simulability,
@@ -51,14 +50,13 @@ def run_score(results: Sequence[Path], options: ScoreOptions) -> list[Scores]:
         without = tell_without_dead(scored) or [""] * len(scored.scores)
         for scores, line in zip(scored.scores, without, strict=True):
             path = save_apart(case, scores, options)
-            print(f"layer {case.run.activations.layer}: {options.part} {scores}\n  saved in {path}")
+            print(f"layer {case.activations.layer}: {options.part} {scores}\n  saved in {path}")
             if line:
                 print(line)
         if seen := tell_seen(case, options.part):
             print(seen)
-        if scored.simulability is not None:
-            path = save_simulability(case, scored.simulability, options)
-            print(tell_simulability(case, scored.simulability, path))
+        for known in scored.simulability:
+            print(tell_simulability(case, known, save_simulability(case, known, options)))
     if len(cases) > 1 or options.table is not None:
         print_tables(found, options.table)
     return [scores for scored in found for scores in scored.scores]
@@ -85,13 +83,13 @@ def _check_part(options: ScoreOptions) -> None:
         )
 
 
-def _score(case: Case, judged: Judgement, scorers: Sequence[Scorer], options: ScoreOptions) -> Scored:
+def _score(case: Result, judged: Judgement, scorers: Sequence[Scorer], options: ScoreOptions) -> Result:
     simulated, rows = simulate(case.explanations, judged.concepts), case.rows(options.part)
-    activations = case.run.activations
+    activations = case.activations
     recorded = activations.take(rows, judged.images)
     # Explanations whose layer is called otherwise are taken by force only.
     seen = replace(simulated.take(judged.scored, judged.seen), layer=activations.layer)
-    origin = case.origin(options)
+    origin = origin_of(case, options)
     scores = [replace(scorer.score(seen, recorded, range(len(rows))), origin=origin) for scorer in scorers]
     known = measure_simulability(case, judged, options.simulator or "")
-    return Scored(case.explanations, recorded, tuple(scores), find_dead(activations), tuple(rows.tolist()), known)
+    return replace(case, scores=tuple(scores), simulability=() if known is None else (known,))

@@ -1,8 +1,7 @@
 """The embedded default: packaged pictures, words and network, with nothing to download."""
 
-from linexp.demo.run import IMAGES, run_demo
+from linexp.demo.run import run_demo
 
 __all__ = [
-    "IMAGES",
     "run_demo",
 ]

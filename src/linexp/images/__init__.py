@@ -9,10 +9,19 @@ from linexp.images.decode import decoded_batches
 from linexp.images.file_contents import Seen
 from linexp.images.files import ImageFiles, ImageFolder
 from linexp.images.huggingface import HuggingFaceImages
-from linexp.images.openmoji import demo_package, draw_pictures, picture_folder, picture_stems
+from linexp.images.openmoji import (
+    OPENMOJI,
+    demo_package,
+    draw_openmoji,
+    draw_pictures,
+    is_openmoji,
+    picture_folder,
+    picture_stems,
+)
 from linexp.images.rgb import to_rgb
 
 __all__ = [
+    "OPENMOJI",
     "HuggingFaceImages",
     "ImageArray",
     "ImageFiles",
@@ -25,9 +34,11 @@ __all__ = [
     "contents_of",
     "decoded_batches",
     "demo_package",
+    "draw_openmoji",
     "draw_pictures",
     "find_broken",
     "fingerprint_of_rows",
+    "is_openmoji",
     "picture_folder",
     "picture_stems",
     "skip_broken",

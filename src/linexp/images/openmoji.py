@@ -19,6 +19,12 @@ from typing import Any
 
 from linexp._internal.checks import check_at_least, closest
 from linexp._internal.files import check_writable_folder
+from linexp._internal.progress import progress_bar
+from linexp.images.files import ImageFiles
+
+OPENMOJI = "OpenMoji"
+"""What the settings of a result call these pictures."""
+
 
 Progress = Callable[[int, int], None]
 """Called with how many pictures are drawn and how many there are to draw."""
@@ -114,6 +120,24 @@ def draw_pictures(
         if progress is not None:
             progress(drawn, len(missing))
     return tuple(folder / f"{stem}.png" for stem in stems)
+
+
+def draw_openmoji(stems: Sequence[str]) -> ImageFiles:
+    """Return some drawings as a collection in this user's folder, drawn if they are not yet."""
+    with progress_bar("drawing", len(stems), "pictures") as advance:
+        done = 0
+
+        def tell(n_drawn: int, _: int) -> None:
+            nonlocal done
+            advance(n_drawn - done)
+            done = n_drawn
+
+        return ImageFiles(draw_pictures(stems, picture_folder(), progress=tell))
+
+
+def is_openmoji(images: object) -> bool:
+    """Say whether what the settings of a result call its pictures means these, not a folder of that name."""
+    return images == OPENMOJI and not Path(OPENMOJI).exists()
 
 
 def _drawings() -> Path:

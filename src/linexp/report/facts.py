@@ -11,7 +11,7 @@ from linexp._internal.numbers import format_decimals, format_number
 from linexp._internal.privacy import as_text, hide_folders
 from linexp.explanations import tell_dropped
 from linexp.matrix import EmbeddedConceptMatrix
-from linexp.results import Column, Finding
+from linexp.results import Column, Result
 
 
 @dataclass(frozen=True)
@@ -32,27 +32,27 @@ class Row:
     cells: tuple[tuple[str, str, str, str, str] | None, ...]
 
 
-def titles(layers: Sequence[Sequence[Finding]]) -> list[str]:
+def titles(layers: Sequence[Sequence[Result]]) -> list[str]:
     """Return the heading of every score that some method has, each once, in the order first met."""
     return list(dict.fromkeys(column.heading for layer in layers for finding in layer for column in finding.columns))
 
 
-def score_rows(layers: Sequence[Sequence[Finding]]) -> list[Row]:
+def score_rows(layers: Sequence[Sequence[Result]]) -> list[Row]:
     """Return the score table: a line for each layer and method, the scores of others on its neurons behind a result."""
     wanted = titles(layers)
     return [row for layer in layers for finding in layer for row in (_row(finding, wanted), *_others(finding, wanted))]
 
 
-def subtitle(layers: Sequence[Sequence[Finding]]) -> list[str]:
+def subtitle(layers: Sequence[Sequence[Result]]) -> list[str]:
     """Return the models and the numbers of images, each once."""
-    models = (_text(layer[0].run.settings.get("model")) for layer in layers)
-    counts = (f"{layer[0].run.activations.n_images:,} images" for layer in layers)
+    models = (_text(layer[0].settings.get("model")) for layer in layers)
+    counts = (f"{layer[0].activations.n_images:,} images" for layer in layers)
     return [text for text in dict.fromkeys([*models, *counts]) if text]
 
 
-def layer_facts(layer: Sequence[Finding]) -> list[tuple[str, str]]:
+def layer_facts(layer: Sequence[Result]) -> list[tuple[str, str]]:
     """Return what was explained and on which images, as pairs of name and text."""
-    run, settings = layer[0].run, layer[0].run.settings
+    run, settings = layer[0], layer[0].settings
     split = run.split
     folder = _text(settings.get("images"))
     pictures = f"{run.activations.n_images:,}" + (f" from {Path(folder).name or folder}" if folder else "")
@@ -69,9 +69,9 @@ def layer_facts(layer: Sequence[Finding]) -> list[tuple[str, str]]:
     return [(name, text) for name, text in facts if text]
 
 
-def method_facts(finding: Finding) -> list[tuple[str, str]]:
+def method_facts(finding: Result) -> list[tuple[str, str]]:
     """Return how one method made its explanations, as pairs of name and text."""
-    settings, run = finding.run.settings, finding.run
+    settings, run = finding.settings, finding
     dropped = finding.explanations.dropped
     used = f"{run.concepts.n_concepts - len(dropped):,} of " if dropped else ""
     kind = "probabilities" if isinstance(run.concepts, EmbeddedConceptMatrix) else "concepts"
@@ -87,27 +87,27 @@ def method_facts(finding: Finding) -> list[tuple[str, str]]:
     return [(name, text) for name, text in facts if text]
 
 
-def _row(finding: Finding, wanted: Sequence[str]) -> Row:
+def _row(finding: Result, wanted: Sequence[str]) -> Row:
     explanations = finding.explanations
     return Row(
-        _text(explanations.layer or finding.run.activations.layer),
+        _text(explanations.layer or finding.activations.layer),
         finding.method,
         f"{explanations.n_with('explained'):,}",
         f"{explanations.n_with('empty'):,}",
         f"{explanations.n_with('constant'):,}",
-        f"{int(finding.run.activations.select(explanations.neurons).is_dead.sum()):,}",
+        f"{int(finding.activations.select(explanations.neurons).is_dead.sum()):,}",
         f"{explanations.mean_terms:.2f}",
         _cells(finding, "", wanted),
     )
 
 
-def _others(finding: Finding, wanted: Sequence[str]) -> list[Row]:
-    layer = _text(finding.explanations.layer or finding.run.activations.layer)
+def _others(finding: Result, wanted: Sequence[str]) -> list[Row]:
+    layer = _text(finding.explanations.layer or finding.activations.layer)
     methods = dict.fromkeys(column.method for column in finding.columns if column.method)
     return [Row(layer, method, "", "", "", "", "", _cells(finding, method, wanted)) for method in methods]
 
 
-def _cells(finding: Finding, method: str, wanted: Sequence[str]) -> tuple[tuple[str, str, str, str, str] | None, ...]:
+def _cells(finding: Result, method: str, wanted: Sequence[str]) -> tuple[tuple[str, str, str, str, str] | None, ...]:
     columns = {column.heading: column for column in finding.columns if column.method == method}
     return tuple(None if title not in columns else _cell(columns[title]) for title in wanted)
 

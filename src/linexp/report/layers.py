@@ -11,7 +11,7 @@ from jaxtyping import Float, Int
 
 from linexp.figures import N_RANGES, Ranges, choose_pictures, even_ranges
 from linexp.report.packing import as_base64, quantise, short
-from linexp.results import Finding
+from linexp.results import Result
 
 # Bytes that the points of all scatter plots of a page may take, and how many one plot has at least and at most.
 _POINT_BYTES, _FEWEST, _MOST = 700_000, 40, 400
@@ -47,15 +47,15 @@ class LayerView:
         return [int(row) for row in np.unique(self.chosen[self.chosen >= 0])]
 
 
-def n_points(layers: Sequence[Sequence[Finding]]) -> int:
+def n_points(layers: Sequence[Sequence[Result]]) -> int:
     """Return how many points a scatter plot may have so that the page stays small."""
     columns = sum((len(layer) + 1) * max(len(finding.explanations) for finding in layer) for layer in layers)
     return max(_FEWEST, min(_MOST, _POINT_BYTES // max(columns, 1)))
 
 
-def view_layer(findings: Sequence[Finding], n_pictures: int, points: int, seed: int) -> LayerView:
+def view_layer(findings: Sequence[Result], n_pictures: int, points: int, seed: int) -> LayerView:
     """Choose what is shown of one layer; the same seed chooses the same."""
-    first = findings[0].run
+    first = findings[0]
     explained = {neuron for finding in findings for neuron in finding.explanations.neurons}
     neurons = tuple(neuron for neuron in first.activations.neurons if neuron in explained)
     values = first.activations.select(neurons).values.numpy()
@@ -72,9 +72,9 @@ def view_layer(findings: Sequence[Finding], n_pictures: int, points: int, seed: 
     return LayerView(neurons, values, ranges, chosen, sample)
 
 
-def pack_layer(findings: Sequence[Finding], view: LayerView, pictures: Sequence[int]) -> dict[str, Any]:
+def pack_layer(findings: Sequence[Result], view: LayerView, pictures: Sequence[int]) -> dict[str, Any]:
     """Return what all methods share in plain values; ``pictures`` are the page's numbers of the view's rows."""
-    run = findings[0].run
+    run = findings[0]
     low, high = view.activations.min(0).astype(np.float64), view.activations.max(0).astype(np.float64)
     counts, below = _count(view)
     number = np.full(run.activations.n_images, -1)
@@ -115,7 +115,7 @@ def _count(view: LayerView) -> tuple[Int[np.ndarray, "neurons ranges"], list[int
     return counts, [int((place < 0).sum()) for place in places]
 
 
-def _fitted(finding: Finding, rows: Sequence[int]) -> list[int]:
+def _fitted(finding: Result, rows: Sequence[int]) -> list[int]:
     """Return the places of the pictures that took part in fitting or choosing."""
-    test = set(finding.run.split.test.tolist())
+    test = set(finding.split.test.tolist())
     return [place for place, row in enumerate(rows) if row not in test]

@@ -13,7 +13,7 @@ from linexp.figures import N_RANGES, Shares, share_ranges
 from linexp.matrix import EmbeddedConceptMatrix
 from linexp.report.layers import LayerView, picked
 from linexp.report.packing import as_base64, quantise, short
-from linexp.results import Column, Finding
+from linexp.results import Column, Result
 from linexp.score import SIMULABLE, Simulability
 
 # Neurons whose concepts are held at a time; fixed, so that the bytes do not depend on the memory there is.
@@ -31,10 +31,10 @@ class ConceptTable:
         return self.place.setdefault(name, len(self.place))
 
 
-def pack_method(finding: Finding, view: LayerView, table: ConceptTable, shares: Shares = "plain") -> dict[str, Any]:
+def pack_method(finding: Result, view: LayerView, table: ConceptTable, shares: Shares = "plain") -> dict[str, Any]:
     """Return one method's part of a layer in plain values; ``None`` for a neuron that it does not explain."""
     explanations = finding.explanations
-    simulated = simulate(explanations, finding.run.concepts).values.numpy()
+    simulated = simulate(explanations, finding.concepts).values.numpy()
     column = {neuron: place for place, neuron in enumerate(explanations.neurons)}
     known = [column.get(neuron, -1) for neuron in view.neurons]
     predicted = np.where(np.array(known) >= 0, simulated[:, known], 0.0)
@@ -44,7 +44,7 @@ def pack_method(finding: Finding, view: LayerView, table: ConceptTable, shares: 
     areas, other, none = _shares(finding, view, items, shares)
     return {
         "name": finding.method,
-        "probabilities": isinstance(finding.run.concepts, EmbeddedConceptMatrix),
+        "probabilities": isinstance(finding.concepts, EmbeddedConceptMatrix),
         "outcomes": [item.outcome if item else None for item in items],
         "terms": [_terms(item, table) for item in items],
         "bias": [short(item.bias) if item else None for item in items],
@@ -95,7 +95,7 @@ def _column(column: Column, view: LayerView) -> dict[str, Any]:
 
 
 def _shares(
-    finding: Finding, view: LayerView, items: list[Explanation | None], shares: Shares
+    finding: Result, view: LayerView, items: list[Explanation | None], shares: Shares
 ) -> tuple[Float[np.ndarray, " shares"], list[list[int]], Float[np.ndarray, " ranges"]]:
     """Return the shares of all neurons one after the other [ranges, terms], which terms are "other", and the rest.
 
@@ -107,7 +107,7 @@ def _shares(
     for start in range(0, len(items), _NEURONS):
         block = items[start : start + _NEURONS]
         names = tuple(dict.fromkeys(name for item in block if item for name in item.concepts))
-        presence = Columns(finding.run.concepts, names).block().numpy()
+        presence = Columns(finding.concepts, names).block().numpy()
         place = {name: number for number, name in enumerate(names)}
         for offset, item in enumerate(block):
             concepts = item.concepts if item else ()

@@ -20,7 +20,8 @@ from linexp.report.facts import layer_facts, method_facts, score_rows, subtitle,
 from linexp.report.layers import LayerView, n_points, pack_layer, view_layer
 from linexp.report.methods import ConceptTable, pack_method
 from linexp.report.thumbnails import make_thumbnails
-from linexp.results import Finding, by_layer, free_name, give_images, read_finding
+from linexp.results import Result, by_layer, free_name, give_images, read_result
+from linexp.score import check_unseen
 
 _PAGE = Path(__file__).parent / "page"
 
@@ -32,7 +33,7 @@ _FOLDER = "thumbs"
 
 
 def write_report(
-    results: Sequence[Finding | Path | str] | Finding | Path | str,
+    results: Sequence[Result | Path | str] | Result | Path | str,
     out: Path | str,
     images: Any = None,
     *,
@@ -50,7 +51,7 @@ def write_report(
     Parameters
     ----------
     results
-        Result folders, or findings made in Python.
+        Result folders, or results made in Python.
     out
         The folder for ``index.html`` and ``thumbs/``.
     images
@@ -70,7 +71,7 @@ def write_report(
     Raises
     ------
     ValueError
-        There is no result.
+        There is no result; explanations were fitted or chosen on test images of theirs.
     FileNotFoundError
         A folder holds no result.
     DifferentImagesError
@@ -81,18 +82,16 @@ def write_report(
     Examples
     --------
     >>> import tempfile, linexp as le
-    >>> from linexp.results.folder import Run
     >>> planted, split = le.make_planted(200), le.Split.random(200)
     >>> explanations = le.LinearExplainer().explain(planted.activations, planted.concepts, split)
-    >>> names = tuple(f"image {row}" for row in range(200))
-    >>> run = Run(planted.activations, planted.concepts, split, names, {})
-    >>> write_report(le.Finding("planted", run, explanations), tempfile.mkdtemp()).name
+    >>> result = le.Result(planted.activations, planted.concepts, split, explanations, method="planted")
+    >>> write_report(result, tempfile.mkdtemp()).name
     'index.html'
     """
     check_within("n_pictures", n_pictures, 1, 10)
     check_within("thumbnail_side", thumbnail_side, 16, 512)
     check_choice("shares", shares, get_args(Shares))
-    layers = by_layer(_findings(results, images))
+    layers = by_layer(_open(results, images))
     out = Path(out)
     page = out if single_file and out.suffix == ".html" else out / "index.html"
     check_writable_folder(page.parent)
@@ -105,11 +104,13 @@ def write_report(
     return page
 
 
-def _findings(results: Any, images: Any) -> list[Finding]:
-    several = [results] if isinstance(results, (Finding, Path, str)) else list(results)
+def _open(results: Any, images: Any) -> list[Result]:
+    several = [results] if isinstance(results, (Result, Path, str)) else list(results)
     if not several:
         raise ValueError("There is no result to report on. Give at least one result folder.")
-    found = [item if isinstance(item, Finding) else read_finding(item) for item in several]
+    found = [item if isinstance(item, Result) else read_result(item) for item in several]
+    for result in found:
+        check_unseen(result.explanations, result.activations, result.split.test)
     return found if images is None else give_images(found, images)
 
 
@@ -130,10 +131,10 @@ class _Album:
         self.sets: list[_Set] = []
         self.place: dict[tuple[str, int], int] = {}
 
-    def add(self, finding: Finding, rows: Sequence[int], key: str) -> list[int]:
+    def add(self, finding: Result, rows: Sequence[int], key: str) -> list[int]:
         """Return the numbers of some pictures of a finding, new ones where they are not here yet."""
         new = [row for row in rows if (key, row) not in self.place]
-        names = picture_names([finding.run.image_names[row] for row in new], finding.run.settings.get("images"))
+        names = picture_names([finding.image_names[row] for row in new], finding.settings.get("images"))
         for row, name in zip(new, names, strict=True):
             number = self.place[key, row] = len(self.names)
             self.names.append(name)
@@ -148,13 +149,13 @@ class _Album:
             yield from [b""] * len(part.rows) if part.images is None else make_thumbnails(part.images, part.rows, side)
 
 
-def _pack(layers: list[list[Finding]], album: _Album, n_pictures: int, seed: int, shares: Shares) -> dict[str, Any]:
+def _pack(layers: list[list[Result]], album: _Album, n_pictures: int, seed: int, shares: Shares) -> dict[str, Any]:
     table, points = ConceptTable(), n_points(layers)
     packed: list[dict[str, Any]] = []
     for number, findings in enumerate(layers):
         view: LayerView = view_layer(findings, n_pictures, points, seed)
         source = next((finding for finding in findings if finding.images is not None), findings[0])
-        key = f"{source.run.activations.images or number} {source.images is None}"
+        key = f"{source.activations.images or number} {source.images is None}"
         layer = pack_layer(findings, view, album.add(source, view.rows, key))
         layer["name"] = free_name(layer["name"], [other["name"] for other in packed])
         packed.append({**layer, "methods": [pack_method(finding, view, table, shares) for finding in findings]})
@@ -171,7 +172,7 @@ def _write_thumbnails(folder: Path, album: _Album, side: int) -> None:
             (folder / f"{number:05}.webp").write_bytes(content)
 
 
-def _render(layers: list[list[Finding]], data: dict[str, Any], thumbnails: Sequence[bytes]) -> str:
+def _render(layers: list[list[Result]], data: dict[str, Any], thumbnails: Sequence[bytes]) -> str:
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
     from markupsafe import Markup
 
@@ -200,8 +201,8 @@ def _hash(text: str) -> str:
     return base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
 
 
-def _title(layers: list[list[Finding]]) -> str:
-    names = list(dict.fromkeys(layer[0].run.activations.layer or "a layer" for layer in layers))
+def _title(layers: list[list[Result]]) -> str:
+    names = list(dict.fromkeys(layer[0].activations.layer or "a layer" for layer in layers))
     return f"Neurons of {' and '.join(names) if len(names) < 4 else f'{len(names)} layers'}"
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from linexp.score import Scores
 
@@ -38,6 +38,11 @@ class Column:
     method: str = ""
     silent: frozenset[int] = frozenset()
     is_score: bool = True
+
+    def only(self, neurons: Sequence[int]) -> Column:
+        """Return the numbers of some neurons, where they are known."""
+        values, errors = ({n: side[n] for n in neurons if n in side} for side in (self.values, self.errors))
+        return replace(self, values=values, errors=errors, silent=self.silent.intersection(neurons))
 
     @property
     def heading(self) -> str:

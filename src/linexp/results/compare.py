@@ -5,15 +5,14 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
 
-from linexp.explanations import Explanations
-from linexp.matrix import DEAD_BELOW, ActivationMatrix
+from linexp.matrix import DEAD_BELOW
+from linexp.results.result import Result
 from linexp.results.tables import Cell, Measured, Table, print_table, write_tables
-from linexp.score import FAILING, Origin, Scores, Simulability, compare_scores
+from linexp.score import FAILING, Origin, compare_scores
 
 # In the files, but too wide for the terminal.
 _DETAILS = ("simulator", "images", "part", "n_images")
@@ -23,34 +22,7 @@ _DETAILS = ("simulator", "images", "part", "n_images")
 _SEEN, _UNKNOWN = "fitted on", "unknown terms"
 
 
-@dataclass(frozen=True, eq=False)
-class Scored:
-    """Explanations, what their neurons did on the images scored on, and the scores by each metric.
-
-    ``dead`` are the neurons whose activation is below 0.01 on all recorded images, not on those scored on alone.
-    ``rows`` are the places of those among all; ``simulability`` is known if there is a simulator.
-    """
-
-    explanations: Explanations
-    recorded: ActivationMatrix
-    scores: tuple[Scores, ...]
-    dead: frozenset[int]
-    rows: tuple[int, ...] = ()
-    simulability: Simulability | None = None
-
-    @property
-    def origin(self) -> Origin:
-        """Where the scores are from; the same for all metrics."""
-        return self.scores[0].origin or Origin()
-
-    def only(self, neurons: Sequence[int]) -> Scored:
-        """Return what is known of some neurons."""
-        scores = tuple(scores.only(neurons) for scores in self.scores)
-        kept = {"explanations": self.explanations.only(neurons), "recorded": self.recorded.select(neurons)}
-        return replace(self, **kept, scores=scores)
-
-
-def print_tables(found: Sequence[Scored], path: Path | None) -> None:
+def print_tables(found: Sequence[Result], path: Path | None) -> None:
     """Print the table of all methods and their differences; with a path, write them too (see ``write_tables``).
 
     Methods of the same neurons on the same images are compared on the neurons that all of them explain.
@@ -68,7 +40,7 @@ def print_tables(found: Sequence[Scored], path: Path | None) -> None:
     for before, after in zip(itertools.chain(*whole), itertools.chain(*groups), strict=True):
         if len(after.explanations) < len(before.explanations):
             counts = f"{len(after.explanations):,} of its {len(before.explanations):,} neurons"
-            print(f"{before.origin.method}: {counts}, those that all methods explain")
+            print(f"{_origin(before).method}: {counts}, those that all methods explain")
     for first, second in itertools.combinations(whole, 2):
         if told := _why_no_differences(first[0], second[0]):
             print(told)
@@ -80,11 +52,21 @@ def print_tables(found: Sequence[Scored], path: Path | None) -> None:
         print(f"  written to {', '.join(map(str, write_tables(path, tables)))}")
 
 
-def same_neurons(found: Sequence[Scored]) -> list[list[Scored]]:
+def _origin(scored: Result) -> Origin:
+    """Say where the scores are from; the same for all metrics."""
+    return scored.scores[0].origin or Origin()
+
+
+def _rows_of(scored: Result) -> torch.Tensor:
+    """Return the places of the images scored on among all."""
+    return scored.rows(_origin(scored).part or "test")
+
+
+def same_neurons(found: Sequence[Result]) -> list[list[Result]]:
     """Put together what is about the same neurons on the same images, in the order of first occurrence."""
-    groups: list[list[Scored]] = []
+    groups: list[list[Result]] = []
     for scored in found:
-        group = next((group for group in groups if _are_same(group[0].recorded, scored.recorded)), None)
+        group = next((group for group in groups if _are_same(group[0], scored)), None)
         if group is None:
             groups.append([scored])
         else:
@@ -92,28 +74,30 @@ def same_neurons(found: Sequence[Scored]) -> list[list[Scored]]:
     return groups
 
 
-def _are_same(first: ActivationMatrix, second: ActivationMatrix) -> bool:
+def _are_same(first: Result, second: Result) -> bool:
     """Say whether two recordings agree on the neurons that are in both; names alone do not make neurons the same."""
-    if (first.layer, first.images, first.n_images) != (second.layer, second.images, second.n_images):
+    one, other = first.activations, second.activations
+    if (one.layer, one.images, len(_rows_of(first))) != (other.layer, other.images, len(_rows_of(second))):
         return False
-    shared = sorted(set(first.neurons) & set(second.neurons))
-    return bool(shared) and torch.equal(first.select(shared).values, second.select(shared).values)
+    shared = sorted(set(one.neurons) & set(other.neurons))
+    seen = (each.activations.select(shared).block(_rows_of(each)) for each in (first, second))
+    return bool(shared) and torch.equal(*seen)
 
 
-def _why_no_differences(first: Scored, second: Scored) -> str:
+def _why_no_differences(first: Result, second: Result) -> str:
     """Say why two methods of one layer are not compared if it is because of the images; "" if it is obvious."""
-    one, other = ((scored.recorded.layer, scored.origin.images) for scored in (first, second))
-    if one != other or set(first.rows) == set(second.rows):
+    one, other = first.activations, second.activations
+    rows, others = (set(_rows_of(each).tolist()) for each in (first, second))
+    if (one.layer, one.images) != (other.layer, other.images) or rows == others:
         return ""
-    shared = len(set(first.rows) & set(second.rows))
     return (
-        f"No differences between {first.origin.method} and {second.origin.method}: they are scored on different images "
-        f"({len(first.rows):,} and {len(second.rows):,}, {shared:,} of them the same). Explain with one split for both "
-        "(--seed, --split)."
+        f"No differences between {_origin(first).method} and {_origin(second).method}: they are scored on different "
+        f"images ({len(rows):,} and {len(others):,}, {len(rows & others):,} of them the same). Explain with one split "
+        "for both (--seed, --split)."
     )
 
 
-def on_shared_neurons(group: Sequence[Scored]) -> list[Scored]:
+def on_shared_neurons(group: Sequence[Result]) -> list[Result]:
     """Return what is known of the neurons that all of some methods explain; of all if there are none."""
     if len(group) == 1:
         return list(group)
@@ -123,7 +107,7 @@ def on_shared_neurons(group: Sequence[Scored]) -> list[Scored]:
     return [scored.only([neuron for neuron in group[0].explanations.neurons if neuron in shared]) for scored in group]
 
 
-def _table(groups: Sequence[Sequence[Scored]]) -> Table:
+def _table(groups: Sequence[Sequence[Result]]) -> Table:
     start = ("method", "layer", "neurons", "terms", "val, selected", "dead", "no score", "silent")
     columns = (*start, _SEEN, _UNKNOWN, *_DETAILS)
     everything = [scored for group in groups for scored in group]
@@ -140,15 +124,15 @@ def _shown(table: Table) -> Table:
     return table.without([*_DETAILS, *empty])
 
 
-def _rows(scored: Scored, metrics: Sequence[str]) -> list[tuple[Cell, ...]]:
+def _rows(scored: Result, metrics: Sequence[str]) -> list[tuple[Cell, ...]]:
     alive = without_dead(scored)
-    rows = [_row(scored, scored.origin.method, metrics)]
-    rows += [] if alive is None else [_row(alive, f"{scored.origin.method}, without dead", metrics)]
+    rows = [_row(scored, _origin(scored).method, metrics)]
+    rows += [] if alive is None else [_row(alive, f"{_origin(scored).method}, without dead", metrics)]
     explained = _explained(scored)
-    return rows if explained is None else [*rows, _row(explained, f"{scored.origin.method}, explained only", metrics)]
+    return rows if explained is None else [*rows, _row(explained, f"{_origin(scored).method}, explained only", metrics)]
 
 
-def _explained(scored: Scored) -> Scored | None:
+def _explained(scored: Result) -> Result | None:
     """Return what is known of the neurons that are not silent; ``None`` if all are such, or none."""
     first = scored.scores[0]
     if first.silent is None or not first.n_silent:
@@ -157,7 +141,7 @@ def _explained(scored: Scored) -> Scored | None:
     return scored.only(told) if told else None
 
 
-def without_dead(scored: Scored) -> Scored | None:
+def without_dead(scored: Result) -> Result | None:
     """Return what is known of the neurons that are not dead; ``None`` if no dead one has a score (Tables 14 and 15)."""
     neurons = scored.explanations.neurons
     alive = [neuron for neuron in neurons if neuron not in scored.dead]
@@ -166,7 +150,7 @@ def without_dead(scored: Scored) -> Scored | None:
     return scored.only(alive) if count and alive else None
 
 
-def tell_without_dead(scored: Scored) -> list[str]:
+def tell_without_dead(scored: Result) -> list[str]:
     """Write the mean scores of the neurons that are not dead, a line for each metric; none where that is the same."""
     alive = without_dead(scored)
     n_dead = len(scored.dead.intersection(scored.explanations.neurons))
@@ -175,18 +159,13 @@ def tell_without_dead(scored: Scored) -> list[str]:
     return [] if alive is None else [f"  {start}: {scores}" for scores in alive.scores]
 
 
-def find_dead(recorded: ActivationMatrix) -> frozenset[int]:
-    """Return the neurons that are dead on all recorded images."""
-    return frozenset(neuron for neuron, dead in zip(recorded.neurons, recorded.is_dead.tolist(), strict=True) if dead)
-
-
-def _row(scored: Scored, name: str, metrics: Sequence[str]) -> tuple[Cell, ...]:
-    explanations, origin, first = scored.explanations, scored.origin, scored.scores[0]
+def _row(scored: Result, name: str, metrics: Sequence[str]) -> tuple[Cell, ...]:
+    explanations, origin, first = scored.explanations, _origin(scored), scored.scores[0]
     unscored = [neuron for neuron, score in zip(first.neurons, first.values.tolist(), strict=True) if math.isnan(score)]
     by_metric = {scores.metric: Measured(scores.mean, scores.sem) for scores in scored.scores}
     return (
         name,
-        scored.recorded.layer,
+        scored.activations.layer,
         len(explanations),
         round(explanations.mean_terms, 4),
         explanations.mean_val_correlation,
@@ -194,22 +173,22 @@ def _row(scored: Scored, name: str, metrics: Sequence[str]) -> tuple[Cell, ...]:
         len(set(unscored) - scored.dead),
         math.nan if first.silent is None else first.n_silent,
         "unknown" if origin.n_seen is None else origin.n_seen,
-        "–" if scored.simulability is None else scored.simulability.count_unknown(explanations),
+        scored.simulability[0].count_unknown(explanations) if scored.simulability else "–",
         *(origin.simulator, origin.images[:12], origin.part, first.n_images),
         *(by_metric.get(metric, Measured(math.nan, math.nan)) for metric in metrics),
     )
 
 
-def _differences(group: Sequence[Scored]) -> list[tuple[Cell, ...]]:
+def _differences(group: Sequence[Result]) -> list[tuple[Cell, ...]]:
     rows: list[tuple[Cell, ...]] = []
     for first, second in itertools.combinations(group, 2):
-        if first.origin.simulator != second.origin.simulator:
+        if _origin(first).simulator != _origin(second).simulator:
             continue  # a stricter judge would pass for a worse method
         for one, other in zip(first.scores, second.scores, strict=True):
             if one.metric != other.metric:
                 continue  # the same neurons in networks that go on otherwise
             found = compare_scores(one, other)
-            names = (scored.origin.method for scored in (first, second))
+            names = (_origin(scored).method for scored in (first, second))
             mean = Measured(found.mean, found.sem)
-            rows.append((first.recorded.layer, *names, found.metric, mean, found.low, found.high, found.n_neurons))
+            rows.append((first.activations.layer, *names, found.metric, mean, found.low, found.high, found.n_neurons))
     return rows

@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -52,7 +53,7 @@ class Run:
     activations, concepts, split
         The recorded layer, the concepts of the same images, and what each image is for.
     image_names
-        What messages and pages call each image: its path, usually.
+        What messages and pages call each image: its path, usually. Default: "image 0", "image 1" and so on.
     settings
         How it was made: model, layer, pooling, explainer and so on; plain values that JSON can hold.
     contents
@@ -68,12 +69,14 @@ class Run:
     activations: ActivationMatrix
     concepts: ConceptMatrix
     split: Split
-    image_names: tuple[str, ...]
-    settings: dict[str, Any]
-    contents: tuple[str, ...] = ()
+    image_names: tuple[str, ...] = field(default=(), kw_only=True)
+    settings: dict[str, Any] = field(default_factory=dict[str, Any], kw_only=True)
+    contents: tuple[str, ...] = field(default=(), kw_only=True)
 
     def __post_init__(self) -> None:
         first, second = self.activations, self.concepts
+        if not self.image_names:
+            object.__setattr__(self, "image_names", tuple(f"image {row}" for row in range(first.n_images)))
         check_same_images(first.images, second.images, first.n_images, second.n_images)
         self.split.check(first.n_images)
         if len(self.image_names) != first.n_images:
@@ -141,7 +144,8 @@ def load_run(folder: Path) -> Run:
         activations = ActivationMatrix(
             tensors["activations"], manifest["neurons"], manifest["layer"], manifest["images"]
         )
-        return Run(activations, _concepts(tensors, manifest), split, names, manifest["settings"], contents)
+        known: dict[str, Any] = {"image_names": names, "settings": manifest["settings"], "contents": contents}
+        return Run(activations, _concepts(tensors, manifest), split, **known)
     except StoreMismatchError:
         raise
     except KeyError as error:
@@ -166,6 +170,12 @@ def save_scores(folder: Path, scores: Scores, name: str = "scores") -> Path:
     with replacing(folder / f"{name}.csv") as draft:
         scores.to_csv(draft)
     return folder / f"{name}.csv"
+
+
+def slug(*parts: str) -> str:
+    """Join what tells files apart into the name of one; what is empty takes no part."""
+    slugs = (re.sub(r"[^\w.]+", "-", part).strip("-") for part in parts)
+    return "-".join(part for part in slugs if part)
 
 
 def load_explanations(folder: Path) -> Explanations:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -19,17 +18,14 @@ from linexp.explanations import Explanations
 from linexp.images import Images, ImageSubset
 from linexp.matrix import ConceptMatrix, EmbeddedConceptMatrix
 from linexp.models import same_network, tell_device
-from linexp.results.folder import Run, load_explanations, load_run, save_scores
+from linexp.results.folder import Run, load_explanations, load_run, save_scores, slug
 from linexp.results.judges import suggest_judge
 from linexp.results.pictures import reopen_pictures
-from linexp.score import TOP_SHARE, Origin, Scores, count_seen, read_scores
+from linexp.results.result import Result
+from linexp.score import TOP_SHARE, Origin, Scores, read_scores
 from linexp.store import Store, open_store, with_store
 
 T = TypeVar("T")
-
-
-LABELS = "labels"
-"""Who judges where no model does."""
 
 
 @dataclass(frozen=True)
@@ -52,36 +48,13 @@ class ScoreOptions:
     table: Path | None = None
 
 
-@dataclass(frozen=True, eq=False)
-class Case:
-    """Explanations that are judged, and the result whose neurons they are of."""
-
-    shown: str
-    name: str
-    folder: Path
-    run: Run
-    explanations: Explanations
-
-    def rows(self, part: str) -> torch.Tensor:
-        """Return the images of a part of the split."""
-        split = self.run.split
-        return {"test": split.test, "val": split.val, "train": split.train}[part]
-
-    def origin(self, options: ScoreOptions) -> Origin:
-        """Say where scores of these explanations are from."""
-        own = str(self.run.settings.get("encoder") or LABELS)
-        images = self.run.activations.images or ""
-        return Origin(self.shown, options.simulator or own, images, options.part, self.n_seen(options.part))
-
-    def n_seen(self, part: str) -> int | None:
-        """Count the images of a part that the explanations were fitted or chosen on; ``None``: not known."""
-        rows = self.rows(part)
-        if self.explanations.fitted_on is None and not self.name:  # a result's own keep to its split
-            return 0 if part == "test" else len(rows)
-        return count_seen(self.explanations, self.run.activations, rows)
+def origin_of(case: Result, options: ScoreOptions) -> Origin:
+    """Say where scores of these explanations are from."""
+    images = case.activations.images or ""
+    return Origin(case.shown, options.simulator or case.judge, images, options.part, case.n_seen(options.part))
 
 
-def open_cases(results: Sequence[Path], options: ScoreOptions) -> list[Case]:
+def open_cases(results: Sequence[Path], options: ScoreOptions) -> list[Result]:
     """Open results, and files of explanations: these are of the neurons of the first result."""
     runs = {folder: load_run(folder) for folder in results if not _is_file(folder)}
     if not runs:
@@ -96,10 +69,10 @@ def _is_file(path: Path) -> bool:
     return path.suffix.lower() in (".csv", ".json") and not path.is_dir()
 
 
-def _open(path: Path, run: Run, first: Path, options: ScoreOptions) -> Case:
+def _open(path: Path, run: Run, first: Path, options: ScoreOptions) -> Result:
     file = path if _is_file(path) else options.explanations
     if file is None:
-        return Case(str(path), "", path, run, load_explanations(path))
+        return Result.of(run, load_explanations(path), folder=path)
     layer = run.activations.layer
     chosen = _read_file(file, layer)
     if chosen.layer not in ("", layer) and not options.force:
@@ -111,9 +84,7 @@ def _open(path: Path, run: Run, first: Path, options: ScoreOptions) -> Case:
     unknown = sorted(set(chosen.neurons) - set(run.activations.neurons))
     if unknown:
         run.activations.select(unknown)  # refuses, before any image is looked at
-    # Files are often called alike, in folders that are not.
-    name = "-".join(part for part in (file.absolute().parent.name, file.stem) if part)
-    return Case(str(file), name, first if _is_file(path) else path, run, chosen)
+    return Result.of(run, chosen, folder=first if _is_file(path) else path, source=file)
 
 
 def _warn_of_other_network(file: Path, chosen: Explanations, run: Run) -> None:
@@ -147,7 +118,7 @@ def _read_file(file: Path, layer: str) -> Explanations:
     return load_explanations(file.parent) if of_result else Explanations.from_csv(file, layer)
 
 
-def judge_cases(cases: Sequence[Case], options: ScoreOptions) -> list[ConceptMatrix]:
+def judge_cases(cases: Sequence[Result], options: ScoreOptions) -> list[ConceptMatrix]:
     """Return, for each case, how much of the concepts is in all of its images."""
     if options.simulator is None:
         return _own_judges(cases)
@@ -167,7 +138,7 @@ class Judgement(NamedTuple):
     seen: Images | None = None
 
 
-def judge_parts(cases: Sequence[Case], options: ScoreOptions) -> list[Judgement]:
+def judge_parts(cases: Sequence[Result], options: ScoreOptions) -> list[Judgement]:
     """Return, for each case, how much of the concepts is in the images that scoring needs.
 
     Without a simulator what explained also judges: on all images, and there is nobody to measure. With one, the images
@@ -177,7 +148,7 @@ def judge_parts(cases: Sequence[Case], options: ScoreOptions) -> list[Judgement]
         own = zip(cases, _own_judges(cases), strict=True)
         return [Judgement(concepts, case.rows(options.part), None) for case, concepts in own]
 
-    def look(case: Case, images: Images, simulator: _Simulator) -> Judgement:
+    def look(case: Result, images: Images, simulator: _Simulator) -> Judgement:
         parts = [case.rows(options.part), *([] if options.part == "val" else [case.rows("val")])]
         places = torch.arange(sum(map(len, parts))).split([len(part) for part in parts])
         seen = ImageSubset(images, torch.cat(parts).tolist())
@@ -186,18 +157,18 @@ def judge_parts(cases: Sequence[Case], options: ScoreOptions) -> list[Judgement]
     return _ask(cases, options, look)
 
 
-def _own_judges(cases: Sequence[Case]) -> list[ConceptMatrix]:
-    for folder, run in {case.folder: case.run for case in cases}.items():
-        _warn_of_own_judge(folder, run)
+def _own_judges(cases: Sequence[Result]) -> list[ConceptMatrix]:
+    for case in {case.folder: case for case in cases}.values():
+        _warn_of_own_judge(case)
     for case in cases:
         _check_known(case)
-    return [case.run.concepts for case in cases]
+    return [case.concepts for case in cases]
 
 
-def _ask(cases: Sequence[Case], options: ScoreOptions, look: Callable[[Case, Images, _Simulator], T]) -> list[T]:
+def _ask(cases: Sequence[Result], options: ScoreOptions, look: Callable[[Result, Images, _Simulator], T]) -> list[T]:
     """Open pictures and simulator, and let it look at those of each case."""
     assert options.simulator is not None
-    pictures = {id(case.run): reopen_pictures(case.run, options.images, options.store) for case in cases}
+    pictures = {id(case.activations): reopen_pictures(case, options.images, options.store) for case in cases}
     encoder = load_encoder(
         options.simulator,
         device=options.device,
@@ -207,16 +178,16 @@ def _ask(cases: Sequence[Case], options: ScoreOptions, look: Callable[[Case, Ima
     store = open_store(options.store)
     source = _Simulator(encoder, options, store, [name for case in cases for name in case.explanations.concepts])
     tell_device(options.device)
-    for run in {id(case.run): case.run for case in cases}.values():
+    for run in {id(case.activations): case for case in cases}.values():
         _warn_of_same_model(run, encoder.name)
     try:
-        return [look(case, pictures[id(case.run)], source) for case in cases]
+        return [look(case, pictures[id(case.activations)], source) for case in cases]
     except ValueError as error:
         raise ValueError(f"{error}{_who_says(cases, str(error))}") from error
 
 
-def _check_known(case: Case) -> None:
-    known = set(case.run.concepts.names)
+def _check_known(case: Result) -> None:
+    known = set(case.concepts.names)
     for item in case.explanations:
         unknown = next((name for name in item.concepts if name not in known), None)
         if unknown is not None:
@@ -227,7 +198,7 @@ def _check_known(case: Case) -> None:
             )
 
 
-def _who_says(cases: Sequence[Case], complaint: str) -> str:
+def _who_says(cases: Sequence[Result], complaint: str) -> str:
     """Name the first explanation with a text that a complaint quotes."""
     for case in cases:
         for item in case.explanations:
@@ -257,7 +228,8 @@ class _Simulator:
         return self.described[images.fingerprint]
 
 
-def _warn_of_own_judge(folder: Path, run: Run) -> None:
+def _warn_of_own_judge(run: Result) -> None:
+    folder = run.folder
     if run.settings.get("concepts") == "labels":
         judge, _ = suggest_judge(str(run.settings.get("model") or ""), None)
         warnings.warn(
@@ -295,20 +267,15 @@ def file_name(kind: str, method: str, options: ScoreOptions, metric: str = "corr
 
     What is usual is not said: the result's own explanations and concepts, the test images, correlation.
     """
-    parts = [kind, method]
-    if options.simulator is not None:
-        parts += ["by", options.simulator, *options.template]
-    if options.part != "test":
-        parts += ["on", options.part]
-    if metric != "correlation":
-        parts.append(metric)
-    slugs = (re.sub(r"[^\w.]+", "-", part).strip("-") for part in parts)
-    return "-".join(slug for slug in slugs if slug)
+    by = () if options.simulator is None else ("by", options.simulator, *options.template)
+    part = () if options.part == "test" else ("on", options.part)
+    return slug(kind, method, *by, *part, "" if metric == "correlation" else metric)
 
 
-def save_apart(case: Case, scores: Scores, options: ScoreOptions) -> Path:
+def save_apart(case: Result, scores: Scores, options: ScoreOptions) -> Path:
     """Write scores into the result's folder, in the place of none but earlier ones of the same; returns the path."""
     name = file_name("scores", case.name, options, scores.metric)
+    assert case.folder is not None
     number = 1
     while (path := case.folder / f"{name}{f'-{number}' if number > 1 else ''}.csv").exists():
         if _is_of_same(path, case, scores):
@@ -317,7 +284,7 @@ def save_apart(case: Case, scores: Scores, options: ScoreOptions) -> Path:
     return save_scores(case.folder, scores, path.stem)
 
 
-def _is_of_same(path: Path, case: Case, scores: Scores) -> bool:
+def _is_of_same(path: Path, case: Result, scores: Scores) -> bool:
     """Say whether a file has earlier scores of the same; so it is if it does not say of what its scores are."""
     try:
         before = next(iter(read_scores(path)), None)

@@ -10,36 +10,37 @@ from linexp._internal.checks import listing, printable
 from linexp._internal.files import replacing
 from linexp.explanations import Columns
 from linexp.matrix import ConceptMatrix
-from linexp.results.judge import Case, Judgement, ScoreOptions, file_name
+from linexp.results.judge import Judgement, ScoreOptions, file_name
+from linexp.results.result import Result
 from linexp.score import SIMULABLE, Simulability, simulability
 
 
-def measure_simulability(case: Case, judged: Judgement, simulator: str) -> Simulability | None:
+def measure_simulability(case: Result, judged: Judgement, simulator: str) -> Simulability | None:
     """Measure the concepts of a case that the result has, too; ``None`` if what explained also judges."""
     if judged.val is None:
         return None
     used = set(case.explanations.concepts)
-    names = [name for name in case.run.concepts.names if name in used]
+    names = [name for name in case.concepts.names if name in used]
     rows = case.rows("val")
     if not names:
         return Simulability((), torch.zeros(0), len(rows), simulator)
     explaining, judging = (
         ConceptMatrix(Columns(matrix, names).block(places), names)
-        for matrix, places in ((case.run.concepts, rows), (judged.concepts, judged.val))
+        for matrix, places in ((case.concepts, rows), (judged.concepts, judged.val))
     )
     return simulability(explaining, judging, range(len(rows)), names, simulator)
 
 
-def save_simulability(case: Case, found: Simulability, options: ScoreOptions) -> Path:
+def save_simulability(case: Result, found: Simulability, options: ScoreOptions) -> Path:
     """Write it into the result's folder, and return the path."""
     name = file_name("simulability", case.name, ScoreOptions(simulator=options.simulator, template=options.template))
-    path = case.folder / f"{name}.csv"
+    path = (case.folder or Path()) / f"{name}.csv"
     with replacing(path) as draft:
         found.to_csv(draft, case.explanations)
     return path
 
 
-def tell_simulability(case: Case, found: Simulability, path: Path) -> str:
+def tell_simulability(case: Result, found: Simulability, path: Path) -> str:
     """Say in a line or two what the simulator does not know."""
     n_terms = sum(len(item.terms) for item in case.explanations)
     n_used, names = len(case.explanations.concepts), listing(found.unknown, 5)

@@ -11,7 +11,8 @@ from pathlib import Path
 import numpy as np
 
 from linexp._internal.checks import DifferentImagesError, StoreMismatchError
-from linexp.images import ImageFolder, Images, ImageSubset, contents_of
+from linexp.concepts.vocabulary import emoji_words
+from linexp.images import OPENMOJI, ImageFolder, Images, ImageSubset, contents_of, draw_openmoji, is_openmoji
 from linexp.results.digests import keep_digests, recall_digests
 from linexp.results.folder import Run
 
@@ -41,6 +42,8 @@ def reopen_pictures(run: Run, folder: Path | None, store: Path | None = None) ->
     """
     if not isinstance(run.settings.get("images"), str):
         raise StoreMismatchError("The result does not say where its pictures were. Make it anew with linexp explain.")
+    if folder is None and is_openmoji(run.settings["images"]):
+        return _redraw(run)
     before = Path(run.settings["images"])
     path = before if folder is None else folder
     if not path.is_dir():
@@ -60,6 +63,14 @@ def reopen_pictures(run: Run, folder: Path | None, store: Path | None = None) ->
     if images.fingerprint == run.activations.images:
         return images
     return _as_recorded(images, run, path)
+
+
+def _redraw(run: Run) -> Images:
+    """Return the drawings behind a result of the demo; which these are the package says that names them."""
+    images = draw_openmoji([word.stem for word in emoji_words()])
+    if images.fingerprint != run.activations.images:
+        raise _different(Path(OPENMOJI), "; another release of them is installed, or only some were drawn")
+    return images
 
 
 def _check_contents(path: Path, names: Sequence[str], recorded: Sequence[str], found: Sequence[str]) -> None:

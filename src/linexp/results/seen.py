@@ -5,10 +5,11 @@ from __future__ import annotations
 import warnings
 from collections.abc import Sequence
 
-from linexp.results.judge import Case, ScoreOptions
+from linexp.results.judge import ScoreOptions
+from linexp.results.result import Result
 
 
-def check_unseen_cases(cases: Sequence[Case], options: ScoreOptions) -> None:
+def check_unseen_cases(cases: Sequence[Result], options: ScoreOptions) -> None:
     """Refuse explanations that have seen some of the test images; warn of those of which nobody knows.
 
     Raises
@@ -38,7 +39,7 @@ def check_unseen_cases(cases: Sequence[Case], options: ScoreOptions) -> None:
             _warn(fact)
 
 
-def tell_seen(case: Case, part: str) -> str:
+def tell_seen(case: Result, part: str) -> str:
     """Return what is to be said beside a score; "" if no image was seen."""
     n_seen = case.n_seen(part)
     if n_seen is None:
@@ -46,7 +47,7 @@ def tell_seen(case: Case, part: str) -> str:
     return f"  fitted or chosen on {n_seen:,} of these {len(case.rows(part)):,} images" if n_seen else ""
 
 
-def _why_unknown(case: Case) -> str:
+def _why_unknown(case: Result) -> str:
     fitted = case.explanations.fitted_on
     if fitted is None:
         return f"It is not known on which images the explanations in '{case.shown}' were fitted or chosen"
