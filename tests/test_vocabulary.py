@@ -78,7 +78,7 @@ def test_nouns():
 
 
 def test_the_file_of_nouns_carries_its_licence():
-    text = resources.files("linexp.concepts").joinpath("nouns.txt").read_text(encoding="utf-8")
+    text = resources.files("linexp.concepts.vocabulary").joinpath("nouns.txt").read_text(encoding="utf-8")
     assert "# WordNet 3.0 Copyright 2006 by Princeton University." in text
     assert "# Permission to use, copy, modify and distribute" in text
     words = [line for line in text.splitlines() if not line.startswith("#")]

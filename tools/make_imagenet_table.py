@@ -23,7 +23,7 @@ from pathlib import Path
 
 import torch
 
-TARGET = Path(__file__).parents[1] / "src" / "linexp" / "concepts"
+TARGET = Path(__file__).parents[1] / "src" / "linexp" / "concepts" / "vocabulary"
 N_NOUNS = 9000
 PHYSICAL, PROCESS = "00001930", "00029677"  # a physical process is under "physical entity", but is no thing
 CHROMATIC, ACHROMATIC = "04959672", "04960079"  # colours
