@@ -35,6 +35,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def linexp(world: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]):
     yield from command_line(world, monkeypatch, capfd)
 
+
 PERHAPS = " (on images it was perhaps fitted on)"
 
 

@@ -19,7 +19,8 @@ WNIDS = [found.wnid for found in imagenet_classes()]
 
 
 def test_the_packaged_table_is_complete_and_carries_its_licence():
-    table = json.loads(resources.files("linexp.concepts.vocabulary").joinpath("imagenet.json").read_text(encoding="utf-8"))
+    file = resources.files("linexp.concepts.vocabulary").joinpath("imagenet.json")
+    table = json.loads(file.read_text(encoding="utf-8"))
     assert "WordNet 3.0 Copyright 2006 by Princeton University." in table["notice"]
     assert "Permission to use, copy, modify and distribute" in table["notice"]
     assert (len(table["classes"]), len(table["superclasses"])) == (1000, 860)
