@@ -18,7 +18,7 @@ def result() -> le.Result:
     planted, split = le.make_planted(200, n_neurons=6), le.Split.random(200)
     activations = le.ActivationMatrix(planted.activations.values, layer="planted", images="0" * 64)
     concepts = le.ConceptMatrix(planted.concepts.values, planted.concepts.names, "0" * 64)
-    explanations = le.LinearExplainer(n_shards=0).explain(activations, concepts, split)
+    explanations = le.LinearExplainer(n_groups=0).explain(activations, concepts, split)
     return le.Result(activations, concepts, split, explanations)
 
 
