@@ -14,8 +14,6 @@ if TYPE_CHECKING:
 
 # Control characters, marks that turn the order of reading around, and halves of characters.
 AUTO = "auto"
-
-
 _STEERS = re.compile("[\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 
 

@@ -10,11 +10,7 @@ from typing import ParamSpec, TypeVar
 import numba
 
 Arguments = ParamSpec("Arguments")
-
-
 Result = TypeVar("Result")
-
-
 # Neurons a thread takes at a time: few enough that all threads end together, and that Ctrl-C is soon noticed.
 _NEURONS_PER_TURN = 32
 

@@ -10,8 +10,6 @@ from typing import Any
 # An absolute path inside a text: from the root, a drive, a share or a home folder up to its last part. What stands
 # behind "https:" is none.
 _PART = r"[^/\\+,;:\"'\n]"
-
-
 _PATH = re.compile(rf"(?<![\w.~/\\])(?!(?<=:)//(?!/))(?:~|[A-Za-z]:)?[/\\]+(?:{_PART}+[/\\]+)*({_PART}+)[/\\]?")
 
 

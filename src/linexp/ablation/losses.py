@@ -18,19 +18,11 @@ from linexp.forward.units import Replace, Unit
 
 # Degrees tried one after another, and the last coefficients allowed, in units of the loss (nats).
 _DEGREES = (16, 24, 32, 48, 64)
-
-
 _EXACT, _ROUGH = 1e-9, 1e-4
-
-
 # Below that a sum of probabilities has lost digits, and the range is too wide for a table.
 _LOST = 1e-290
-
-
 # Nodes for a network that is not smooth (ReLU): they only choose c and d, no score is read from them.
 _NETWORK_NODES = 13
-
-
 _DIRECT_ELEMENTS = 2**23
 
 

@@ -9,8 +9,6 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 _N_STEPS = 60
-
-
 _SHARPEST, _FLATTEST = 1e-2, 1e2
 
 

@@ -24,14 +24,10 @@ ModelName = Annotated[
         "(a function without arguments that returns the pair module, transform).",
     ),
 ]
-
-
 WeightsFile = Annotated[
     Path | None,
     typer.Option("--weights", metavar="FILE", help="Weights on this machine: .safetensors or a state dict."),
 ]
-
-
 PreprocessName = Annotated[
     str | None,
     option(
@@ -41,8 +37,6 @@ PreprocessName = Annotated[
         "what comes with the model",
     ),
 ]
-
-
 ChannelsPlace = Annotated[
     str,
     option(
@@ -50,24 +44,16 @@ ChannelsPlace = Annotated[
         "Where feature maps have their channels: first or last; auto: first, but what looks like last is refused.",
     ),
 ]
-
-
 OutputName = Annotated[
     str | None, option("NAME", "Which tensor to take where a layer returns several: its name or place.", "the first")
 ]
-
-
 TrustRemoteCode = Annotated[
     bool, typer.Option("--trust-remote-code", help="Run Python code that comes with an hf: model. Read it first.")
 ]
-
-
 ResultFolder = Annotated[
     Path,
     typer.Argument(metavar="DIR", help="Folder of one layer that linexp explain wrote (--out).", show_default=False),
 ]
-
-
 ClassNames = Annotated[
     str | None,
     option(
@@ -77,16 +63,12 @@ ClassNames = Annotated[
         "theirs",
     ),
 ]
-
-
 Groups = Annotated[
     str | None,
     option(
         "FILE", 'Groups of classes in JSON: {"animal": ["cat", "dog"]}; or wordnet, if they are ImageNet\'s.', "none"
     ),
 ]
-
-
 MergeHomonyms = Annotated[
     bool,
     typer.Option(
@@ -94,8 +76,6 @@ MergeHomonyms = Annotated[
         help="With --groups wordnet: all meanings of a word are one group, as in the paper's released code.",
     ),
 ]
-
-
 CalibrationName = Annotated[
     str | None,
     option(
@@ -104,17 +84,11 @@ CalibrationName = Annotated[
         "comes with linexp",
     ),
 ]
-
-
 Template = Annotated[
     list[str] | None,
     option("TEXT", 'What the encoder is told for a concept, such as "a photo of a {}"; repeated: averaged.', "{}"),
 ]
-
-
 Seed = Annotated[int, option("N", "Seed of the split into 70 % train, 10 % validation, 20 % test images.")]
-
-
 SplitFile = Annotated[
     Path | None,
     option(
@@ -124,16 +98,10 @@ SplitFile = Annotated[
         "drawn with --seed",
     ),
 ]
-
-
 Device = Annotated[
     str, option("NAME", "Where the models run: cpu, cuda, cuda:1, mps, …; auto: cuda, else mps, else cpu.")
 ]
-
-
 BatchSize = Annotated[int | None, option("N", "Images at a time.", "8 on cpu, 64 on cuda")]
-
-
 StoreFolder = Annotated[
     Path | None,
     typer.Option(
@@ -143,11 +111,7 @@ StoreFolder = Annotated[
         show_default="the user's cache",
     ),
 ]
-
-
 NoStore = Annotated[bool, typer.Option("--no-store", help="Keep nothing, and use nothing that was kept.")]
-
-
 ENCODERS = (
     "hf:NAME_OR_FOLDER, open_clip:ARCHITECTURE,WEIGHTS, conse:efficientnet_lite2 (needs no download), "
     "or package.module:function"

@@ -30,14 +30,10 @@ Simulator = Annotated[
     str | None,
     option("NAME", f"What judges which concepts are in an image: {ENCODERS}.", "what explained"),
 ]
-
-
 Others = Annotated[
     Path | None,
     option("FILE", "Other explanations, CSV or JSON: ours, the paper's, neuron and text.", "those in DIR"),
 ]
-
-
 Results = Annotated[
     list[Path],
     typer.Argument(
@@ -47,13 +43,9 @@ Results = Annotated[
         show_default=False,
     ),
 ]
-
-
 TableName = Annotated[
     Path | None, option("NAME", "Also write the tables, as NAME.csv, NAME.md and NAME.tex.", "not written")
 ]
-
-
 Pictures = Annotated[Path | None, option("DIR", "Where the pictures of the result are now.", "where they were")]
 
 

@@ -20,8 +20,6 @@ store_app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
 )
-
-
 _UNITS = ("B", "kB", "MB", "GB", "TB")
 
 

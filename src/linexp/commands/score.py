@@ -30,8 +30,6 @@ from linexp.results import (
 from linexp.score import Scorer, Scores, scorers_of
 
 PARTS = ("test", "val", "train")
-
-
 _USED_FOR = {"val": "chosen by", "train": "fitted on"}
 
 

@@ -17,8 +17,6 @@ from linexp.score import CorrelationScorer, Origin, Simulability, count_seen, re
 
 # Images shown at each end of a neuron's range.
 _SHOWN = 5
-
-
 # Characters that the bar of the largest weight takes.
 _BAR = 20
 

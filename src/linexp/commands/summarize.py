@@ -12,8 +12,6 @@ from linexp.results import Cell, Measured, Table, print_table, write_tables
 from linexp.score import Origin, Scores, published_sem, read_scores
 
 _COLUMNS = ("method", "file", "simulator", "part", "neurons", "terms", "val, selected", "no score", "silent")
-
-
 _IF_KNOWN = ("simulator", "part", "silent")
 
 

@@ -29,19 +29,11 @@ from linexp.results import Result, own_score
 from linexp.score import CorrelationScorer, Origin
 
 MODEL = "efficientnet_lite0"
-
-
 # Name in the output → layer: one block in the middle, and the 1,280 channels the classifier sees.
 LAYERS = {"block 10": "_blocks.10", "head": "_avg_pooling"}
-
-
 # Three different networks: one is explained, one finds words, one judges.
 EXPLAINER, SIMULATOR = "conse:efficientnet_lite2", "conse:efficientnet_lite1"
-
-
 VOCABULARY = "labels+nouns:2000"
-
-
 # Networks trained on photographs are sure of little in a drawing: with the usual 0.5 only seven words would be left.
 MIN_ACTIVITY = 0.1
 

@@ -16,8 +16,6 @@ from linexp.matrix import ActivationMatrix, ConceptMatrix
 from linexp.solve import Jackknife, Moments, Shortlist, Solution, accumulate_moments, accumulate_shortlist, jackknife
 
 Array = NDArray[np.float64]
-
-
 BLOCK_ROWS = 2048
 
 

@@ -14,8 +14,6 @@ from linexp.explanations import Explanation
 
 # The same images give the same redraws, on every machine.
 _SEED = 0
-
-
 # Images a redraw fits on, as a share of the number of training images. With it as many terms are chosen again as with
 # another seed of the split, which draws from the test images too; measured by benchmarks/stability.py.
 FIT_SHARE = 0.75

@@ -18,31 +18,17 @@ from linexp._internal.files import csv_text, decode_text
 from linexp.explanations.plain import NEURON_COLUMNS, TEXT_COLUMNS, is_headless, plain_columns, read_json
 
 OUTCOMES = ("explained", "empty", "constant")
-
-
 # Above it a float need not be the whole number that was written.
 _EXACT = 2**53
-
-
 # Characters of a cell in a message.
 _MOST_SHOWN = 60
-
-
 # What stands behind the last term in the authors' files.
 _PADDING = ("0", 0.0)
-
-
 _LEADING = ("layer", "neuron", "outcome", "n_terms", "val_correlation", "val_error", "bias")
-
-
 # "again" is ``kept``. Older files have "kept", the share of repetitions with a twentieth of the images left out, which
 # is something else and not read.
 _KINDS = ("weight", "concept", "error", "again")
-
-
 _FITTED_ON = "fitted_on"
-
-
 # Characters of a cell: a spreadsheet keeps 32,767, Python's reader 131,072.
 _LONGEST = 30_000
 
@@ -215,8 +201,6 @@ class _Line:
 
 
 _OURS = ("neuron", "outcome", "n_terms", "val_correlation", "bias")
-
-
 _AUTHORS = ("unit", "val correlation", "weight0", "concept0", "bias")
 
 

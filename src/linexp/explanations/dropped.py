@@ -12,11 +12,7 @@ from linexp._internal.checks import listing
 from linexp._internal.files import csv_text, decode_text, read_csv
 
 Reason = Literal["weak", "constant"]
-
-
 _COLUMNS = ("concept", "reason", "activity", "min_activity", "kept_by")
-
-
 # Names shown in a line of text; the file holds them all.
 _SHOWN = 5
 

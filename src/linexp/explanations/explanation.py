@@ -21,8 +21,6 @@ if TYPE_CHECKING:
 
 
 Outcome = Literal["explained", "empty", "constant"]
-
-
 # A bias smaller than this share of the largest weight is what remains of 0 after rounding, and not shown.
 _ROUNDING = 1e-9
 

@@ -9,8 +9,6 @@ from pathlib import Path
 from typing import Any, NamedTuple, NoReturn, cast
 
 NEURON_COLUMNS = ("neuron", "unit")
-
-
 TEXT_COLUMNS = ("description", "text", "explanation", "label", "concept")
 
 

@@ -13,8 +13,6 @@ from linexp._internal.checks import check_choice
 from linexp.figures.ranges import Ranges
 
 Shares = Literal["plain", "divided"]
-
-
 OTHER = "other"
 """What the share of the images without any of the concepts is called."""
 

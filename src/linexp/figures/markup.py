@@ -9,8 +9,6 @@ from typing import NamedTuple
 from linexp.figures.colours import colour_of
 
 _CELL = "padding:1px 8px 1px 0;border:0;text-align:left"
-
-
 _NUMBER = "padding:1px 8px 1px 0;border:0;text-align:right;font-variant-numeric:tabular-nums"
 
 

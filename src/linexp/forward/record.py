@@ -29,11 +29,7 @@ from linexp.store import Keep, Parts, Store, after, gather
 # Small batches keep a layer's feature maps in the processor's cache and in memory the allocator hands out again
 # without asking the system; measured best on CPUs. A GPU wants more at a time.
 BATCH_SIZE_CPU = 8
-
-
 BATCH_SIZE_CUDA = 64
-
-
 # On a CPU the network needs the cores: measured on two, a process that decodes slows it by more than it saves.
 CORES_PER_DECODER = 4
 

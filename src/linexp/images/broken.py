@@ -14,11 +14,7 @@ from linexp.images.workers import work_through
 from linexp.store import whole
 
 _BATCH = 32
-
-
 _SHOWN = 3
-
-
 _Outcome: TypeAlias = str | tuple[str, Seen] | None
 
 

@@ -17,11 +17,7 @@ from linexp.images.workers import choose_workers, work_through
 from linexp.store import Parts, whole
 
 Transform: TypeAlias = Callable[[Image.Image], Tensor]
-
-
 _Outcome: TypeAlias = Tensor | Exception
-
-
 _Form: TypeAlias = tuple[torch.Size, torch.dtype]
 
 

@@ -20,8 +20,6 @@ Mark: TypeAlias = tuple[int, ...]
 
 
 _PIECE = 1 << 20
-
-
 # A change within one tick of the file system's clock leaves no trace; the slowest clocks tick every two seconds.
 _TICK = 2_000_000_000
 

@@ -18,11 +18,7 @@ _TURNS = {
 
 
 _ORIENTATION = 0x0112
-
-
 _WHITE_16 = 65535
-
-
 LONGEST = 100
 """How many times as long as wide a picture may be. Models want the shorter side at some 250 pixels, and to get there a
 line of 30,000 pixels would become a picture of two billion."""

@@ -15,14 +15,8 @@ from torch.utils.data import DataLoader, Dataset
 from linexp._internal.checks import check_at_least
 
 T = TypeVar("T")
-
-
 B = TypeVar("B")
-
-
 _SMALL = 64
-
-
 _MOST_WORKERS = 8
 
 

@@ -15,8 +15,6 @@ from linexp._internal.files import decode_text, read_csv
 from linexp._internal.torch_file import why_refused
 
 PARTS = ("train", "val", "test")
-
-
 _LAYOUTS = (
     'Give JSON ({"train": [0, 1], "val": [2, 3], "test": [4, 5]}), CSV with the columns part and image or row, '
     "or a folder of train_ids.pt, val_ids.pt and test_ids.pt."

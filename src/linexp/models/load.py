@@ -14,14 +14,8 @@ from linexp.models.base import Preprocess, VisionModel, move_to
 from linexp.models.preprocess import find_preprocess
 
 _PACKAGED = ("efficientnet_lite0", "efficientnet_lite1", "efficientnet_lite2")
-
-
 _LIBRARIES = ("hf", "torchvision", "timm")
-
-
 _FORMS = f"{', '.join(_PACKAGED)}, hf:NAME_OR_FOLDER, torchvision:NAME[:WEIGHTS], timm:NAME, package.module:function"
-
-
 # How torchvision's names begin: known by heart, so that a guess does not need torchvision.
 _FAMILIES = re.compile(
     r"(alexnet|convnext_|densenet\d|efficientnet_(b\d|v2)|googlenet|inception_v|maxvit_|mnasnet|mobilenet_|regnet_"

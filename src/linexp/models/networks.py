@@ -6,17 +6,9 @@ import re
 
 # The authors' files are called {network}_{data}_{layer}.csv; their ImageNet networks are torchvision's IMAGENET1K_V1.
 _PUBLISHED = re.compile(r"(?:^|_)(resnet\d+|vit_[blh]_\d+)_imagenet_")
-
-
 _PUBLISHED_ELSEWHERE = re.compile(r"(?:^|_)(resnet18_places365|vgg16_bn_cifar100)_")
-
-
 _TORCHVISION = re.compile(r"torchvision:(\w+)(?::(\w+))?")
-
-
 _TIMM = re.compile(r"timm:(\w+)(?:\.(\w+))?")
-
-
 # timm's tags of weights that are torchvision's own files.
 _SAME_FILES = {"tv_in1k": "IMAGENET1K_V1", "tv2_in1k": "IMAGENET1K_V2"}
 

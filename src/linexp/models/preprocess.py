@@ -13,8 +13,6 @@ from linexp.models import own
 from linexp.models.base import Preprocess, to_unit_tensor
 
 UNIT = "unit"
-
-
 _ADDRESS = re.compile(r" at 0x[0-9a-f]+")
 
 

@@ -17,11 +17,7 @@ from linexp._internal.checks import listing
 from linexp._internal.torch_file import why_refused
 
 _RESAVE = "Re-save it: safetensors.torch.save_file(model.state_dict(), 'weights.safetensors')."
-
-
 _WRAPPERS = ("state_dict", "model", "model_state_dict")
-
-
 _FORCE = "TORCH_FORCE_WEIGHTS_ONLY_LOAD"
 
 

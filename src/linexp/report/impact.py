@@ -13,8 +13,6 @@ from linexp.figures import draw_shares
 from linexp.results import Cell, Measured, Table, print_table, write_tables
 
 _TITLE = "Impact of single neurons, in percent: means ± standard errors"
-
-
 _HEADINGS = {"total": "total %", "signed": "signed %", "share": "images hit %"}
 
 

@@ -11,18 +11,10 @@ from linexp.concepts.calibration import CalibrationFit, Reliability
 from linexp.figures import INK, MUTED, OKABE_ITO, RULE
 
 _BLUE, _BAR = OKABE_ITO[0], "#9DC3DC"
-
-
 # Lengths in inches, from the bottom left corner: 960 × 1,200 pixels, the upper plot as wide as high.
 _DPI, _WIDTH, _HEIGHT = 150, 6.4, 8.0
-
-
 _LEFT, _SIDE = 0.95, 5.1
-
-
 _CURVE, _BARS, _BARS_HEIGHT = 1.75, 0.65, 0.95
-
-
 _LONGEST_NAME = 72
 
 

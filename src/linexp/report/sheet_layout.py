@@ -45,15 +45,9 @@ RANGES = (
     Range("random, middle third", OKABE_ITO[0], 3),
     Range("random, lowest third", MUTED, 3),
 )
-
-
 # Inches; 1,800 pixels wide, legible at 1,200. So many letters fill two thirds of a line: some are wider.
 _DPI, _WIDTH, _MARGIN, _HEAD, _LINE, _LETTERS = 150, 12.0, 0.3, 1.15, 0.18, 120
-
-
 _SIDE, _GAP, _HISTOGRAM, _BELOW = 0.8, 0.05, 2.0, 0.34
-
-
 _BINS = 30  # a multiple of three, so that no bar belongs to two thirds
 
 

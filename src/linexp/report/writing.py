@@ -24,11 +24,7 @@ from linexp.results import Result, by_layer, free_name, give_images, read_result
 from linexp.score import check_unseen
 
 _PAGE = Path(__file__).parent / "page"
-
-
 _SCRIPTS = ("dom.js", "layer.js", "charts.js", "explanation.js", "card.js", "overview.js", "app.js")
-
-
 _FOLDER = "thumbs"
 
 

@@ -16,8 +16,6 @@ from linexp.score import FAILING, Origin, compare_scores
 
 # In the files, but too wide for the terminal.
 _DETAILS = ("simulator", "images", "part", "n_images")
-
-
 # How many of the images scored on the explanations have seen, and how many of their terms the simulator does not know.
 _SEEN, _UNKNOWN = "fitted on", "unknown terms"
 

@@ -17,8 +17,6 @@ from linexp._internal.files import write_atomically
 from linexp.images import ImageFolder, Seen
 
 FOLDER = "pictures"
-
-
 _FORMAT = 1
 
 

@@ -14,7 +14,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from safetensors import SafetensorError
@@ -29,17 +29,9 @@ from linexp.matrix import ActivationMatrix, ConceptMatrix, EmbeddedConceptMatrix
 from linexp.score import Scores
 
 _FORMAT = 2
-
-
 _MATRICES, _IMAGES = "matrices.safetensors", "images.csv"
-
-
 _EXPLANATIONS, _DROPPED = "explanations.csv", "dropped.csv"
-
-
 _ANEW = "Make the result anew with linexp explain."
-
-
 # Names of files need not be text; like this they come back as they were.
 _KEEP = "surrogateescape"
 
@@ -294,6 +286,15 @@ def _read_manifest(folder: Path) -> dict[str, Any]:
             f"It was written by linexp {manifest.get('linexp')}: use that version, or make the result anew."
         )
     return manifest
+
+
+def peek(folder: Path) -> dict[str, Any]:
+    """Return what ``run.json`` says, unchecked, for what may also be unknown; nothing if it cannot be read."""
+    try:
+        found = json.loads((folder / "run.json").read_text(encoding="utf-8", errors=_KEEP))
+    except (OSError, ValueError):
+        return {}
+    return cast("dict[str, Any]", found) if isinstance(found, dict) else {}
 
 
 def _inside(folder: Path) -> str:

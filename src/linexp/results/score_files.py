@@ -22,21 +22,11 @@ from linexp.results.folder import Run
 from linexp.score import Origin
 
 _ERROR, _SILENT = "_error", "silent"
-
-
 _ORIGIN = ("method", "simulator", "images", "part")
-
-
 # What stands in tables of scores and is none: counts, and of ablation the scaling, the constant, and validation images.
 _NO_SCORES = {"neuron", _SILENT, *_ORIGIN, "n_seen", "n_images", "c", "d", "level", "accuracy"}
-
-
 _NO_SCORE_ENDINGS = (_ERROR, "_constant", "_val", "_ceiling", "_ceiling_norm", "_signed", "_signed_mean")
-
-
 _LEFT_OUT = "neurons without a value left out"
-
-
 Line = dict[str, Any]
 
 

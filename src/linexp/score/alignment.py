@@ -14,8 +14,6 @@ from linexp.score.base import Scores
 
 # Bounds the memory for copies of a block, whatever the number of images.
 _NUMBERS_PER_BLOCK, _NEURONS_PER_BLOCK = 1 << 21, 256
-
-
 Measure = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
 """Simulated and recorded activations [rows, neurons], none of them constant → scores and errors [neurons]."""
 

@@ -14,8 +14,6 @@ from linexp.score.base import Origin, Scores
 
 # The authors' column → our metric.
 Line = dict[str, Any]
-
-
 _COLUMN = re.compile(r"sim (?P<metric>.+)")
 
 

@@ -17,8 +17,6 @@ from linexp._internal.compiled import compiled
 from linexp._internal.threads import share
 
 Array = NDArray[np.float64]
-
-
 # Columns one thread looks at a time.
 _STRIP = 512
 

@@ -8,8 +8,6 @@ from numpy.typing import NDArray
 from linexp._internal.compiled import compiled
 
 Array = NDArray[np.float64]
-
-
 Indices = NDArray[np.int64]
 
 

@@ -10,8 +10,6 @@ from linexp._internal.checks import check_at_least, check_within
 from linexp.solve.elastic_net import ElasticNetFit, check_finite, report_fit, solve_elastic_net
 
 _STEPS_PER_JUMP = 10
-
-
 _MOST_VALUES = 2**25  # of the Gram matrices of neurons in step: 256 MiB, of which a jump makes a few copies
 
 

@@ -10,8 +10,6 @@ from linexp.solve.least_squares import UNDEFINED, Solution, correlation, grow, n
 from linexp.solve.moments import Moments
 
 Array = NDArray[np.float64]
-
-
 Indices = NDArray[np.int64]
 
 

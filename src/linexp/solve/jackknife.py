@@ -18,8 +18,6 @@ from linexp.solve.shortlist import ShortlistMoments
 from linexp.solve.shortlist_fit import refit_among
 
 Array = NDArray[np.float64]
-
-
 Kind = TypeVar("Kind", Moments, ShortlistMoments)
 
 

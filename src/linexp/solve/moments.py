@@ -14,8 +14,6 @@ from linexp.solve.moments_sums import Sums
 # Rows are always summed in pieces of this size, whatever blocks they arrive in, so that the result does not depend
 # on the caller's block size by a single bit.
 CHUNK_ROWS = 4096
-
-
 # Neurons whose sums are taken together, zeros filled in: torch sums what is left of a multiple in another order.
 _NEURONS_SUMMED = 16
 

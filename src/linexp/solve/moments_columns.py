@@ -14,8 +14,6 @@ from linexp._internal.threads import share
 
 # Columns shifted at a time: few enough for a chunk of them to stay in the cache.
 _STRIP = 512
-
-
 # Rows that a column's typical value is found from.
 _ROWS_SAMPLED = 128
 

@@ -17,21 +17,13 @@ from linexp.solve.moments_columns import Columns, zeros
 # Concepts multiplied at a time: enough for a product to run at full speed, few enough that half of a symmetric one is
 # left out and that pieces stay small.
 STRIP = 512
-
-
 # Neurons multiplied at a time: always so many, with zeros if need be, because a product of another shape may round
 # otherwise, and the sums of a neuron must not depend on how many others there are.
 _NEURONS_MULTIPLIED = 256
-
-
 # Rows multiplied at a time, and summed in float32: the fewer, the smaller the rounding of a sum.
 _ROWS_MULTIPLIED = 128
-
-
 # Rows of a product added to the float64 sum at a time, so that they are still in the cache.
 _ROWS_ADDED = 32
-
-
 # Outer products that may wait to be added.
 _MOST_STEPS = 64
 

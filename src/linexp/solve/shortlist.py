@@ -17,11 +17,7 @@ from linexp.solve.least_squares import Solution
 from linexp.solve.moments import Moments, recut
 
 Array = NDArray[np.float64]
-
-
 Indices = NDArray[np.int64]
-
-
 # Rows looked at a time: few enough for those of all concepts to stay in the cache while every neuron takes its own.
 _PIECE_ROWS = 256
 

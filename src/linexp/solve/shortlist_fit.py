@@ -10,8 +10,6 @@ from linexp.solve.least_squares import UNDEFINED, Solution, refit
 from linexp.solve.shortlist import ShortlistMoments
 
 Array = NDArray[np.float64]
-
-
 Indices = NDArray[np.int64]
 
 

@@ -10,15 +10,9 @@ from linexp.solve.least_squares import COLLINEAR, Solution, correlation, grow, n
 from linexp.solve.moments import Moments
 
 Array = NDArray[np.float64]
-
-
 Indices = NDArray[np.int64]
-
-
 # A concept must beat one before it by this share: more than rounding, so that of equal concepts the first is taken.
 _TIE = 1e-6
-
-
 # Taken off the training fit for each term, in units of log(concepts) × residual variance / images. The best of many
 # useless concepts gains 2 of them where it was chosen, and loses as much on other images.
 _SEARCH_COST = 3.0

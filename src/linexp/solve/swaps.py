@@ -11,15 +11,9 @@ from linexp.solve.moments import Moments
 from linexp.solve.stepwise import add_concept, choose_next
 
 Array = NDArray[np.float64]
-
-
 Indices = NDArray[np.int64]
-
-
 # Ridge penalties tried for the reference: right for neurons with so much noise variance per predictable variance.
 _NOISE_TO_SIGNAL = (0.01, 0.3, 2.0, 6.0, 20.0)
-
-
 # A swap must explain this share more of the reference than doing nothing, or than a swap before it: more than
 # rounding, so that no swap is undone and of equal concepts the first is taken.
 _SMALLEST_SWAP = 1e-6

@@ -24,8 +24,6 @@ REMOVING = "removing"
 
 # A network disk may show a change a minute late, and a busy machine keep a thread waiting: dead only after minutes.
 _REFRESHED_EVERY, _DEAD_AFTER = 20.0, 180.0
-
-
 PAUSE = 0.5
 """Seconds before somebody who waits looks again: a shard takes seconds at least."""
 

@@ -23,11 +23,7 @@ from linexp._internal.version import __version__
 from linexp.store.key import KIND, Key, entry_name
 
 MANIFEST = "manifest.json"
-
-
 ENTRY = re.compile(rf"{KIND}-[0-9a-f]{{64}}")
-
-
 _SHARD = re.compile(r"(\d{5,})-([0-9a-f]{64})\.safetensors")
 
 

@@ -25,11 +25,7 @@ from linexp.store.code import class_parts, code_parts, file_digest, globals_of, 
 
 # The attributes every module has; besides parameters, buffers and children they hold what others have hooked into it.
 _OF_MODULES = frozenset(vars(nn.Module())) - {"training"}
-
-
 _MOST_THREADS = 8
-
-
 _PLAIN = (type(None), bool, int, float, complex, str, bytes, type(Ellipsis))
 
 

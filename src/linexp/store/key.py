@@ -16,16 +16,12 @@ import torch
 from linexp.store.code import RESULTS
 
 FORMAT = 2
-
-
 KIND = "[a-z0-9]+(?:[_-][a-z0-9]+)*"
 """What a kind of entry may be called: a word that every system takes in a folder's name."""
 
 
 # A large encoder on a small machine looks at one image a second: a kill shall not cost more than minutes.
 _ROWS = 128
-
-
 # How exactly products of float32 are taken; torch before 2.9 knows only those that end in allow_tf32.
 _PRECISIONS = (
     *("cuda.matmul.allow_tf32", "cudnn.allow_tf32"),

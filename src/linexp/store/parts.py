@@ -37,8 +37,6 @@ class Parts:
 
 
 Keep: TypeAlias = Callable[[Mapping[str, Tensor]], None]
-
-
 Compute: TypeAlias = Callable[[Parts, Keep], None]
 
 

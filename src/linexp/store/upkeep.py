@@ -17,11 +17,7 @@ from linexp.store.entry import ENTRY, MANIFEST, DamagedError, read_manifest, rea
 from linexp.store.store import Store
 
 _GOING = ".removed-"
-
-
 _AGES = {"m": 60, "h": 3600, "d": 86_400, "w": 7 * 86_400}
-
-
 _SIZES = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12}
 
 

@@ -17,11 +17,7 @@ from linexp.forward.partial import LinearTail
 
 # Changes of the loss below that, in nats, are rounding.
 HEAD_RESOLUTION = 1e-9
-
-
 _NEURONS_PER_BLOCK = 32
-
-
 _IMAGES_PER_BLOCK = 8192
 
 

@@ -26,19 +26,11 @@ from linexp.store import Keep, Key, Parts, Store, content_of, gather
 # Pairs of an image and a neuron that run at a time, and how many bytes their layer outputs may have together: what
 # comes behind the layer needs several times that.
 _STACK_CPU, _STACK_CUDA = 64, 1024
-
-
 _STACK_BYTES = 2**28
-
-
 # Pairs in a shard of the store, about: a kill shall not cost more than a minute or two.
 _PAIRS = 20_000
-
-
 # What the whole module is called beside its layer: no layer has this name.
 _WHOLE = ""
-
-
 _MATRICES = ("activations", "losses", "correct", "loss_added", "answers_lost")
 
 

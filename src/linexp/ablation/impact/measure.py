@@ -40,15 +40,9 @@ from linexp.models import VisionModel
 from linexp.store import Store
 
 Labels = Sequence[int] | Tensor | Literal["own"] | None
-
-
 N_EXAMPLES = 3
-
-
 # With so many validation images, a network that is right on none of them has been given other labels than its own.
 _ENOUGH = 50
-
-
 # A tenth of them are two: as few as a split may have.
 _FEWEST = 20
 

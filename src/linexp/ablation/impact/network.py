@@ -16,11 +16,7 @@ from linexp.forward.partial import BehindLayer, Stored
 from linexp.forward.units import Unit
 
 Precision = Literal["float32", "bfloat16", "float16"]
-
-
 PRECISIONS = ("float32", "bfloat16", "float16")
-
-
 # Changes of the loss below these, in nats, are rounding.
 RESOLUTIONS = {"float32": 1e-5, "bfloat16": 0.1, "float16": 0.01}
 

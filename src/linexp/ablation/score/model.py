@@ -21,14 +21,8 @@ from linexp.matrix import ActivationMatrix, Split
 from linexp.models import VisionModel
 
 ReplaceChoice = Literal["auto", "set", "shift"]
-
-
 _N_EXAMPLES = 3
-
-
 _TOLERANCE = 1e-3
-
-
 # Images, copies included, behind the layer at a time.
 _STACK_CPU, _STACK_CUDA = 64, 1024
 

@@ -11,15 +11,9 @@ from torch import Tensor
 from linexp.ablation.chebyshev import Curves
 
 _N_NEWTON, _N_POLISH = 20, 3
-
-
 # One number is found sooner than two.
 _N_NEWTON_CONSTANT, _N_POLISH_CONSTANT = 8, 5
-
-
 _ALL_DIRECTIONS, _LEVEL = ((1, 0), (0, 1), (1, 1), (1, -1)), ((0, 1),)
-
-
 _FIRST_STEP = 0.1
 """Of the polish, in standard deviations of the neuron."""
 

@@ -25,19 +25,11 @@ from linexp.score import check_same_layer, is_constant
 from linexp.store import Keep, Parts, Store, after, gather
 
 ScalingName = Literal["optim", "norm", "optim-adam"]
-
-
 SCALINGS = ("optim", "norm", "optim-adam")
-
-
 # Always the same blocks, so that the bytes do not depend on how much fits in memory.
 _NEURONS_PER_BLOCK = 32
-
-
 # How far beyond its own range a neuron's replacement is tabulated, in widths of that range.
 _MARGIN = 0.1
-
-
 _ADAM_REACH = 1.1
 
 

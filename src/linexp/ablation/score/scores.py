@@ -14,14 +14,8 @@ from linexp.forward.units import Replace
 from linexp.score import Scores
 
 _SCORES = ("norm", "constant", "val", "ceiling", "ceiling_norm", "signed", "signed_mean")
-
-
 _SCALES = ("c", "d", "level")
-
-
 _COLUMNS = (*_SCORES, *_SCALES)
-
-
 _BY_CONSTANT, _BY_RECORDED = "a constant", "the recorded activations"
 
 

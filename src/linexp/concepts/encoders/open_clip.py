@@ -20,11 +20,7 @@ from linexp.models import needs, read_weights, tensors_only
 from linexp.store import Store
 
 _CONFIG = "open_clip_config.json"
-
-
 _HUB = "hf-hub:"
-
-
 _LOOK = ("mean", "std", "interpolation", "resize_mode")
 
 

@@ -10,8 +10,6 @@ import numpy as np
 from linexp._internal.checks import closest
 
 Member: TypeAlias = "str | int"
-
-
 Group: TypeAlias = "Sequence[Member] | Mapping[str, Any]"
 """Members of a group: class names, class numbers, names of other groups; or further groups inside this one."""
 

@@ -15,12 +15,8 @@ from linexp.images import demo_package, picture_stems
 
 # Nothing one could see: grammar, and "early" and "late", which every clock face is filed under, whatever its hour.
 _UNSEEN = set(re.findall(r"\w+", "and early for from in late like not of off on or over the to with without"))
-
-
 # Out of Unicode's own character names, which the search words quote: "black" means filled, "white" outlined.
 _JARGON = set(re.findall(r"\w+", "black cjk heavy ideograph meaning oclock rightwards squared unified white"))
-
-
 # Letters only: leaves out ":D", "dog2", "u6307", "12:30" and shortcodes such as "heart_eyes".
 _WORD = re.compile(r"[^\W\d_]+(?:[ '-][^\W\d_]+)*")
 

@@ -20,14 +20,8 @@ from linexp._internal.files import decode_text, read_csv
 from linexp.concepts.vocabulary import wordnet
 
 N_NOUNS = 7000
-
-
 _BUILT_IN = ("labels", "superclasses", "imagenet", "nouns", "nouns:2000", "wordnet:animal", "broden:label.csv")
-
-
 _COLOUR, _SCENE = re.compile("-c$"), re.compile("-s$")
-
-
 Part: TypeAlias = "str | Path"
 
 

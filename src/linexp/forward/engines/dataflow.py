@@ -10,8 +10,6 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode  # pyright: ignore[reportPrivateUsage] - no public home yet
 
 _CONVOLUTION = torch.ops.aten.convolution.default
-
-
 _READS_A_NUMBER = (torch.ops.aten._local_scalar_dense.default, torch.ops.aten.equal.default)
 
 
