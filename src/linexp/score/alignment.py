@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import ClassVar, TypeAlias
 
 import torch
 from jaxtyping import Float, Int
@@ -12,56 +14,82 @@ from linexp._internal.checks import DifferentImagesError, check_same_images
 from linexp.matrix import ActivationMatrix
 from linexp.score.base import Scores
 
-# Bounds the memory for copies of a block, whatever the number of images.
+Block: TypeAlias = Float[Tensor, "rows neurons"]
+
+# Bounds the memory for copies of a block, whatever the number of images: 16 MiB each in float64.
 _NUMBERS_PER_BLOCK, _NEURONS_PER_BLOCK = 1 << 21, 256
-Measure = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
-"""Simulated and recorded activations [rows, neurons], none of them constant → scores and errors [neurons]."""
 
 
-Chance = Callable[[Tensor], Tensor]
-"""Recorded activations [rows, neurons], none of them constant → what a guess that tells no row from another scores."""
+class ActivationScorer(ABC):
+    """What all scorers of simulated against recorded activations share: a scorer says how it measures what varies."""
+
+    name: ClassVar[str]
+    bounds: ClassVar[tuple[float, float]] = (-1.0, 1.0)
+
+    @property
+    def metric(self) -> str:
+        """What the scores are called: the name, and what tells them from others of this name."""
+        return self.name
+
+    @abstractmethod
+    def _measure(self, simulated: Block, recorded: Block) -> tuple[Tensor, Tensor]:
+        """Return scores and their errors [neurons]; none of the activations is constant."""
+
+    def _chance(self, recorded: Block) -> Float[Tensor, " neurons"]:
+        """Return what a guess that tells no row from another scores; none of the activations is constant."""
+        return torch.zeros(recorded.shape[1], dtype=torch.float64)
+
+    def score(
+        self, simulated: ActivationMatrix, recorded: ActivationMatrix, rows: Sequence[int] | Int[Tensor, " rows"]
+    ) -> Scores:
+        """Score each simulated neuron against its recorded activations.
+
+        Parameters
+        ----------
+        simulated
+            Output of ``simulate``, for all the recorded neurons or some of them.
+        recorded
+            Output of ``record``.
+        rows
+            The images to score on: the test rows of the split.
+
+        Returns
+        -------
+        Scores
+            In the order of ``simulated.neurons``; NaN where the recorded side is constant over ``rows``. Where only the
+            simulated one is, the neuron is ``silent``, and scores what a guess does that tells no image from another.
+            The standard errors leave out every twentieth of ``rows`` at a time.
+
+        Raises
+        ------
+        DifferentImagesError
+            The two matrices are of different images, or a row is not among them.
+        ValueError
+            A simulated neuron was not recorded, or is one of another layer, or there are fewer than two rows.
+        """
+        check_same_images(simulated.images, recorded.images, simulated.n_images, recorded.n_images)
+        check_same_layer(simulated.layer, recorded.layer)
+        chosen = _check_rows(rows, recorded.n_images)
+        recorded = recorded.select(simulated.neurons)
+        size = max(1, min(_NEURONS_PER_BLOCK, _NUMBERS_PER_BLOCK // len(chosen)))
+        blocks = [slice(start, start + size) for start in range(0, simulated.n_neurons, size)]
+        pieces = [self._score(simulated.values[chosen, block], recorded.values[chosen, block]) for block in blocks]
+        values, errors, silent = (torch.cat(side) for side in zip(*pieces, strict=True))
+        return Scores(values, simulated.neurons, self.metric, len(chosen), errors, silent=silent)
+
+    def _score(self, simulated: Block, recorded: Block) -> tuple[Tensor, Tensor, Tensor]:
+        """Return scores, their errors and which neurons are silent."""
+        says_nothing, is_defined = is_constant(simulated), ~is_constant(recorded)
+        varies, silent = is_defined & ~says_nothing, is_defined & says_nothing
+        found = torch.full((2, len(varies)), torch.nan, dtype=torch.float64)
+        if bool(varies.any()):
+            found[:, varies] = torch.stack(self._measure(simulated[:, varies], recorded[:, varies]))
+        if bool(silent.any()):
+            found[0, silent] = self._chance(recorded[:, silent])
+        return found[0], found[1], silent
 
 
-def score_nothing(recorded: Float[Tensor, "rows neurons"]) -> Float[Tensor, " neurons"]:
-    """Give 0 to what says nothing."""
-    return torch.zeros(recorded.shape[1], dtype=torch.float64)
-
-
-def score_in_blocks(
-    simulated: ActivationMatrix,
-    recorded: ActivationMatrix,
-    rows: Sequence[int] | Int[Tensor, " rows"],
-    metric: str,
-    measure: Measure,
-    chance: Chance = score_nothing,
-) -> Scores:
-    """Score every simulated neuron, some at a time, over ``rows``.
-
-    Where the recorded side is constant the score is undefined; where only the simulated one is, the neuron is silent
-    and scores what ``chance`` says.
-
-    Raises
-    ------
-    DifferentImagesError
-        The two matrices are of different images, or a row is not among them.
-    ValueError
-        A simulated neuron was not recorded, or is one of another layer, or there are fewer than two rows.
-    """
-    check_same_images(simulated.images, recorded.images, simulated.n_images, recorded.n_images)
-    check_same_layer(simulated.layer, recorded.layer)
-    chosen = _check_rows(rows, recorded.n_images)
-    recorded = recorded.select(simulated.neurons)
-    size = max(1, min(_NEURONS_PER_BLOCK, _NUMBERS_PER_BLOCK // len(chosen)))
-    blocks = [slice(start, start + size) for start in range(0, simulated.n_neurons, size)]
-    pieces = [
-        _measure_what_varies(simulated.values[chosen, block], recorded.values[chosen, block], measure, chance)
-        for block in blocks
-    ]
-    values, errors, silent = (torch.cat(side) for side in zip(*pieces, strict=True))
-    return Scores(values, simulated.neurons, metric, len(chosen), errors, silent=silent)
-
-
-def is_constant(values: Float[Tensor, "rows neurons"]) -> Tensor:
+def is_constant(values: Block) -> Tensor:
     """Say of each neuron whether it has the same value in all rows."""
     return (values == values[0]).all(0)
 
@@ -73,20 +101,6 @@ def check_same_layer(simulated: str, recorded: str) -> None:
             f"The simulated neurons are of layer '{simulated}', the recorded ones of layer '{recorded}'. "
             "Score explanations of the recorded layer; if only the names differ, give both matrices the same one."
         )
-
-
-def _measure_what_varies(
-    simulated: Tensor, recorded: Tensor, measure: Measure, chance: Chance
-) -> tuple[Tensor, Tensor, Tensor]:
-    """Return scores, their errors and which neurons are silent."""
-    says_nothing, is_defined = is_constant(simulated), ~is_constant(recorded)
-    varies, silent = is_defined & ~says_nothing, is_defined & says_nothing
-    found = torch.full((2, len(varies)), torch.nan, dtype=torch.float64)
-    if bool(varies.any()):
-        found[:, varies] = torch.stack(measure(simulated[:, varies], recorded[:, varies]))
-    if bool(silent.any()):
-        found[0, silent] = chance(recorded[:, silent])
-    return found[0], found[1], silent
 
 
 def _check_rows(rows: Sequence[int] | Tensor, n_images: int) -> Tensor:

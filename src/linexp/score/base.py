@@ -102,12 +102,12 @@ class Scores:
     @property
     def mean(self) -> float:
         """Mean over all neurons with a defined score, silent ones included; NaN if there is none."""
-        return _mean(self.defined)
+        return mean_of(self.defined)
 
     @property
     def sem(self) -> float:
         """Standard error of the mean over neurons, with divisor n - 1; NaN below two defined scores."""
-        return _sem(self.defined)
+        return sem_of(self.defined)
 
     @property
     def mean_explained(self) -> float:
@@ -115,12 +115,12 @@ class Scores:
 
         Higher than ``mean`` where a method is silent, so not for comparing methods.
         """
-        return _mean(self._explained)
+        return mean_of(self._explained)
 
     @property
     def sem_explained(self) -> float:
         """Standard error of ``mean_explained`` over neurons, with divisor n - 1; NaN below two of them."""
-        return _sem(self._explained)
+        return sem_of(self._explained)
 
     @property
     def _explained(self) -> Float[Tensor, " explained"]:
@@ -134,26 +134,18 @@ class Scores:
         KeyError
             The neuron was not scored.
         """
-        if neuron not in self.neurons:
-            raise KeyError(f"Neuron {neuron} is not among the {len(self.neurons)} scored ones.")
-        return float(self.values[self.neurons.index(neuron)])
+        return float(self.only([neuron]).values[0])
 
     def __str__(self) -> str:
+        scored, beside = len(self.neurons) - self.n_undefined, ""
         undefined = f", {self.n_undefined} undefined" if self.n_undefined else ""
-        scored = len(self.neurons) - self.n_undefined
-        counts = f"{scored} neurons{undefined}, {self.n_images} images{self._beside()}"
+        if self.silent is not None and self.n_silent:
+            explained = (
+                f"{self.mean_explained:.4f} ± {self.sem_explained:.4f} over the {len(self._explained)} explained"
+            )
+            beside = f"; {self.n_silent} silent count as {mean_of(self.values[self.silent]):.4g}, {explained}"
+        counts = f"{scored} neurons{undefined}, {self.n_images} images{beside}"
         return f"{self.metric} {self.mean:.4f} ± {self.sem:.4f} ({counts})"
-
-    def _beside(self) -> str:
-        """Say what the silent neurons do to the mean, if there are any."""
-        if not self.n_silent:
-            return ""
-        explained = f"{self.mean_explained:.4f} ± {self.sem_explained:.4f} over the {len(self._explained)} explained"
-        return f"; {self.n_silent} silent count as {self._silence():.4g}, {explained}"
-
-    def _silence(self) -> float:
-        """Return what silent neurons score on average."""
-        return _mean(self.values if self.silent is None else self.values[self.silent])
 
     def only(self, neurons: Sequence[int]) -> Scores:
         """Return the scores of some neurons, in the order asked for.
@@ -229,11 +221,13 @@ class Scores:
         return []
 
 
-def _mean(values: Float[Tensor, " values"]) -> float:
+def mean_of(values: Float[Tensor, " values"]) -> float:
+    """Return the mean of numbers; NaN if there is none."""
     return float(values.mean()) if len(values) else math.nan
 
 
-def _sem(values: Float[Tensor, " values"]) -> float:
+def sem_of(values: Float[Tensor, " values"]) -> float:
+    """Return the standard error of their mean, with divisor n - 1; NaN below two of them."""
     return float(values.std(correction=1)) / math.sqrt(len(values)) if len(values) > 1 else math.nan
 
 

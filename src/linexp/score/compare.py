@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 
 from linexp._internal.checks import DifferentImagesError, check_within
-from linexp.score.base import Scores
+from linexp.score.base import Scores, mean_of, sem_of
 
 
 @dataclass(frozen=True)
@@ -74,9 +74,7 @@ def compare_scores(first: Scores, second: Scores, *, confidence: float = 0.95) -
     shared = [neuron for neuron in first.neurons if neuron in place]
     differences = first.only(shared).values - second.only(shared).values
     differences = differences[~torch.isnan(differences)].to(torch.float64)
-    n = len(differences)
-    mean = float(differences.mean()) if n else math.nan
-    sem = float(differences.std(correction=1)) / math.sqrt(n) if n > 1 else math.nan
+    n, mean, sem = len(differences), mean_of(differences), sem_of(differences)
     reach = _student_quantile((1 + confidence) / 2, n - 1) * sem if n > 1 else math.nan
     names = [scores.origin.method if scores.origin else "" for scores in (first, second)]
     return Difference(names[0] or "first", names[1] or "second", first.metric, mean, sem, mean - reach, mean + reach, n)

@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from torch import Tensor
 
-from linexp.matrix import ActivationMatrix
-from linexp.score.alignment import score_in_blocks
-from linexp.score.base import Scores
+from linexp.score.alignment import ActivationScorer, Block
 from linexp.score.jackknife import add_rows, jackknife_error, shards
 
 
 @dataclass(frozen=True)
-class CorrelationScorer:
+class CorrelationScorer(ActivationScorer):
     """Pearson correlation between simulated and recorded activations, from -1 to 1; higher is better.
 
     Scale and bias of the explanation play no part.
@@ -27,47 +23,11 @@ class CorrelationScorer:
     Paper, Section 4, Eq. 10; standard errors: Efron & Stein (1981), The jackknife estimate of variance.
     """
 
-    bounds: ClassVar[tuple[float, float]] = (-1.0, 1.0)
+    name = "correlation"
 
-    def score(
-        self,
-        simulated: ActivationMatrix,
-        recorded: ActivationMatrix,
-        rows: Sequence[int] | Int[Tensor, " rows"],
-    ) -> Scores:
-        """Correlate each simulated neuron with its recorded activations.
-
-        Parameters
-        ----------
-        simulated
-            Output of ``simulate``, for all the recorded neurons or some of them.
-        recorded
-            Output of ``record``.
-        rows
-            The images to score on: the test rows of the split.
-
-        Returns
-        -------
-        Scores
-            In the order of ``simulated.neurons``; NaN where the recorded side is constant over ``rows``, 0 where only
-            the simulated one is (``silent``). Their standard errors leave out every twentieth of ``rows`` at a time.
-
-        Raises
-        ------
-        DifferentImagesError
-            The two matrices are of different images, or a row is not among them.
-        ValueError
-            A simulated neuron was not recorded, or is one of another layer, or there are fewer than two rows.
-        """
-        return score_in_blocks(simulated, recorded, rows, "correlation", _score_neurons)
-
-
-def _score_neurons(
-    simulated: Float[Tensor, "rows neurons"], recorded: Float[Tensor, "rows neurons"]
-) -> tuple[Float[Tensor, " neurons"], Float[Tensor, " neurons"]]:
-    """Return the correlations and their standard errors."""
-    simulated, recorded = _centre_and_scale(simulated), _centre_and_scale(recorded)
-    return _correlate(_sums(simulated, recorded), len(simulated)), _jackknife(simulated, recorded)
+    def _measure(self, simulated: Block, recorded: Block) -> tuple[Tensor, Tensor]:
+        simulated, recorded = _centre_and_scale(simulated), _centre_and_scale(recorded)
+        return _correlate(_sums(simulated, recorded), len(simulated)), _jackknife(simulated, recorded)
 
 
 def correlate_columns(one: Float[Tensor, "rows columns"], other: Float[Tensor, "rows columns"]) -> Tensor:

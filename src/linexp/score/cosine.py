@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from torch import Tensor
 
-from linexp.matrix import ActivationMatrix
-from linexp.score.alignment import score_in_blocks
-from linexp.score.base import Scores
+from linexp.score.alignment import ActivationScorer, Block
 from linexp.score.jackknife import add_rows, score_sums
 
 
 @dataclass(frozen=True)
-class CosineScorer:
+class CosineScorer(ActivationScorer):
     """Cosine between simulated and recorded activations over images, from -1 to 1; higher is better.
 
     Nothing is subtracted, so of two activations that are never negative the cosine is never negative either, and the
@@ -30,25 +26,10 @@ class CosineScorer:
     Oikarinen, Yan & Weng, Evaluating Neuron Explanations: A Unified Framework with Sanity Checks, ICML 2025.
     """
 
-    bounds: ClassVar[tuple[float, float]] = (-1.0, 1.0)
+    name = "cosine"
 
-    def score(
-        self,
-        simulated: ActivationMatrix,
-        recorded: ActivationMatrix,
-        rows: Sequence[int] | Int[Tensor, " rows"],
-    ) -> Scores:
-        """Compare each simulated neuron with its recorded activations.
-
-        Parameters, errors and what is undefined are those of ``CorrelationScorer.score``.
-        """
-        return score_in_blocks(simulated, recorded, rows, "cosine", _score_neurons)
-
-
-def _score_neurons(
-    simulated: Float[Tensor, "rows neurons"], recorded: Float[Tensor, "rows neurons"]
-) -> tuple[Float[Tensor, " neurons"], Float[Tensor, " neurons"]]:
-    return score_sums(_scale(simulated), _scale(recorded), _sums, _cosine)
+    def _measure(self, simulated: Block, recorded: Block) -> tuple[Tensor, Tensor]:
+        return score_sums(_scale(simulated), _scale(recorded), _sums, _cosine)
 
 
 def _scale(side: Tensor) -> Tensor:

@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 
 from linexp._internal.checks import check_choice
+from linexp.score.auprc import AUPRCScorer
+from linexp.score.auroc import AUROCScorer
 from linexp.score.base import Scorer
 from linexp.score.correlation import CorrelationScorer
 from linexp.score.cosine import CosineScorer
-from linexp.score.overlap import F1Scorer, IoUScorer
-from linexp.score.ranking import AUPRCScorer, AUROCScorer, SpearmanScorer
+from linexp.score.f1 import F1Scorer
+from linexp.score.iou import IoUScorer
+from linexp.score.spearman import SpearmanScorer
 from linexp.score.threshold import TOP_SHARE
 
 METRICS: Mapping[str, Callable[[float], Scorer]] = {

@@ -2,19 +2,34 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from typing import ClassVar
+
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
 from linexp._internal.checks import check_within
+from linexp.score.alignment import ActivationScorer
 
 TOP_SHARE = 0.05
 """Share of the images on which a neuron is called active, unless something else is asked for."""
 
 
-def check_top_share(top_share: float) -> None:
-    """Raise ``ValueError`` unless a neuron can be active on this share of images."""
-    check_within("top_share", top_share, 0, 1)
+@dataclass(frozen=True)
+class ActiveScorer(ActivationScorer):
+    """What scorers share to whom a neuron is active on a share of the images, and on the others not."""
+
+    top_share: float = TOP_SHARE
+    bounds: ClassVar[tuple[float, float]] = (0.0, 1.0)
+
+    def __post_init__(self) -> None:
+        check_within("top_share", self.top_share, 0, 1)
+
+    @property
+    def metric(self) -> str:
+        """What the scores are called: the name and the share."""
+        return f"{self.name}@{self.top_share:g}"
 
 
 def cut(values: Float[Tensor, "rows neurons"], top_share: float) -> Bool[Tensor, "rows neurons"]:
@@ -42,3 +57,10 @@ def cut(values: Float[Tensor, "rows neurons"], top_share: float) -> Bool[Tensor,
     including = torch.where(with_level < n_rows, (with_level - wanted).abs(), far)
     takes_level = (including < without)[:, None]
     return torch.where(takes_level, columns >= level, columns > level).T
+
+
+def count_active(
+    simulated: Bool[Tensor, "rows neurons"], recorded: Bool[Tensor, "rows neurons"]
+) -> Float[Tensor, "2 neurons"]:
+    """Return on how many images both sides are active, and the sum over sides of on how many one is."""
+    return torch.stack([(simulated & recorded).sum(0), simulated.sum(0) + recorded.sum(0)]).to(torch.float64)
