@@ -21,18 +21,7 @@ from linexp._internal.checks import (
 from linexp._internal.renamed import renamed
 from linexp.explainers.fit import blocks
 from linexp.explainers.once import Task
-from linexp.explainers.searches import (
-    SEARCH_SETTINGS,
-    SEARCHES,
-    Greedy,
-    GreedyNonzero,
-    Search,
-    SearchName,
-    Stepwise,
-    Swaps,
-    Top,
-    check_search,
-)
+from linexp.explainers.searches import SEARCH_SETTINGS, SEARCHES, Search, SearchName, check_search
 from linexp.explainers.stability import count_again
 from linexp.explainers.usable import Usable, find_usable, usable_columns
 from linexp.explanations import Explanation, Explanations, FittedOn
@@ -115,7 +104,7 @@ class LinearExplainer:
     max_terms: int = 10
     n_candidates: int = 10
     min_gain: float = 0.02
-    search: SearchName | Greedy | GreedyNonzero | Stepwise | Swaps | Top = "greedy"
+    search: SearchName | Search = "greedy"
     min_activity: float = 0.5
     tolerance: float = 1e-6
     n_groups: int = 20

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, fields
 from functools import partial
-from typing import Any, ClassVar, Literal, Protocol
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import torch
@@ -15,6 +15,7 @@ from linexp._internal.checks import check_at_least, check_whole, check_within
 from linexp.explainers.fit import Method
 from linexp.solve import (
     Moments,
+    Solution,
     search_greedy,
     search_greedy_nonzero,
     search_stepwise,
@@ -25,99 +26,71 @@ from linexp.solve import (
 )
 
 
-class Search(Protocol):
-    """Settings of one search."""
+@dataclass(frozen=True)
+class Search:
+    """Settings of one search, named as those of ``LinearExplainer``."""
 
-    __dataclass_fields__: ClassVar[dict[str, Any]]
+    find: ClassVar[Callable[..., Solution]]
+
+    max_terms: int = 10
+
+    def __post_init__(self) -> None:
+        check_search(self)
 
     def method(self, device: torch.device) -> Method:
         """Return how terms are found, with the elastic net's ranking where the search needs one."""
-        ...
+        own = {field.name: getattr(self, field.name) for field in fields(self)}
+        net = {name: own.pop(name) for name in _NET if name in own}
+        return Method(partial(_rank, device=device, **net) if net else None, partial(self.find, **own))
 
 
 @dataclass(frozen=True)
-class Greedy:
+class Greedy(Search):
     """The paper's Algorithm 1 to the letter: the settings are those of ``LinearExplainer``."""
 
-    max_terms: int = 10
+    find = staticmethod(search_greedy)
+
     n_candidates: int = 10
     min_gain: float = 0.02
     strength: float = 0.05
     l1_ratio: float = 0.99
     tolerance: float = 1e-6
 
-    def __post_init__(self) -> None:
-        check_search(self)
-
-    def method(self, device: torch.device) -> Method:
-        """Return how terms are found."""
-        return _method(self, search_greedy, device)
-
 
 @dataclass(frozen=True)
-class GreedyNonzero:
+class GreedyNonzero(Greedy):
     """The paper's Algorithm 1, concepts of weight zero being no candidates."""
 
-    max_terms: int = 10
-    n_candidates: int = 10
-    min_gain: float = 0.02
-    strength: float = 0.05
-    l1_ratio: float = 0.99
-    tolerance: float = 1e-6
-
-    def __post_init__(self) -> None:
-        check_search(self)
-
-    def method(self, device: torch.device) -> Method:
-        """Return how terms are found."""
-        return _method(self, search_greedy_nonzero, device)
+    find = staticmethod(search_greedy_nonzero)
 
 
 @dataclass(frozen=True)
-class Stepwise:
+class Stepwise(Search):
     """Each term by training fit over all concepts; ``min_gain``: correlation it shall add on other images."""
 
-    max_terms: int = 10
+    find = staticmethod(search_stepwise)
+
     min_gain: float = 0.02
-
-    def __post_init__(self) -> None:
-        check_search(self)
-
-    def method(self, device: torch.device) -> Method:
-        """Return how terms are found."""
-        return _method(self, search_stepwise, device)
 
 
 @dataclass(frozen=True)
-class Swaps:
+class Swaps(Search):
     """The best subset, found by swapping terms; ``min_gain``: correlation each shall add on other images."""
 
-    max_terms: int = 10
+    find = staticmethod(search_swaps)
+
     min_gain: float = 0.02
-
-    def __post_init__(self) -> None:
-        check_search(self)
-
-    def method(self, device: torch.device) -> Method:
-        """Return how terms are found."""
-        return _method(self, search_swaps, device)
 
 
 @dataclass(frozen=True)
-class Top:
+class Top(Search):
     """The ``max_terms`` largest elastic-net weights (Appendix B.4)."""
 
-    max_terms: int = 10
+    find = staticmethod(search_top)
+
     strength: float = 0.05
     l1_ratio: float = 0.99
     tolerance: float = 1e-6
-
-    def __post_init__(self) -> None:
-        check_search(self)
-
-    def method(self, device: torch.device) -> Method:
-        """Return how terms are found."""
-        return _method(self, search_top, device)
 
 
 SearchName = Literal["greedy", "greedy-nonzero", "stepwise", "swaps", "top"]
@@ -145,12 +118,6 @@ def check_search(settings: object) -> None:
     for name, check in _CHECKS.items():
         if hasattr(settings, name):
             check(name, getattr(settings, name))
-
-
-def _method(settings: Search, search: Callable[..., Any], device: torch.device) -> Method:
-    own = {field.name: getattr(settings, field.name) for field in fields(settings)}
-    net = {name: own.pop(name) for name in _NET if name in own}
-    return Method(partial(_rank, device=device, **net) if net else None, partial(search, **own))
 
 
 def _rank(train: Moments, *, device: torch.device, **settings: float) -> NDArray[np.float64]:

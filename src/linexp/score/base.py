@@ -134,7 +134,9 @@ class Scores:
         KeyError
             The neuron was not scored.
         """
-        return float(self.only([neuron]).values[0])
+        if neuron not in self.neurons:
+            raise KeyError(f"Neuron {neuron} is not among the {len(self.neurons)} scored ones.")
+        return float(self.values[self.neurons.index(neuron)])
 
     def __str__(self) -> str:
         scored, beside = len(self.neurons) - self.n_undefined, ""
