@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import ParamSpec, TypeVar
+from typing import Concatenate, ParamSpec, TypeVar
 
 import numba
 
@@ -20,18 +20,26 @@ def compiled(function: Callable[Arguments, Result]) -> Callable[Arguments, Resul
     return numba.njit(cache=True, nogil=True)(function)
 
 
-def share_neurons(n_neurons: int, work: Callable[[slice], None]) -> None:
-    """Call ``work`` on ranges of neurons that together are all of them, on as many threads as there are cores.
+def share_neurons(
+    n_neurons: int,
+    work: Callable[Concatenate[int, int, Arguments], None],
+    *arguments: Arguments.args,
+    **named: Arguments.kwargs,
+) -> None:
+    """Call a compiled function on ranges of neurons that together are all of them, on a thread for each core.
+
+    It gets the first neuron of a range, the one behind its last, and the arguments.
 
     Threads of Python around compiled code rather than numba's own: they take half as long to compile and leave no
     thread pool behind that a forked process would trip over.
     """
-    turns = [slice(start, start + _NEURONS_PER_TURN) for start in range(0, n_neurons, _NEURONS_PER_TURN)]
-    if len(turns) < 2:
-        for turn in turns:
-            work(turn)
-        return
-    work(turns[0])  # compiles, once, what the threads then share
-    with ThreadPoolExecutor(os.cpu_count()) as threads:
-        for _ in threads.map(work, turns[1:]):
-            pass
+    starts = range(0, n_neurons, _NEURONS_PER_TURN)
+
+    def turn(start: int) -> None:
+        work(start, min(start + _NEURONS_PER_TURN, n_neurons), *arguments, **named)
+
+    for start in starts[:1]:  # compiles, once, what the threads then share
+        turn(start)
+    if len(starts) > 1:
+        with ThreadPoolExecutor(os.cpu_count()) as threads:
+            list(threads.map(turn, starts[1:]))

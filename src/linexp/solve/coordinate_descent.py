@@ -13,6 +13,8 @@ Indices = NDArray[np.int64]
 
 @compiled
 def solve_neurons(
+    first: int,
+    last: int,
     gram: Array,
     scales: Array,
     cross: Array,
@@ -24,45 +26,28 @@ def solve_neurons(
     weights: Array,
     gaps: Array,
 ) -> None:
-    """Solve for each neuron; ``weights`` and ``gaps`` are filled in place."""
-    for neuron in range(len(cross)):
-        gaps[neuron] = _solve_one(
-            gram, scales, cross[neuron], variance[neuron], lasso, ridge, tolerance, max_rounds, weights[neuron]
-        )
-
-
-@compiled
-def _solve_one(
-    gram: Array,
-    scales: Array,
-    cross: Array,
-    variance: float,
-    lasso: float,
-    ridge: float,
-    tolerance: float,
-    max_rounds: int,
-    weights: Array,
-) -> float:
-    """Solve for ever more concepts until the duality gap over all is small; ``weights`` is filled in place."""
-    active = np.empty(len(cross), np.int64)
-    slack = cross.copy()  # covariance of each concept with the part of the neuron not yet explained
-    goal = tolerance * variance / 2
-    gap = _duality_gap(cross, slack, weights, variance, lasso, ridge)
-    for _ in range(max_rounds):
-        if gap <= goal:
-            break
-        n_active, has_grown = _choose_active(scales, slack, weights, lasso, active)
-        # Early rounds need only a rough solution: other concepts are about to enter.
-        rough = max(0.1 * gap, 0.5 * goal)
-        has_moved = _solve_active(gram, cross, slack, active[:n_active], variance, lasso, ridge, rough, weights)
-        slack[:] = cross
-        for place in range(n_active):
-            if weights[active[place]] != 0.0:
-                subtract(slack, float(weights[active[place]]), gram[active[place]])
-        gap = _duality_gap(cross, slack, weights, variance, lasso, ridge)
-        if not has_moved and not has_grown:
-            break  # floating point goes no further
-    return gap
+    """Solve for ever more concepts until the duality gap over all is small; ``weights`` and ``gaps`` are filled."""
+    for neuron in range(first, last):
+        target, spread, found = cross[neuron], variance[neuron], weights[neuron]
+        active = np.empty(len(target), np.int64)
+        slack = target.copy()  # covariance of each concept with the part of the neuron not yet explained
+        goal = tolerance * spread / 2
+        gap = _duality_gap(target, slack, found, spread, lasso, ridge)
+        for _ in range(max_rounds):
+            if gap <= goal:
+                break
+            n_active, has_grown = _choose_active(scales, slack, found, lasso, active)
+            # Early rounds need only a rough solution: other concepts are about to enter.
+            rough = max(0.1 * gap, 0.5 * goal)
+            has_moved = _solve_active(gram, target, slack, active[:n_active], spread, lasso, ridge, rough, found)
+            slack[:] = target
+            for place in range(n_active):
+                if found[active[place]] != 0.0:
+                    subtract(slack, float(found[active[place]]), gram[active[place]])
+            gap = _duality_gap(target, slack, found, spread, lasso, ridge)
+            if not has_moved and not has_grown:
+                break  # floating point goes no further
+        gaps[neuron] = gap
 
 
 @compiled

@@ -94,27 +94,11 @@ def solve_elastic_net(
     gaps = np.zeros(len(targets))
     gram, variance = np.ascontiguousarray(gram), np.ascontiguousarray(variance)
     scales = gram.diagonal().copy()  # side by side: in the matrix each is a page of memory away from the next
-    # Without a penalty there is no dual to take the gap from, and no need to descend.
-    directions = _find_directions(gram) if strength == 0 else None
-
-    def work(part: slice) -> None:
-        if directions is not None:
-            _solve_unpenalised(gram, *directions, targets[part], weights[part], gaps[part])
-        else:
-            solve_neurons(
-                gram,
-                scales,
-                targets[part],
-                variance[part],
-                strength,
-                ridge,
-                tolerance,
-                max_rounds,
-                weights[part],
-                gaps[part],
-            )
-
-    share_neurons(len(targets), work)
+    if strength == 0:  # no dual to take the gap from, and no need to descend
+        share_neurons(len(targets), _solve_unpenalised, gram, *_find_directions(gram), targets, weights, gaps)
+    else:
+        settings = (strength, ridge, tolerance, max_rounds)
+        share_neurons(len(targets), solve_neurons, gram, scales, targets, variance, *settings, weights, gaps)
     return report_fit(weights.T, gaps, variance, tolerance)
 
 
@@ -156,10 +140,18 @@ def _find_directions(gram: Array) -> tuple[Array, Array, Array]:
 
 @compiled
 def _solve_unpenalised(
-    gram: Array, columns: Array, rows: Array, inverse: Array, cross: Array, weights: Array, gaps: Array
+    first: int,
+    last: int,
+    gram: Array,
+    columns: Array,
+    rows: Array,
+    inverse: Array,
+    cross: Array,
+    weights: Array,
+    gaps: Array,
 ) -> None:
     """Least squares of least norm; the gap is what a step against the rounding left over would still gain."""
-    for neuron in range(len(cross)):
+    for neuron in range(first, last):
         found = _combine(cross[neuron], columns)
         weights[neuron] = _combine(found * inverse, rows)
         left = _combine(cross[neuron] - _combine(weights[neuron], gram), columns)

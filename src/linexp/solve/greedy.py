@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from linexp._internal.compiled import compiled, share_neurons
-from linexp.solve.least_squares import UNDEFINED, Solution, correlation, grow, noise_of, solve
+from linexp.solve.least_squares import UNDEFINED, Sides, Solution, correlation, grow, noise_of, solve
 from linexp.solve.moments import Moments
 
 Array = NDArray[np.float64]
@@ -94,40 +94,17 @@ def _search(
     min_gain: float,
     noise: float,
 ) -> Solution:
-    n_neurons = len(ranked)
-    most = min(max_terms, len(train.gram))
-    solution = Solution(np.full((n_neurons, most), -1), np.zeros((n_neurons, most)), np.full(n_neurons, np.nan))
-    gram, cross = train.gram.numpy(), np.ascontiguousarray(train.cross.numpy().T)
-    val_gram, val_cross = val.gram.numpy(), np.ascontiguousarray(val.cross.numpy().T)
-    val_variance = val.neuron_variance.numpy()
-
-    def work(part: slice) -> None:
-        _search_neurons(
-            gram,
-            cross[part],
-            val_gram,
-            val_cross[part],
-            val_variance[part],
-            ranked[part],
-            n_candidates,
-            min_gain,
-            noise,
-            solution.concepts[part],
-            solution.weights[part],
-            solution.val_correlation[part],
-        )
-
-    share_neurons(n_neurons, work)
+    solution = Solution.empty(len(ranked), min(max_terms, len(train.gram)))
+    sides = Sides.of(train, val)
+    share_neurons(len(ranked), _search_neurons, sides, ranked, n_candidates, min_gain, noise, *solution.parts)
     return solution
 
 
 @compiled
 def _search_neurons(
-    gram: Array,
-    cross: Array,
-    val_gram: Array,
-    val_cross: Array,
-    val_variance: Array,
+    first: int,
+    last: int,
+    sides: Sides,
     ranked: Indices,
     n_candidates: int,
     min_gain: float,
@@ -136,29 +113,16 @@ def _search_neurons(
     weights: Array,
     val_correlation: Array,
 ) -> None:
-    for neuron in range(len(cross)):
-        val_correlation[neuron] = _search_one(
-            gram,
-            cross[neuron],
-            val_gram,
-            val_cross[neuron],
-            val_variance[neuron],
-            ranked[neuron],
-            n_candidates,
-            min_gain,
-            noise,
-            concepts[neuron],
-            weights[neuron],
-        )
+    for neuron in range(first, last):
+        settings = (n_candidates, min_gain, noise)
+        found = _search_one(sides, neuron, ranked[neuron], *settings, concepts[neuron], weights[neuron])
+        val_correlation[neuron] = found
 
 
 @compiled
 def _search_one(
-    gram: Array,
-    cross: Array,
-    val_gram: Array,
-    val_cross: Array,
-    val_variance: float,
+    sides: Sides,
+    neuron: int,
     ranked: Indices,
     n_candidates: int,
     min_gain: float,
@@ -167,6 +131,8 @@ def _search_one(
     weights: Array,
 ) -> float:
     """Search for one neuron; fills ``chosen`` and ``weights`` from the front, returns the validation correlation."""
+    gram, cross = sides.gram, sides.cross[neuron]
+    val_cross, val_variance = sides.val_cross[neuron], sides.val_variance[neuron]
     most = len(chosen)
     factor = np.zeros((most, most))
     rotated = np.zeros(most)
@@ -187,7 +153,7 @@ def _search_one(
             chosen[n_terms] = ranked[rank]
             if grow(gram, cross, chosen, n_terms, factor, rotated, ranked[rank]):
                 solve(factor, rotated, n_terms + 1, trial)
-                value = correlation(val_gram, val_cross, val_variance, chosen, n_terms + 1, trial)
+                value = correlation(sides.val_gram, val_cross, val_variance, chosen, n_terms + 1, trial)
             if value > best_correlation:
                 best = rank
                 best_correlation = value

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,6 +38,35 @@ class Solution:
     concepts: Indices
     weights: Array
     val_correlation: Array
+
+    @staticmethod
+    def empty(n_neurons: int, n_terms: int) -> Solution:
+        """Return one without any term, for ``parts`` to be filled in place."""
+        shape = (n_neurons, n_terms)
+        return Solution(np.full(shape, -1), np.zeros(shape), np.full(n_neurons, np.nan))
+
+    @property
+    def parts(self) -> tuple[Indices, Array, Array]:
+        """Concepts, weights and correlations, as compiled functions take them."""
+        return self.concepts, self.weights, self.val_correlation
+
+
+class Sides(NamedTuple):
+    """Moments of training and validation images as compiled functions take them: side by side what is a neuron's."""
+
+    gram: Array
+    cross: Array
+    variance: Array
+    val_gram: Array
+    val_cross: Array
+    val_variance: Array
+
+    @staticmethod
+    def of(train: Moments, val: Moments) -> Sides:
+        """Take them from both."""
+        columns = [np.ascontiguousarray(side.cross.numpy().T) for side in (train, val)]
+        variances = [side.neuron_variance.numpy() for side in (train, val)]
+        return Sides(train.gram.numpy(), columns[0], variances[0], val.gram.numpy(), columns[1], variances[1])
 
 
 def noise_of(n_images: int) -> float:
@@ -125,44 +155,19 @@ def refit(
 
 @compiled
 def refit_neurons(
-    gram: Array,
-    cross: Array,
-    val_gram: Array,
-    val_cross: Array,
-    val_variance: Array,
-    wanted: Indices,
-    concepts: Indices,
-    weights: Array,
-    val_correlation: Array,
+    first: int, last: int, sides: Sides, wanted: Indices, concepts: Indices, weights: Array, val_correlation: Array
 ) -> None:
     """Do ``refit`` for many neurons; a correlation that is undefined stays as it was."""
-    for neuron in range(len(cross)):
-        value = refit(
-            gram,
-            cross[neuron],
-            val_gram,
-            val_cross[neuron],
-            val_variance[neuron],
-            wanted[neuron],
-            concepts[neuron],
-            weights[neuron],
-        )
+    for neuron in range(first, last):
+        cross, val_cross, val_variance = sides.cross[neuron], sides.val_cross[neuron], sides.val_variance[neuron]
+        given = (sides.gram, cross, sides.val_gram, val_cross, val_variance, wanted[neuron])
+        value = refit(*given, concepts[neuron], weights[neuron])
         if value != UNDEFINED:
             val_correlation[neuron] = value
 
 
 def fit_terms(train: Moments, val: Moments, wanted: Indices) -> Solution:
     """Fit the wanted concepts of each neuron [neurons, terms] (-1: none), in order, leaving out collinear ones."""
-    solution = Solution(np.full_like(wanted, -1), np.zeros(wanted.shape), np.full(len(wanted), np.nan))
-    refit_neurons(
-        train.gram.numpy(),
-        np.ascontiguousarray(train.cross.numpy().T),
-        val.gram.numpy(),
-        np.ascontiguousarray(val.cross.numpy().T),
-        val.neuron_variance.numpy(),
-        np.ascontiguousarray(wanted),
-        solution.concepts,
-        solution.weights,
-        solution.val_correlation,
-    )
+    solution = Solution.empty(*wanted.shape)
+    refit_neurons(0, len(wanted), Sides.of(train, val), np.ascontiguousarray(wanted), *solution.parts)
     return solution

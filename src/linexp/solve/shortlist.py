@@ -14,7 +14,7 @@ from torch import Tensor
 
 from linexp._internal.compiled import compiled, share_neurons
 from linexp.solve.least_squares import Solution
-from linexp.solve.moments import Moments, recut
+from linexp.solve.moments import recut
 
 Array = NDArray[np.float64]
 Indices = NDArray[np.int64]
@@ -130,20 +130,6 @@ class ShortlistMoments:
             self.neuron_variance / neuron_scale**2,
         )
 
-    @staticmethod
-    def taken_from(moments: Moments, shortlist: Shortlist) -> ShortlistMoments:
-        """Pick out of the moments of all concepts what a shortlist is about."""
-        left, right = (shortlist.concepts[side] for side in shortlist.pairs)
-        return ShortlistMoments(
-            moments.n_images,
-            shortlist,
-            moments.concept_mean.numpy()[shortlist.concepts],
-            moments.neuron_mean.numpy(),
-            moments.gram.numpy()[left, right],
-            moments.cross.numpy()[shortlist.concepts, shortlist.neurons],
-            moments.neuron_variance.numpy(),
-        )
-
 
 def accumulate_shortlist(
     blocks: Iterable[tuple[Float[Tensor, "rows concepts"], Float[Tensor, "rows neurons"]]], shortlist: Shortlist
@@ -163,31 +149,18 @@ def accumulate_shortlist(
         There is no row at all.
     """
     n_neurons, n_entries = len(shortlist.starts) - 1, len(shortlist.concepts)
-    found = ShortlistMoments(
-        0,
-        shortlist,
-        np.zeros(n_entries),
-        np.zeros(n_neurons),
-        np.zeros(int(shortlist.squares[-1])),
-        np.zeros(n_entries),
-        np.zeros(n_neurons),
-    )
+    lists = (shortlist.concepts, shortlist.starts, shortlist.squares)
+    lengths = (n_entries, n_neurons, int(shortlist.squares[-1]), n_entries, n_neurons)
+    sums = [np.zeros(length) for length in lengths]  # means of concepts and neurons, gram, cross, variances
     n_images = 0
     for concepts, neurons in recut(blocks, _PIECE_ROWS):
         dtype = torch.promote_types(torch.promote_types(concepts.dtype, neurons.dtype), torch.float32)
-        _add_piece_on_threads(_turn(concepts, dtype), _turn(neurons, dtype), n_images, found)
+        given = (_turn(concepts, dtype), _turn(neurons, dtype), n_images, *lists)
+        share_neurons(n_neurons, _add_piece, *given, *sums)
         n_images += len(concepts)
     if n_images == 0:
         raise ValueError("There are 0 rows to take moments of. Give at least one image.")
-    return ShortlistMoments(
-        n_images,
-        shortlist,
-        found.concept_mean,
-        found.neuron_mean,
-        found.gram / n_images,
-        found.cross / n_images,
-        found.neuron_variance / n_images,
-    )
+    return ShortlistMoments(n_images, shortlist, *sums[:2], *(total / n_images for total in sums[2:]))
 
 
 def _turn(rows: Tensor, dtype: torch.dtype) -> Array:
@@ -195,36 +168,13 @@ def _turn(rows: Tensor, dtype: torch.dtype) -> Array:
     return rows.cpu().to(dtype).T.contiguous().numpy()
 
 
-def _add_piece_on_threads(present: Array, active: Array, n_before: int, sums: ShortlistMoments) -> None:
-    shortlist = sums.shortlist
-
-    def work(part: slice) -> None:
-        _add_piece(
-            present,
-            active,
-            n_before,
-            part.start,
-            min(part.stop, len(active)),
-            shortlist.concepts,
-            shortlist.starts,
-            shortlist.squares,
-            sums.concept_mean,
-            sums.neuron_mean,
-            sums.gram,
-            sums.cross,
-            sums.neuron_variance,
-        )
-
-    share_neurons(len(active), work)
-
-
 @compiled
 def _add_piece(
+    first: int,
+    last: int,
     present: Array,
     active: Array,
     n_before: int,
-    first: int,
-    last: int,
     concepts: Indices,
     starts: Indices,
     squares: Indices,

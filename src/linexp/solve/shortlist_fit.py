@@ -15,25 +15,10 @@ Indices = NDArray[np.int64]
 
 def refit_among(train: ShortlistMoments, val: ShortlistMoments, wanted: Indices) -> Solution:
     """Fit concepts of each neuron's shortlist [neurons, terms] (-1: none), in order, leaving out collinear ones."""
-    solution = _empty(*wanted.shape)
-    _refit_neurons(
-        _in_shortlist(wanted, train),
-        train.shortlist.starts,
-        train.shortlist.squares,
-        train.gram,
-        train.cross,
-        val.gram,
-        val.cross,
-        val.neuron_variance,
-        solution.concepts,
-        solution.weights,
-        solution.val_correlation,
-    )
+    solution = Solution.empty(*wanted.shape)
+    where, sides = (train.shortlist.starts, train.shortlist.squares), (train.gram, train.cross, val.gram, val.cross)
+    _refit_neurons(_in_shortlist(wanted, train), *where, *sides, val.neuron_variance, *solution.parts)
     return _in_all_concepts(solution, train)
-
-
-def _empty(n_neurons: int, most: int) -> Solution:
-    return Solution(np.full((n_neurons, most), -1), np.zeros((n_neurons, most)), np.full(n_neurons, np.nan))
 
 
 def _in_all_concepts(solution: Solution, moments: ShortlistMoments) -> Solution:
@@ -71,17 +56,9 @@ def _refit_neurons(
 ) -> None:
     for neuron in range(len(wanted)):
         start, end = starts[neuron], starts[neuron + 1]
-        width = end - start
-        shape = (width, width)
-        value = refit(
-            gram[squares[neuron] : squares[neuron + 1]].reshape(shape),
-            cross[start:end],
-            val_gram[squares[neuron] : squares[neuron + 1]].reshape(shape),
-            val_cross[start:end],
-            val_variance[neuron],
-            wanted[neuron],
-            concepts[neuron],
-            weights[neuron],
-        )
+        inner, shape = slice(squares[neuron], squares[neuron + 1]), (end - start, end - start)
+        train = (gram[inner].reshape(shape), cross[start:end])
+        val = (val_gram[inner].reshape(shape), val_cross[start:end], val_variance[neuron])
+        value = refit(*train, *val, wanted[neuron], concepts[neuron], weights[neuron])
         if value != UNDEFINED:
             val_correlation[neuron] = value

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from linexp._internal.compiled import compiled, share_neurons
-from linexp.solve.least_squares import COLLINEAR, Solution, correlation, grow, noise_of, solve
+from linexp.solve.least_squares import COLLINEAR, Sides, Solution, correlation, grow, noise_of, solve
 from linexp.solve.moments import Moments
 
 Array = NDArray[np.float64]
@@ -41,48 +41,21 @@ def search_stepwise(train: Moments, val: Moments, *, max_terms: int = 10, min_ga
     ----------
     Foster & George (1994), The risk inflation criterion for multiple regression: the cost of a search.
     """
-    n_neurons = len(train.neuron_variance)
-    most = min(max_terms, len(train.gram))
-    solution = Solution(np.full((n_neurons, most), -1), np.zeros((n_neurons, most)), np.full(n_neurons, np.nan))
-    gram, cross = train.gram.numpy(), np.ascontiguousarray(train.cross.numpy().T)
-    val_gram, val_cross = val.gram.numpy(), np.ascontiguousarray(val.cross.numpy().T)
-    variance, val_variance = train.neuron_variance.numpy(), val.neuron_variance.numpy()
-    scales = gram.diagonal().copy()  # side by side: in the matrix each is a page of memory away from the next
-    cost = _SEARCH_COST * np.log(len(gram)) / train.n_images
-    val_share = val.n_images / (train.n_images + val.n_images)
-    noise = noise_of(val.n_images)
-
-    def work(part: slice) -> None:
-        _search_neurons(
-            gram,
-            scales,
-            cross[part],
-            variance[part],
-            val_gram,
-            val_cross[part],
-            val_variance[part],
-            cost,
-            val_share,
-            noise,
-            min_gain,
-            solution.concepts[part],
-            solution.weights[part],
-            solution.val_correlation[part],
-        )
-
-    share_neurons(n_neurons, work)
+    solution = Solution.empty(len(train.neuron_variance), min(max_terms, len(train.gram)))
+    scales = train.concept_variance.numpy().copy()  # side by side: in the matrix each is a page of memory from the next
+    cost = _SEARCH_COST * np.log(len(train.gram)) / train.n_images
+    settings = (cost, val.n_images / (train.n_images + val.n_images), noise_of(val.n_images), min_gain)
+    sides = Sides.of(train, val)
+    share_neurons(len(train.neuron_variance), _search_neurons, sides, scales, *settings, *solution.parts)
     return solution
 
 
 @compiled
 def _search_neurons(
-    gram: Array,
+    first: int,
+    last: int,
+    sides: Sides,
     scales: Array,
-    cross: Array,
-    variance: Array,
-    val_gram: Array,
-    val_cross: Array,
-    val_variance: Array,
     cost: float,
     val_share: float,
     noise: float,
@@ -91,33 +64,16 @@ def _search_neurons(
     weights: Array,
     val_correlation: Array,
 ) -> None:
-    for neuron in range(len(cross)):
-        val_correlation[neuron] = _search_one(
-            gram,
-            scales,
-            cross[neuron],
-            variance[neuron],
-            val_gram,
-            val_cross[neuron],
-            val_variance[neuron],
-            cost,
-            val_share,
-            noise,
-            min_gain,
-            concepts[neuron],
-            weights[neuron],
-        )
+    for neuron in range(first, last):
+        settings = (cost, val_share, noise, min_gain)
+        val_correlation[neuron] = _search_one(sides, neuron, scales, *settings, concepts[neuron], weights[neuron])
 
 
 @compiled
 def _search_one(
-    gram: Array,
+    sides: Sides,
+    neuron: int,
     scales: Array,
-    cross: Array,
-    variance: float,
-    val_gram: Array,
-    val_cross: Array,
-    val_variance: float,
     cost: float,
     val_share: float,
     noise: float,
@@ -125,6 +81,8 @@ def _search_one(
     chosen: Indices,
     weights: Array,
 ) -> float:
+    gram, cross, variance = sides.gram, sides.cross[neuron], sides.variance[neuron]
+    val_cross, val_variance = sides.val_cross[neuron], sides.val_variance[neuron]
     most = len(chosen)
     factor, rotated, trial = np.zeros((most, most)), np.zeros(most), np.zeros(most)
     rows, slack, left = np.empty((most, len(cross))), cross.copy(), scales.copy()
@@ -136,7 +94,7 @@ def _search_one(
         chosen[n_terms] = concept
         explained += add_concept(gram, concept, n_terms, rows, slack, left) ** 2 / variance
         solve(factor, rotated, n_terms + 1, trial)
-        value = correlation(val_gram, val_cross, val_variance, chosen, n_terms + 1, trial)
+        value = correlation(sides.val_gram, val_cross, val_variance, chosen, n_terms + 1, trial)
         expected = (1 - val_share) * (explained - cost * (n_terms + 1) * (1 - explained)) + val_share * value * value
         score = np.sqrt(max(expected, 0.0)) - min_gain * (n_terms + 1)
         if value > noise and score > best:

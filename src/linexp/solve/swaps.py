@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from linexp._internal.compiled import compiled, share_neurons
-from linexp.solve.least_squares import COLLINEAR, Solution, noise_of, refit_neurons
+from linexp.solve.least_squares import COLLINEAR, Sides, Solution, noise_of, refit_neurons
 from linexp.solve.moments import Moments
 from linexp.solve.stepwise import add_concept, choose_next
 
@@ -48,8 +48,7 @@ def search_swaps(train: Moments, val: Moments, *, max_terms: int = 10, min_gain:
     (1979), Generalized cross-validation; swaps: Hazimeh & Mazumder (2020), Fast best subset selection.
     """
     n_neurons = len(train.neuron_variance)
-    most = min(max_terms, len(train.gram))
-    solution = Solution(np.full((n_neurons, most), -1), np.zeros((n_neurons, most)), np.full(n_neurons, np.nan))
+    solution = Solution.empty(n_neurons, min(max_terms, len(train.gram)))
     together = train.merge(val)
     scale = np.sqrt(together.concept_variance.numpy())
     scale[scale == 0] = 1
@@ -57,26 +56,9 @@ def search_swaps(train: Moments, val: Moments, *, max_terms: int = 10, min_gain:
     all_cross = together.cross.numpy() / scale[:, None]
     targets, spread, ceiling = _fit_reference(all_gram, all_cross, together.neuron_variance.numpy(), together.n_images)
     target, scales = np.ascontiguousarray(targets.T), all_gram.diagonal().copy()
-    gram, cross = train.gram.numpy(), np.ascontiguousarray(train.cross.numpy().T)
-    val_gram, val_cross = val.gram.numpy(), np.ascontiguousarray(val.cross.numpy().T)
-    val_variance = val.neuron_variance.numpy()
-
-    def work(part: slice) -> None:
-        wanted = np.full(solution.concepts[part].shape, -1)
-        _choose_terms(all_gram, scales, target[part], spread[part], ceiling[part], min_gain, wanted)
-        refit_neurons(
-            gram,
-            cross[part],
-            val_gram,
-            val_cross[part],
-            val_variance[part],
-            wanted,
-            solution.concepts[part],
-            solution.weights[part],
-            solution.val_correlation[part],
-        )
-
-    share_neurons(n_neurons, work)
+    wanted = np.full_like(solution.concepts, -1)
+    share_neurons(n_neurons, _choose_terms, all_gram, scales, target, spread, ceiling, min_gain, wanted)
+    share_neurons(n_neurons, refit_neurons, Sides.of(train, val), wanted, *solution.parts)
     return _beyond(solution, noise_of(val.n_images))
 
 
@@ -115,9 +97,17 @@ def _fit_reference(gram: Array, cross: Array, variance: Array, n_images: int) ->
 
 @compiled
 def _choose_terms(
-    gram: Array, scales: Array, target: Array, spread: Array, ceiling: Array, min_gain: float, wanted: Indices
+    first: int,
+    last: int,
+    gram: Array,
+    scales: Array,
+    target: Array,
+    spread: Array,
+    ceiling: Array,
+    min_gain: float,
+    wanted: Indices,
 ) -> None:
-    for neuron in range(len(target)):
+    for neuron in range(first, last):
         if ceiling[neuron] > 0.0:
             _choose_for_one(gram, scales, target[neuron], spread[neuron], ceiling[neuron], min_gain, wanted[neuron])
 

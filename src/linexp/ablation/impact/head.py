@@ -70,21 +70,18 @@ def _answers_without(logits: Any, labels: Any, activations: Any, weight: Any) ->
     """Return whether the answer is the label without each neuron [images, neurons]."""
     order = np.argsort(-logits, axis=1, kind="stable")
     right = np.empty(activations.shape, dtype=np.bool_)
-
-    def work(neurons: slice) -> None:
-        _fill_right(logits, order, labels, activations[:, neurons], weight[neurons], right[:, neurons])
-
-    share_neurons(activations.shape[1], work)
+    share_neurons(activations.shape[1], _fill_right, logits, order, labels, activations, weight, right)
     return right
 
 
 @compiled
-def _fill_right(logits: Any, order: Any, labels: Any, activations: Any, weight: Any, right: Any) -> None:
+def _fill_right(
+    first: int, last: int, logits: Any, order: Any, labels: Any, activations: Any, weight: Any, right: Any
+) -> None:
     """Look for a class above the label, from the highest logit down to where no weight could lift one there."""
-    n_images, n_neurons = activations.shape
-    for neuron in range(n_neurons):
+    for neuron in range(first, last):
         low, high = weight[neuron].min(), weight[neuron].max()
-        for image in range(n_images):
+        for image in range(len(activations)):
             activation, label = activations[image, neuron], labels[image]
             own = logits[image, label] - activation * weight[neuron, label]
             most = max(-activation * low, -activation * high)
