@@ -5,10 +5,14 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Concatenate, ParamSpec, TypeVar
+from typing import Concatenate, ParamSpec, TypeAlias, TypeVar
 
 import numba
+import numpy as np
+from numpy.typing import NDArray
 
+Array: TypeAlias = NDArray[np.float64]
+Indices: TypeAlias = NDArray[np.int64]
 Arguments = ParamSpec("Arguments")
 Result = TypeVar("Result")
 # Neurons a thread takes at a time: few enough that all threads end together, and that Ctrl-C is soon noticed.

@@ -6,16 +6,14 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 
-import numpy as np
 import torch
 from jaxtyping import Bool
-from numpy.typing import NDArray
 from torch import Tensor
 
+from linexp._internal.compiled import Array
 from linexp.matrix import ActivationMatrix, ConceptMatrix
 from linexp.solve import Jackknife, Moments, Shortlist, Solution, accumulate_moments, accumulate_shortlist, jackknife
 
-Array = NDArray[np.float64]
 BLOCK_ROWS = 2048
 
 

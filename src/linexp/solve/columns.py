@@ -9,14 +9,12 @@ from functools import partial
 import numpy as np
 import torch
 from jaxtyping import Bool, Float
-from numpy.typing import NDArray
 from torch import Tensor
 
 from linexp._internal.checks import check_at_least
-from linexp._internal.compiled import compiled
+from linexp._internal.compiled import Array, compiled
 from linexp._internal.threads import share
 
-Array = NDArray[np.float64]
 # Columns one thread looks at a time.
 _STRIP = 512
 

@@ -3,12 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
-from linexp._internal.compiled import compiled
-
-Array = NDArray[np.float64]
-Indices = NDArray[np.int64]
+from linexp._internal.compiled import Array, Indices, compiled
 
 
 @compiled

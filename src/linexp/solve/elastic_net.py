@@ -6,13 +6,10 @@ import warnings
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from linexp._internal.checks import NotConvergedWarning, check_at_least, check_within
-from linexp._internal.compiled import compiled, share_neurons
+from linexp._internal.compiled import Array, compiled, share_neurons
 from linexp.solve.coordinate_descent import solve_neurons, subtract
-
-Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)

@@ -36,19 +36,9 @@ def solve_elastic_net_batched(
     gram, cross, variance
         Covariances as ``solve_elastic_net`` takes them, in float64, on one device.
     strength, l1_ratio, tolerance, max_rounds
-        As in ``solve_elastic_net``.
+        As in ``solve_elastic_net``, which also says what is raised and warned of.
     neurons_at_once
         Neurons in step with each other; the memory used grows with it.
-
-    Raises
-    ------
-    ValueError
-        A setting is outside its range, or a moment is not finite.
-
-    Warns
-    -----
-    NotConvergedWarning
-        Some neurons kept a gap above the tolerance; the message says how many.
 
     References
     ----------

@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
-from linexp._internal.compiled import compiled, share_neurons
+from linexp._internal.compiled import Array, Indices, compiled, share_neurons
 from linexp.solve.least_squares import UNDEFINED, Sides, Solution, correlation, grow, noise_of, solve
 from linexp.solve.moments import Moments
-
-Array = NDArray[np.float64]
-Indices = NDArray[np.int64]
 
 
 def search_greedy(

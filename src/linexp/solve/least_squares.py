@@ -7,13 +7,10 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
-from linexp._internal.compiled import compiled
+from linexp._internal.compiled import Array, Indices, compiled
 from linexp.solve.moments import Moments
 
-Array = NDArray[np.float64]
-Indices = NDArray[np.int64]
 # A concept is left out of a fit if the terms already there explain all but this share of its variance.
 COLLINEAR = 1e-5
 # The correlation of a fit, or with a neuron, that does not vary: below any real one.

@@ -9,15 +9,12 @@ from functools import cached_property
 import numpy as np
 import torch
 from jaxtyping import Float
-from numpy.typing import NDArray
 from torch import Tensor
 
-from linexp._internal.compiled import compiled, share_neurons
+from linexp._internal.compiled import Array, Indices, compiled, share_neurons
 from linexp.solve.least_squares import Solution
 from linexp.solve.moments import recut
 
-Array = NDArray[np.float64]
-Indices = NDArray[np.int64]
 # Rows looked at a time: few enough for those of all concepts to stay in the cache while every neuron takes its own.
 _PIECE_ROWS = 256
 

@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
-from linexp._internal.compiled import compiled
+from linexp._internal.compiled import Array, Indices, compiled
 from linexp.solve.least_squares import UNDEFINED, Solution, refit
 from linexp.solve.shortlist import ShortlistMoments
-
-Array = NDArray[np.float64]
-Indices = NDArray[np.int64]
 
 
 def refit_among(train: ShortlistMoments, val: ShortlistMoments, wanted: Indices) -> Solution:

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
-from linexp._internal.compiled import compiled, share_neurons
+from linexp._internal.compiled import Array, Indices, compiled, share_neurons
 from linexp.solve.least_squares import COLLINEAR, Sides, Solution, correlation, grow, noise_of, solve
 from linexp.solve.moments import Moments
 
-Array = NDArray[np.float64]
-Indices = NDArray[np.int64]
 # A concept must beat one before it by this share: more than rounding, so that of equal concepts the first is taken.
 _TIE = 1e-6
 # Taken off the training fit for each term, in units of log(concepts) × residual variance / images. The best of many
@@ -27,15 +24,6 @@ def search_stepwise(train: Moments, val: Moments, *, max_terms: int = 10, min_ga
     the training images, less what searching for the terms alone would have gained, and that on the validation images,
     averaged by the number of images. A size whose validation correlation is not above its standard error (``noise_of``)
     is out. Each neuron's result is its own: it does not depend on the others.
-
-    Parameters
-    ----------
-    train, val
-        Moments of the same columns over the training and the validation images.
-    max_terms
-        Most terms per neuron.
-    min_gain
-        Price of a term: the correlation that it must be expected to add, from 0 to 1.
 
     References
     ----------

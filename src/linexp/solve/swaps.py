@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
-from linexp._internal.compiled import compiled, share_neurons
+from linexp._internal.compiled import Array, Indices, compiled, share_neurons
 from linexp.solve.least_squares import COLLINEAR, Sides, Solution, noise_of, refit_neurons
 from linexp.solve.moments import Moments
 from linexp.solve.stepwise import add_concept, choose_next
 
-Array = NDArray[np.float64]
-Indices = NDArray[np.int64]
 # Ridge penalties tried for the reference: right for neurons with so much noise variance per predictable variance.
 _NOISE_TO_SIGNAL = (0.01, 0.3, 2.0, 6.0, 20.0)
 # A swap must explain this share more of the reference than doing nothing, or than a swap before it: more than
@@ -27,20 +24,11 @@ def search_swaps(train: Moments, val: Moments, *, max_terms: int = 10, min_gain:
     then chosen to reproduce the reference, not the noisy neuron: each next one over all concepts, followed by swaps of
     one term for any other concept as long as that explains more. The correlation to be expected on other images is
     that of the reference, known from the cross-validation, times that between the short fit and the reference. The
-    size is kept at which it is largest, less ``min_gain`` for each term, so terms go to neurons where they buy most.
+    size is kept at which it is largest, less ``min_gain`` for each term, so terms go to neurons where they buy most;
+    a neuron of which nothing can be predicted at that price gets none.
     Weights are least squares on the training images, as in the other searches. Terms whose validation correlation is
     not above its standard error (``noise_of``), or undefined, are none. Each neuron's result is its own: it does not
     depend on the others.
-
-    Parameters
-    ----------
-    train, val
-        Moments of the same columns over the training and the validation images.
-    max_terms
-        Most terms per neuron.
-    min_gain
-        Price of a term: the correlation that it must be expected to add, from 0 to 1. A neuron of which nothing can
-        be predicted at that price gets no term.
 
     References
     ----------

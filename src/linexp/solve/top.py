@@ -3,23 +3,17 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
+from linexp._internal.compiled import Array
 from linexp.solve.least_squares import Solution, fit_terms
 from linexp.solve.moments import Moments
 
 
-def search_top(train: Moments, val: Moments, guide: NDArray[np.float64], *, max_terms: int = 10) -> Solution:
+def search_top(train: Moments, val: Moments, guide: Array, *, max_terms: int = 10) -> Solution:
     """Explain each neuron with the concepts of largest (signed, non-zero) guide weight, refitted by least squares.
 
-    Parameters
-    ----------
-    train, val
-        Moments of the same columns over the training and the validation images.
-    guide
-        Weights that rank the concepts [concepts, neurons]: the elastic net's.
-    max_terms
-        Terms per neuron; a neuron with fewer non-zero guide weights gets as many as it has.
+    A neuron with fewer non-zero guide weights than ``max_terms`` gets as many as it has. The guide [concepts, neurons]
+    is the elastic net's.
 
     References
     ----------
