@@ -12,8 +12,9 @@ from torch import Tensor
 from linexp._internal.checks import check_choice
 from linexp._internal.numbers import format_number
 from linexp.explanations.csv_format import OUTCOMES
+from linexp.explanations.drawing import bars_of, plot_area, plot_ranges
 from linexp.explanations.quality import Quality, show_selected
-from linexp.figures import Shares, bars_html, bars_of, plot_area, plot_ranges
+from linexp.figures import Shares, bars_html
 from linexp.matrix import ActivationMatrix, ConceptMatrix
 
 if TYPE_CHECKING:

@@ -5,7 +5,6 @@ from linexp.figures.colours import INK, MUTED, OKABE_ITO, RULE
 from linexp.figures.curves import draw_shares
 from linexp.figures.draw import draw_area, draw_histogram, draw_scatter
 from linexp.figures.markup import Bar, bars_html, table_html
-from linexp.figures.neuron import bars_of, plot_area, plot_ranges
 from linexp.figures.pictures import draw_pictures, square
 from linexp.figures.ranges import N_RANGES, Ranges, choose_pictures, even_ranges
 
@@ -21,7 +20,6 @@ __all__ = [
     "Ranges",
     "Shares",
     "bars_html",
-    "bars_of",
     "choose_pictures",
     "draw_area",
     "draw_histogram",
@@ -29,8 +27,6 @@ __all__ = [
     "draw_scatter",
     "draw_shares",
     "even_ranges",
-    "plot_area",
-    "plot_ranges",
     "share_ranges",
     "square",
     "table_html",

@@ -1,12 +1,9 @@
-"""What an explanation draws: its neuron's pictures, area chart and bars; the methods of ``Explanation`` call these.
-
-An explanation is seen here only through its members, so that this file can stand above its home.
-"""
+"""What an explanation draws: its neuron's pictures, area chart and bars; the methods of ``Explanation`` call these."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -14,37 +11,17 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from linexp._internal.checks import check_at_least, check_same_images
-from linexp.figures.area import Shares, share_ranges
-from linexp.figures.draw import draw_area
-from linexp.figures.markup import Bar
-from linexp.figures.pictures import draw_pictures
-from linexp.figures.ranges import choose_pictures, even_ranges
+from linexp.explanations.columns import Columns
+from linexp.figures import Bar, Shares, choose_pictures, draw_area, draw_pictures, even_ranges, share_ranges
 from linexp.images import ImageSubset, as_images
 from linexp.matrix import ActivationMatrix, ConceptMatrix
 
-
-class _Term(Protocol):
-    @property
-    def concept(self) -> str: ...
-    @property
-    def weight(self) -> float: ...
-    @property
-    def error(self) -> float | None: ...
-    @property
-    def kept(self) -> float | None: ...
-
-
-class _Explanation(Protocol):
-    @property
-    def neuron(self) -> int: ...
-    @property
-    def terms(self) -> Sequence[_Term]: ...
-    @property
-    def concepts(self) -> tuple[str, ...]: ...
+if TYPE_CHECKING:
+    from linexp.explanations.explanation import Explanation
 
 
 def plot_ranges(
-    explanation: _Explanation,
+    explanation: Explanation,
     recorded: ActivationMatrix,
     images: Any,
     rows: Sequence[int] | Tensor | None,
@@ -68,7 +45,7 @@ def plot_ranges(
 
 
 def plot_area(
-    explanation: _Explanation,
+    explanation: Explanation,
     recorded: ActivationMatrix,
     concepts: ConceptMatrix,
     rows: Sequence[int] | Tensor | None,
@@ -81,14 +58,13 @@ def plot_area(
     check_same_images(recorded.images, concepts.images, recorded.n_images, concepts.n_images)
     kept = _rows(rows, recorded.n_images)
     column = _column(recorded, explanation.neuron, kept)
-    names = explanation.concepts
-    presence = concepts.only(names).block(kept).numpy() if names else np.zeros((len(kept), 0))
+    presence = Columns(concepts, explanation.concepts).block(kept).numpy()
     ranges = even_ranges(column, n_ranges)
-    area = share_ranges(presence, names, column, ranges, shares)
+    area = share_ranges(presence, explanation.concepts, column, ranges, shares)
     return draw_area(area, ranges, _title(explanation, recorded), axes)
 
 
-def bars_of(explanation: _Explanation) -> list[Bar]:
+def bars_of(explanation: Explanation) -> list[Bar]:
     """Return a bar for each term, its weight with its standard error where that is known."""
     return [
         Bar(
@@ -101,7 +77,7 @@ def bars_of(explanation: _Explanation) -> list[Bar]:
     ]
 
 
-def _title(explanation: _Explanation, recorded: ActivationMatrix) -> str:
+def _title(explanation: Explanation, recorded: ActivationMatrix) -> str:
     return f"neuron {explanation.neuron}" + (f" of {recorded.layer}" if recorded.layer else "")
 
 
