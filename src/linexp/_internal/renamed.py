@@ -1,4 +1,4 @@
-"""Settings that got a better name: the old one warns for one release and still works."""
+"""Arguments that got a better name: the old one warns for one release and still works."""
 
 from __future__ import annotations
 
@@ -7,30 +7,37 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Any, TypeVar
 
-T = TypeVar("T")
+C = TypeVar("C", bound=Callable[..., Any])
 
 
-def renamed(old: str, new: str) -> Callable[[type[T]], type[T]]:
-    """Let a dataclass take, and be asked for, a field by its old name."""
+def renamed(old: str, new: str, translate: Callable[[Any], Any] | None = None) -> Callable[[C], C]:
+    """Let a function or a dataclass take an argument, and a dataclass be asked for it, by its old name.
 
-    def warn() -> None:
-        text = f"{old} is now called {new}. The old name goes with the next release; write {new}."
-        warnings.warn(text, FutureWarning, stacklevel=3)
+    ``translate`` turns what the old argument took into what the new one takes, where these differ.
+    """
 
-    def decorate(kind: type[T]) -> type[T]:
-        init: Callable[..., None] = kind.__init__
+    def warn(remedy: str) -> None:
+        warnings.warn(f"{old} is now called {new}. {remedy}", FutureWarning, stacklevel=3)
 
-        @wraps(init)
-        def with_old_name(self: T, *values: Any, **named: Any) -> None:
+    simple = f"The old name goes with the next release; write {new}."
+
+    def decorate(kind: Any) -> Any:
+        call = kind.__init__ if isinstance(kind, type) else kind
+
+        @wraps(call)
+        def with_old_name(*values: Any, **named: Any) -> Any:
             if old in named:
-                warn()
-                named[new] = named.pop(old)
-            init(self, *values, **named)
+                value = named.pop(old) if translate is None else translate(named.pop(old))
+                warn(simple if translate is None else f"Use {new}={value!r}.")
+                named[new] = value  # over what ``replace`` took from the object
+            return call(*values, **named)
 
-        def read(self: T) -> Any:
-            warn()
+        def read(self: Any) -> Any:
+            warn(simple)
             return getattr(self, new)
 
+        if not isinstance(kind, type):
+            return with_old_name
         kind.__init__ = with_old_name
         setattr(kind, old, property(read, doc=f"Old name of ``{new}``."))
         return kind

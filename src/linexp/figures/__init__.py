@@ -1,33 +1,23 @@
 """Figures of one neuron or of a layer's scores, from plain numbers and names: no explanation is known here."""
 
-from linexp.figures.area import OTHER, Area, Shares, share_ranges
-from linexp.figures.colours import INK, MUTED, OKABE_ITO, RULE
-from linexp.figures.curves import draw_shares
-from linexp.figures.draw import draw_area, draw_histogram, draw_scatter
-from linexp.figures.markup import Bar, bars_html, table_html
-from linexp.figures.pictures import draw_pictures, square
-from linexp.figures.ranges import N_RANGES, Ranges, choose_pictures, even_ranges
-
-__all__ = [
-    "INK",
-    "MUTED",
-    "N_RANGES",
-    "OKABE_ITO",
-    "OTHER",
-    "RULE",
-    "Area",
-    "Bar",
-    "Ranges",
-    "Shares",
-    "bars_html",
-    "choose_pictures",
-    "draw_area",
-    "draw_histogram",
-    "draw_pictures",
-    "draw_scatter",
-    "draw_shares",
-    "even_ranges",
-    "share_ranges",
-    "square",
-    "table_html",
-]
+from linexp.figures.area import OTHER as OTHER
+from linexp.figures.area import Area as Area
+from linexp.figures.area import Shares as Shares
+from linexp.figures.area import share_ranges as share_ranges
+from linexp.figures.colours import INK as INK
+from linexp.figures.colours import MUTED as MUTED
+from linexp.figures.colours import OKABE_ITO as OKABE_ITO
+from linexp.figures.colours import RULE as RULE
+from linexp.figures.curves import draw_shares as draw_shares
+from linexp.figures.draw import draw_area as draw_area
+from linexp.figures.draw import draw_histogram as draw_histogram
+from linexp.figures.draw import draw_scatter as draw_scatter
+from linexp.figures.markup import Bar as Bar
+from linexp.figures.markup import bars_html as bars_html
+from linexp.figures.markup import table_html as table_html
+from linexp.figures.pictures import draw_pictures as draw_pictures
+from linexp.figures.pictures import square as square
+from linexp.figures.ranges import N_RANGES as N_RANGES
+from linexp.figures.ranges import Ranges as Ranges
+from linexp.figures.ranges import choose_pictures as choose_pictures
+from linexp.figures.ranges import even_ranges as even_ranges

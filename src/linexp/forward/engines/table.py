@@ -2,22 +2,14 @@
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Callable
-from functools import wraps
-from typing import ParamSpec, TypeVar
-
 from linexp._internal.checks import check_choice
+from linexp._internal.renamed import renamed
 from linexp.forward.engines.base import Engine
 from linexp.forward.engines.eager import Eager
 from linexp.forward.engines.fused import Fused
 
 ENGINES: dict[str, type[Engine]] = {"auto": Fused, "eager": Eager, "fused": Fused}
 """From the name that ``engine=`` takes to the class; "auto" is what is fastest and passes the test on most models."""
-
-
-P = ParamSpec("P")
-T = TypeVar("T")
 
 
 def find_engine(engine: Engine | str) -> Engine:
@@ -38,15 +30,5 @@ def find_engine(engine: Engine | str) -> Engine:
     return ENGINES[engine]()
 
 
-def takes_fold(function: Callable[P, T]) -> Callable[P, T]:
-    """Let a function that takes ``engine`` also take ``fold``, its older name, for one release, with a warning."""
-
-    @wraps(function)
-    def translated(*args: P.args, **kwargs: P.kwargs) -> T:
-        if "fold" in kwargs:
-            engine = "auto" if kwargs.pop("fold") else "eager"
-            warnings.warn(f"fold is now called engine. Use engine='{engine}'.", FutureWarning, stacklevel=2)
-            kwargs.setdefault("engine", engine)
-        return function(*args, **kwargs)
-
-    return translated
+takes_fold = renamed("fold", "engine", lambda fold: "auto" if fold else "eager")
+"""Lets a function that takes ``engine`` also take ``fold``, its older name, for one release."""
