@@ -83,10 +83,7 @@ def draw_histogram(values: Float[np.ndarray, " neurons"], metric: str, axes: Any
 
 
 def draw_scatter(
-    across: Float[np.ndarray, " neurons"],
-    up: Float[np.ndarray, " neurons"],
-    labels: tuple[str, str],
-    axes: Any = None,
+    across: Float[np.ndarray, " neurons"], up: Float[np.ndarray, " neurons"], labels: tuple[str, str], axes: Any = None
 ) -> Any:
     """Draw one score of each neuron against another (Figure 5)."""
     axes = calm(new_axes(axes, 4.6, 4.0), f"{labels[1]} against {labels[0]}")

@@ -50,11 +50,7 @@ class ActivationMatrix:
     images: str | None = None
 
     def __init__(
-        self,
-        values: Any,
-        neurons: Sequence[int] | None = None,
-        layer: str = "",
-        images: str | None = None,
+        self, values: Any, neurons: Sequence[int] | None = None, layer: str = "", images: str | None = None
     ) -> None:
         tensor = as_matrix(values, "neurons")
         names = _own_neurons(values, tensor.shape[1]) if neurons is None else tuple(int(neuron) for neuron in neurons)

@@ -42,12 +42,7 @@ class Planted:
 
 
 def make_planted(
-    n_images: int = 1000,
-    n_concepts: int = 40,
-    n_neurons: int = 16,
-    n_terms: int = 3,
-    noise: float = 0.1,
-    seed: int = 0,
+    n_images: int = 1000, n_concepts: int = 40, n_neurons: int = 16, n_terms: int = 3, noise: float = 0.1, seed: int = 0
 ) -> Planted:
     """Make a layer whose neurons are known sums of concepts.
 

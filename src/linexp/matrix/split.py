@@ -53,11 +53,7 @@ class Split:
         _check_disjoint(parts)
 
     @staticmethod
-    def random(
-        n_images: int,
-        seed: int = 0,
-        fractions: tuple[float, float, float] = (0.7, 0.1, 0.2),
-    ) -> Split:
+    def random(n_images: int, seed: int = 0, fractions: tuple[float, float, float] = (0.7, 0.1, 0.2)) -> Split:
         """Draw a split of ``n_images`` rows; the same seed gives the same split on every machine.
 
         Parameters

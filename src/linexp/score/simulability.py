@@ -74,16 +74,7 @@ class Simulability:
         """
         pairs = sorted(((value, name) for name, value in self._pairs()), key=_least_known)
         counts = Counter(term.concept for item in explanations for term in item.terms)
-        lines = [
-            (
-                name,
-                exact(value),
-                counts[name],
-                self.simulator,
-                self.n_images,
-            )
-            for value, name in pairs
-        ]
+        lines = [(name, exact(value), counts[name], self.simulator, self.n_images) for value, name in pairs]
         Path(path).write_bytes(csv_text([_COLUMNS, *lines]).encode(errors="surrogateescape"))
 
     def _pairs(self) -> list[tuple[str, float]]:

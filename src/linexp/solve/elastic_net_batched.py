@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TypeAlias
+
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
@@ -11,6 +13,11 @@ from linexp.solve.elastic_net import ElasticNetFit, check_finite, report_fit, so
 
 _STEPS_PER_JUMP = 10
 _MOST_VALUES = 2**25  # of the Gram matrices of neurons in step: 256 MiB, of which a jump makes a few copies
+# What steps and jumps are made of, for each neuron: numbers; one for each concept, or place of an active one; and the
+# Gram matrix of the places.
+Each: TypeAlias = Float[Tensor, " neurons"]
+Rows: TypeAlias = Float[Tensor, "neurons places"]
+Squares: TypeAlias = Float[Tensor, "neurons places places"]
 
 
 def solve_elastic_net_batched(
@@ -66,14 +73,8 @@ def solve_elastic_net_batched(
 
 
 def _solve_batch(
-    gram: Float[Tensor, "concepts concepts"],
-    cross: Float[Tensor, "neurons concepts"],
-    variance: Float[Tensor, " neurons"],
-    lasso: float,
-    ridge: float,
-    goal: Float[Tensor, " neurons"],
-    max_rounds: int,
-) -> tuple[Float[Tensor, "neurons concepts"], Float[Tensor, " neurons"]]:
+    gram: Tensor, cross: Rows, variance: Each, lasso: float, ridge: float, goal: Each, max_rounds: int
+) -> tuple[Rows, Each]:
     """Return the weights and gaps of a few neurons; those whose gap is small enough leave the batch."""
     weights, slack = torch.zeros_like(cross), cross.clone()
     gaps = _duality_gaps(cross, slack, weights, variance, lasso, ridge)
@@ -98,10 +99,7 @@ def _solve_batch(
 
 
 def _choose_active(
-    gram: Float[Tensor, "concepts concepts"],
-    slack: Float[Tensor, "neurons concepts"],
-    weights: Float[Tensor, "neurons concepts"],
-    lasso: float,
+    gram: Tensor, slack: Rows, weights: Rows, lasso: float
 ) -> tuple[Int[Tensor, "neurons places"], Bool[Tensor, "neurons places"]]:
     """Return, for each neuron, the concepts with weight and those that press hardest, and which places are filled."""
     pressure = slack.abs() * (gram.diagonal() > 0) * (weights == 0)
@@ -114,14 +112,8 @@ def _choose_active(
 
 
 def _solve_active(
-    inner: Float[Tensor, "neurons places places"],
-    target: Float[Tensor, "neurons places"],
-    weights: Float[Tensor, "neurons places"],
-    variance: Float[Tensor, " neurons"],
-    lasso: float,
-    ridge: float,
-    goal: Float[Tensor, " neurons"],
-) -> Float[Tensor, "neurons places"]:
+    inner: Squares, target: Rows, weights: Rows, variance: Each, lasso: float, ridge: float, goal: Each
+) -> Rows:
     """Solve each neuron's small problem to its gap ``goal``; a neuron that is done keeps its weights."""
     # No eigenvalue exceeds the largest sum of absolute values of a row.
     pace = 1 / (inner.abs().sum(2).amax(1, keepdim=True) + ridge)
@@ -138,14 +130,7 @@ def _solve_active(
     return weights
 
 
-def _step(
-    inner: Float[Tensor, "neurons places places"],
-    target: Float[Tensor, "neurons places"],
-    weights: Float[Tensor, "neurons places"],
-    pace: Float[Tensor, "neurons one"],
-    lasso: float,
-    ridge: float,
-) -> Float[Tensor, "neurons places"]:
+def _step(inner: Squares, target: Rows, weights: Rows, pace: Tensor, lasso: float, ridge: float) -> Rows:
     """Take a few accelerated gradient steps (FISTA)."""
     ahead, momentum = weights, 1.0
     for _ in range(_STEPS_PER_JUMP):
@@ -157,13 +142,7 @@ def _step(
     return weights
 
 
-def _jump(
-    inner: Float[Tensor, "neurons places places"],
-    target: Float[Tensor, "neurons places"],
-    weights: Float[Tensor, "neurons places"],
-    lasso: float,
-    ridge: float,
-) -> Float[Tensor, "neurons places"]:
+def _jump(inner: Squares, target: Rows, weights: Rows, lasso: float, ridge: float) -> Rows:
     """Go to the optimum that the present signs allow, or towards it until the first weight reaches zero."""
     is_term = weights != 0
     slope = (target - _times(inner, weights) - ridge * weights - lasso * torch.sign(weights)) * is_term
@@ -182,14 +161,7 @@ def _jump(
     return torch.where(reach <= length, 0, weights + length * step)
 
 
-def _duality_gaps(
-    cross: Float[Tensor, "neurons concepts"],
-    slack: Float[Tensor, "neurons concepts"],
-    weights: Float[Tensor, "neurons concepts"],
-    variance: Float[Tensor, " neurons"],
-    lasso: float,
-    ridge: float,
-) -> Float[Tensor, " neurons"]:
+def _duality_gaps(cross: Rows, slack: Rows, weights: Rows, variance: Each, lasso: float, ridge: float) -> Each:
     """Return primal minus dual objective, the ridge taken as extra rows of the design."""
     steepest = (slack - ridge * weights).abs().amax(1)
     residual = variance - (weights * (cross + slack)).sum(1) + ridge * (weights**2).sum(1)
@@ -198,7 +170,5 @@ def _duality_gaps(
     return 0.5 * residual * (1 + shrink**2) + lasso * weights.abs().sum(1) - shrink * along
 
 
-def _times(
-    inner: Float[Tensor, "neurons places places"], weights: Float[Tensor, "neurons places"]
-) -> Float[Tensor, "neurons places"]:
+def _times(inner: Squares, weights: Rows) -> Rows:
     return torch.bmm(inner, weights.unsqueeze(2)).squeeze(2)

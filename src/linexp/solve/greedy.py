@@ -10,13 +10,7 @@ from linexp.solve.moments import Moments
 
 
 def search_greedy(
-    train: Moments,
-    val: Moments,
-    guide: Array,
-    *,
-    max_terms: int = 10,
-    n_candidates: int = 10,
-    min_gain: float = 0.02,
+    train: Moments, val: Moments, guide: Array, *, max_terms: int = 10, n_candidates: int = 10, min_gain: float = 0.02
 ) -> Solution:
     """Add, one after the other, the candidate whose fit correlates best with the neuron on the validation images.
 
@@ -48,13 +42,7 @@ def search_greedy(
 
 
 def search_greedy_nonzero(
-    train: Moments,
-    val: Moments,
-    guide: Array,
-    *,
-    max_terms: int = 10,
-    n_candidates: int = 10,
-    min_gain: float = 0.02,
+    train: Moments, val: Moments, guide: Array, *, max_terms: int = 10, n_candidates: int = 10, min_gain: float = 0.02
 ) -> Solution:
     """Do what ``search_greedy`` does, but among concepts that have guide weight, and beyond noise.
 
@@ -82,13 +70,7 @@ def _rank(guide: Array, most: int, *, with_zeros: bool) -> Indices:
 
 
 def _search(
-    train: Moments,
-    val: Moments,
-    ranked: Indices,
-    max_terms: int,
-    n_candidates: int,
-    min_gain: float,
-    noise: float,
+    train: Moments, val: Moments, ranked: Indices, max_terms: int, n_candidates: int, min_gain: float, noise: float
 ) -> Solution:
     solution = Solution.empty(len(ranked), min(max_terms, len(train.gram)))
     sides = Sides.of(train, val)

@@ -66,13 +66,7 @@ class Store:
         return cls(default_folder(), tell)
 
     def fill(
-        self,
-        key: Key,
-        names: Sequence[str],
-        compute: Compute,
-        *,
-        what: str,
-        unit: str = "images",
+        self, key: Key, names: Sequence[str], compute: Compute, *, what: str, unit: str = "images"
     ) -> dict[str, Tensor]:
         """Return the matrices of a key: what is stored is read, the rest computed and stored shard by shard.
 
