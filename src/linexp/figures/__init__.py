@@ -1,7 +1,5 @@
 """Figures of one neuron or of a layer's scores, from plain numbers and names: no explanation is known here."""
 
-from linexp.figures.area import OTHER as OTHER
-from linexp.figures.area import Area as Area
 from linexp.figures.area import Shares as Shares
 from linexp.figures.area import share_ranges as share_ranges
 from linexp.figures.colours import INK as INK

@@ -6,7 +6,6 @@ import base64
 import hashlib
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, get_args
 
@@ -110,21 +109,14 @@ def _open(results: Any, images: Any) -> list[Result]:
     return found if images is None else give_images(found, images)
 
 
-@dataclass(frozen=True, eq=False)
-class _Set:
-    """Some pictures of one collection; ``images`` is ``None`` where only their names are known."""
-
-    images: Images | None
-    rows: list[int]
-
-
 class _Album:
     """The pictures of a page, numbered through; layers on the same images share them."""
 
     def __init__(self) -> None:
         self.names: list[str] = []
         self.bare: list[int] = []
-        self.sets: list[_Set] = []
+        # Pictures of one collection; ``None`` where only their names are known.
+        self.sets: list[tuple[Images | None, list[int]]] = []
         self.place: dict[tuple[str, int], int] = {}
 
     def add(self, finding: Result, rows: Sequence[int], key: str) -> list[int]:
@@ -136,13 +128,13 @@ class _Album:
             self.names.append(name)
             if finding.images is None:
                 self.bare.append(number)
-        self.sets.append(_Set(finding.images, new))
+        self.sets.append((finding.images, new))
         return [self.place[key, row] for row in rows]
 
     def thumbnails(self, side: int) -> Iterator[bytes]:
         """Yield the thumbnails of all pictures in the order of their numbers; empty where there is no picture."""
-        for part in self.sets:
-            yield from [b""] * len(part.rows) if part.images is None else make_thumbnails(part.images, part.rows, side)
+        for images, rows in self.sets:
+            yield from [b""] * len(rows) if images is None else make_thumbnails(images, rows, side)
 
 
 def _pack(layers: list[list[Result]], album: _Album, n_pictures: int, seed: int, shares: Shares) -> dict[str, Any]:

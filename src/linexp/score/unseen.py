@@ -33,15 +33,6 @@ def check_unseen(
     Scorers see simulations, not explanations, so this is for whoever scores explanations that come from elsewhere;
     ``linexp score``, ``linexp ablate`` and the report call it.
 
-    Parameters
-    ----------
-    explanations
-        What is to be scored.
-    recorded
-        What their neurons did.
-    rows
-        The images to score on.
-
     Raises
     ------
     ValueError

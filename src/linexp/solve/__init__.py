@@ -2,7 +2,6 @@
 
 from linexp.solve.columns import ColumnRange as ColumnRange
 from linexp.solve.columns import measure_columns as measure_columns
-from linexp.solve.elastic_net import ElasticNetFit as ElasticNetFit
 from linexp.solve.elastic_net import solve_elastic_net as solve_elastic_net
 from linexp.solve.elastic_net_batched import solve_elastic_net_batched as solve_elastic_net_batched
 from linexp.solve.greedy import search_greedy as search_greedy
@@ -11,7 +10,6 @@ from linexp.solve.jackknife import Jackknife as Jackknife
 from linexp.solve.jackknife import jackknife as jackknife
 from linexp.solve.least_squares import Solution as Solution
 from linexp.solve.least_squares import noise_of as noise_of
-from linexp.solve.least_squares import refit as refit
 from linexp.solve.moments import Moments as Moments
 from linexp.solve.moments import accumulate_moments as accumulate_moments
 from linexp.solve.shortlist import Shortlist as Shortlist
