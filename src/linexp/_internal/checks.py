@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     import torch
 
 
-# Control characters, marks that turn the order of reading around, and halves of characters.
 AUTO = "auto"
+# Control characters, marks that turn the order of reading around, and halves of characters.
 _STEERS = re.compile("[\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 
 

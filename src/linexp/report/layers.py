@@ -79,8 +79,7 @@ def pack_layer(findings: Sequence[Result], view: LayerView, pictures: Sequence[i
     counts, below = _count(view)
     number = np.full(run.activations.n_images, -1)
     number[view.rows] = np.arange(len(view.rows))
-    shown = np.where(view.chosen >= 0, number[view.chosen], 65535)
-    bits = 16 if len(view.rows) < 65535 else 32
+    bits = 16 if len(view.rows) < 65535 else 32  # all bits set: no picture
     return {
         "name": run.activations.layer,
         "nImages": run.activations.n_images,
@@ -96,7 +95,7 @@ def pack_layer(findings: Sequence[Result], view: LayerView, pictures: Sequence[i
         "counts": as_base64(counts, 32),
         "below": below,
         "shownBits": bits,
-        "shown": as_base64(np.where(view.chosen >= 0, shown, 2**bits - 1), bits),
+        "shown": as_base64(np.where(view.chosen >= 0, number[view.chosen], 2**bits - 1), bits),
         "values": quantise(picked(view, view.activations), low, high, 16),
         "points": quantise(view.activations[view.points].T, low, high, 8),
     }

@@ -65,6 +65,7 @@ def _jackknife(simulated: Tensor, recorded: Tensor) -> Float[Tensor, " neurons"]
     left: list[Tensor] = []
     for part, (rows, _) in zip(sums, parts, strict=True):
         rest, n_rest = total - part, len(simulated) - len(rows)
+        # What is subtracted leaves rounding in place of 0.
         varies = rest[3:] - rest[:2].square() / n_rest > 1e-12 * total[3:]
         left.append(torch.where(varies.all(0), _correlate(rest, n_rest), torch.nan))
     return jackknife_error(torch.stack(left))

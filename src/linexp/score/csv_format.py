@@ -12,8 +12,8 @@ import torch
 from linexp._internal.files import decode_text, read_csv
 from linexp.score.base import Origin, Scores
 
-# The authors' column → our metric.
 Line = dict[str, Any]
+# The authors' column → our metric.
 _COLUMN = re.compile(r"sim (?P<metric>.+)")
 
 

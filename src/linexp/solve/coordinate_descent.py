@@ -27,7 +27,7 @@ def solve_neurons(
         target, spread, found = cross[neuron], variance[neuron], weights[neuron]
         active = np.empty(len(target), np.int64)
         slack = target.copy()  # covariance of each concept with the part of the neuron not yet explained
-        goal = tolerance * spread / 2
+        goal = tolerance * spread / 2  # without any term the objective is half the variance
         gap = _duality_gap(target, slack, found, spread, lasso, ridge)
         for _ in range(max_rounds):
             if gap <= goal:

@@ -150,6 +150,7 @@ def _jump(inner: Squares, target: Rows, weights: Rows, lasso: float, ridge: floa
     # Outside the terms 1, for a system that can be solved; inside a trace more, for concepts that repeat each other.
     extra = torch.where(is_term, ridge + 1e-13 * inner.diagonal(dim1=1, dim2=2), 1.0)
     factor, info = torch.linalg.cholesky_ex(system + torch.diag_embed(extra))
+    # Where rounding leaves no factor, the step is the gradient.
     factor = torch.where((info == 0)[:, None, None], factor, torch.eye(len(weights[0])).to(factor))
     step = torch.cholesky_solve(slope.unsqueeze(2), factor).squeeze(2) * is_term
     gain = (step * slope).sum(1, keepdim=True)

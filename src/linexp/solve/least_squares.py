@@ -11,7 +11,8 @@ import numpy as np
 from linexp._internal.compiled import Array, Indices, compiled
 from linexp.solve.moments import Moments
 
-# A concept is left out of a fit if the terms already there explain all but this share of its variance.
+# A concept is left out of a fit if the terms already there explain all but this share of its variance: ten times what
+# float32 products may be off by (1e-6, docs/speed.md), which is what is left of a copy.
 COLLINEAR = 1e-5
 # The correlation of a fit, or with a neuron, that does not vary: below any real one.
 UNDEFINED = -2.0
@@ -119,6 +120,7 @@ def correlation(gram: Array, cross: Array, variance: float, chosen: Indices, n_t
         size += weights[row] * weights[row] * gram[chosen[row], chosen[row]]
         for column in range(n_terms):
             spread += weights[row] * weights[column] * gram[chosen[row], chosen[column]]
+    # Terms that cancel each other to this share leave rounding, no prediction.
     if variance <= 0.0 or spread <= 1e-12 * size or spread <= 0.0:
         return UNDEFINED
     return along / np.sqrt(spread * variance)
