@@ -70,12 +70,7 @@ def check_within(name: str, value: float, least: float, most: float) -> None:
 def check_same_images(first: str | None, second: str | None, n_first: int, n_second: int) -> None:
     """Raise ``DifferentImagesError`` unless two matrices may describe the same images, row by row.
 
-    Parameters
-    ----------
-    first, second
-        Fingerprints of the images of the two matrices; ``None`` where they are not known.
-    n_first, n_second
-        Numbers of rows (images) of the two matrices.
+    They are known by fingerprint, ``None`` where that is not known, and number of rows.
     """
     if n_first != n_second:
         raise DifferentImagesError(

@@ -15,17 +15,6 @@ def progress_bar(what: str, total: int, unit: str = "images", *, show: bool = Tr
     """Show how far a piece of work is; yields a function to call with the number of units just done.
 
     On a terminal a bar with units per second and the time left; elsewhere, such as in a log, one line at the end.
-
-    Parameters
-    ----------
-    what
-        A word or two, such as "recording".
-    total
-        Number of units in all.
-    unit
-        What is counted.
-    show
-        If false nothing is shown.
     """
     if not show or sys.stderr is None:  # pyright: ignore[reportUnnecessaryComparison] - None without a console
         yield lambda _: None

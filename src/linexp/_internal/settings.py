@@ -59,18 +59,9 @@ def settings_of(kind: type, besides: Collection[str] = ()) -> dict[str, Setting]
 
 
 def read_settings(kind: type, pairs: Sequence[str], owner: str, besides: Collection[str] = ()) -> dict[str, Any]:
-    """Read ``name=value`` pairs as settings of a dataclass.
+    """Read ``name=value`` pairs as settings of a dataclass, but for the fields ``besides``.
 
-    Parameters
-    ----------
-    kind
-        The dataclass.
-    pairs
-        What was written.
-    owner
-        What messages call it, such as "The method 'linear'".
-    besides
-        Fields that are none of the writer's business.
+    ``owner`` is what messages call it, such as "The method 'linear'".
 
     Raises
     ------

@@ -18,16 +18,9 @@ EXPLAINERS: Mapping[str, Callable[..., Explainer]] = {
 
 
 def explainer_of(method: str, pairs: Sequence[str] = (), **given: Any) -> Explainer:
-    """Return a method of ``EXPLAINERS``.
+    """Return a method of ``EXPLAINERS`` with settings as ``name=value`` pairs, and as values.
 
-    Parameters
-    ----------
-    method
-        Its name.
-    pairs
-        Settings as ``name=value``. The device is not among them: it is that of the network.
-    given
-        Settings as values.
+    The device is not among the pairs: it is that of the network.
 
     Raises
     ------

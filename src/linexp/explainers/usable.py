@@ -50,16 +50,9 @@ class Usable:
 
 
 def find_usable(concepts: ConceptMatrix, split: Split, min_activity: float) -> Usable:
-    """Find the concepts that can be terms at all; one pass over the training images.
+    """Find the concepts that can be terms at all, in one pass over the training images.
 
-    Parameters
-    ----------
-    concepts
-        Presence of the concepts.
-    split
-        Which images are for what.
-    min_activity
-        Concepts whose five highest presences among the training images have a smaller mean are left out.
+    Those whose five highest presences among these have a mean below ``min_activity`` are left out.
 
     Raises
     ------

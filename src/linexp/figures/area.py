@@ -64,24 +64,6 @@ def share_ranges(
     presence is a probability, an outer concept gets what it has beyond the inner ones, and an image whose shares add up
     to more than 1 is scaled down to 1.
 
-    Parameters
-    ----------
-    presence
-        How much of each concept is in each image, from 0 to 1.
-    names
-        The concepts.
-    activations
-        One number per image.
-    ranges
-        Where to divide.
-    shares
-        "plain" or "divided".
-
-    Raises
-    ------
-    ValueError
-        ``shares`` is neither.
-
     References
     ----------
     Paper, Section 5.1 and Figure 3.

@@ -15,16 +15,9 @@ _MOST_POINTS = 600
 
 
 def draw_shares(curves: Mapping[str, Float[np.ndarray, " images"]], axes: Any, *, logarithmic: bool = False) -> Any:
-    """Draw Top Impact curves.
+    """Draw Top Impact curves: by name the mean share of the impact on the 1, 2, … n most activating images.
 
-    Parameters
-    ----------
-    curves
-        Name → mean share of the impact on the 1, 2, … n most activating images.
-    axes
-        matplotlib axes to draw into.
-    logarithmic
-        Logarithmic scales, on which the few highest activations can be told apart.
+    On ``logarithmic`` scales the few highest activations can be told apart.
     """
     calm(axes, "on logarithmic scales" if logarithmic else "Share of impact on the most activating images")
     least = 1 / max(len(curve) for curve in curves.values())

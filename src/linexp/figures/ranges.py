@@ -68,20 +68,9 @@ def choose_pictures(
     seed: int | tuple[int, ...],
     preferred: Bool[np.ndarray, " images"] | None = None,
 ) -> tuple[tuple[int, ...], ...]:
-    """Choose images from every range by lot.
+    """Choose images from every range by lot, at most ``n_pictures`` each; images below the first range count to it.
 
-    Parameters
-    ----------
-    activations
-        One number per image.
-    ranges
-        What to choose from; images below the first range count to it.
-    n_pictures
-        How many of each range at most.
-    seed
-        Decides the lots.
-    preferred
-        Images to take first; others fill up what these leave empty.
+    Those ``preferred`` come first; others fill up what these leave empty.
 
     Returns
     -------

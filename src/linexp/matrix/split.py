@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -167,12 +168,11 @@ def _check_part(name: str, rows: Tensor) -> None:
 
 
 def _check_disjoint(parts: dict[str, Tensor]) -> None:
-    names = list(parts)
-    for first, second in ((0, 1), (0, 2), (1, 2)):
-        shared = parts[names[first]][torch.isin(parts[names[first]], parts[names[second]])]
+    for (first, one), (second, other) in combinations(parts.items(), 2):
+        shared = one[torch.isin(one, other)]
         if shared.numel():
             raise ValueError(
-                f"The split has {shared.numel()} images both in {names[first]} and in {names[second]} "
+                f"The split has {shared.numel()} images both in {first} and in {second} "
                 f"(row {int(shared[0])} first). Scores on images that were fitted on say nothing: "
                 "make the parts disjoint."
             )

@@ -40,14 +40,7 @@ Oikarinen, Yan & Weng, Evaluating Neuron Explanations: A Unified Framework with 
 
 
 def scorers_of(metrics: Sequence[str], top_share: float = TOP_SHARE) -> tuple[Scorer, ...]:
-    """Return the scorers of some metrics by name, each once.
-
-    Parameters
-    ----------
-    metrics
-        Names of ``METRICS``.
-    top_share
-        Share of the images on which a neuron is called active, for those that need to know.
+    """Return the scorers of some of ``METRICS``, each once; ``top_share`` is for those that need to know.
 
     Raises
     ------

@@ -86,12 +86,7 @@ class Moments:
 def accumulate_moments(
     blocks: Iterable[tuple[Float[Tensor, "rows concepts"], Float[Tensor, "rows neurons"]]],
 ) -> Moments:
-    """Sum the moments of row blocks of concepts and neurons, given together.
-
-    Parameters
-    ----------
-    blocks
-        Pairs of blocks with the same rows. How the rows are cut into blocks does not change the result.
+    """Sum the moments of row blocks of concepts and neurons, given together; how they are cut changes nothing.
 
     Raises
     ------

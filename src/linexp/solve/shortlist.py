@@ -133,12 +133,8 @@ def accumulate_shortlist(
 ) -> ShortlistMoments:
     """Sum the moments of row blocks of all concepts and neurons, given together, as far as a shortlist asks for them.
 
-    The products are float64, and there are few of them: the square of the length of each neuron's list.
-
-    Parameters
-    ----------
-    blocks
-        Pairs of blocks with the same rows. How the rows are cut into blocks does not change the result.
+    The products are float64, and there are few of them: the square of the length of each neuron's list. How the rows
+    are cut into blocks does not change the result.
 
     Raises
     ------

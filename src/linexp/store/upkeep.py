@@ -76,21 +76,10 @@ def verify_store(store: Store) -> tuple[int, dict[Path, str]]:
 
 
 def prune_store(store: Store, *, older_than: float | None = None, max_size: int | None = None) -> list[Stored]:
-    """Remove what was not used for long, and then the longest unused until the rest is small enough.
+    """Remove what was last used more seconds ago than ``older_than``, and then the longest unused.
 
-    What is just being used stays. Nothing but entries of the store is touched.
-
-    Parameters
-    ----------
-    older_than
-        Remove what was last used more seconds ago.
-    max_size
-        Bytes that may stay.
-
-    Returns
-    -------
-    list
-        What was removed.
+    That is until ``max_size`` bytes stay. What is just being used stays. Nothing but entries of the store is touched.
+    Returns what was removed.
     """
     entries, removed = list_store(store), list[Stored]()
     for left_over in store.folder.glob(f"{_GOING}*"):  # by a prune that was killed
