@@ -104,7 +104,7 @@ class ActivationMatrix:
         Examples
         --------
         >>> ActivationMatrix([[1.0, 2.0], [3.0, 4.0]]).take([1]).values
-        tensor([[3., 4.]])
+        tensor([[3., 4.]], dtype=torch.float64)
         """
         places = take(torch.arange(self.n_images), rows).tolist()
         values = self.values[places] if places else self.values[:0]  # the matrix without rows is refused below

@@ -46,7 +46,7 @@ def check_unseen(
     >>> explanations = le.LinearExplainer().explain(activations, planted.concepts, one)
     >>> check_unseen(explanations, activations, one.test)
     >>> count_seen(explanations, activations, other.test)
-    32
+    30
     """
     seen = count_seen(explanations, recorded, rows)
     if seen:
