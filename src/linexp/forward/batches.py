@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -16,6 +18,23 @@ from linexp.images import Images, ImageSubset, as_images, content_fingerprint, d
 from linexp.matrix import ActivationMatrix
 from linexp.models import VisionModel
 from linexp.store import Parts, content_of, whole
+
+# Small batches keep a layer's feature maps in the processor's cache and in memory the allocator hands out again
+# without asking the system; measured best on CPUs. A GPU wants more at a time.
+BATCH_SIZE_CPU = 8
+BATCH_SIZE_CUDA = 64
+# On a CPU the network needs the cores: measured on two, a process that decodes slows it by more than it saves.
+CORES_PER_DECODER = 4
+
+
+def size_on(device: torch.device, batch_size: int | None) -> int:
+    """Return how many inputs go through a network at a time, where nothing is said what suits the device."""
+    return batch_size or (BATCH_SIZE_CPU if device.type == "cpu" else BATCH_SIZE_CUDA)
+
+
+def decoders_on(device: torch.device, workers: int | None = None) -> int | None:
+    """Return how many processes decode beside a network; ``None``: as many as ``decoded_batches`` likes."""
+    return (os.cpu_count() or 1) // CORES_PER_DECODER if workers is None and device.type == "cpu" else workers
 
 
 def open_module(model: nn.Module | VisionModel) -> tuple[nn.Module, torch.device]:
@@ -63,23 +82,18 @@ class Inputs:
         check_same_images(recorded.images, fingerprint, recorded.n_images, len(self.images))
 
 
+@dataclass(frozen=True, eq=False)
 class Source:
     """The inputs of chosen rows, batch by batch, with what is needed to name one in a message and to store results."""
 
-    def __init__(
-        self,
-        n_images: int,
-        batch_size: int,
-        fingerprint: str,
-        name: Callable[[int], str],
-        batches: Callable[[Parts], Iterator[Tensor]],
-        content: Callable[[], dict[str, Any]],
-    ) -> None:
-        self.n_images, self.batch_size, self.fingerprint, self.name = n_images, batch_size, fingerprint, name
-        self.batches = batches
-        """The batches of some rows, in order; each part but the one at the end of all images is whole batches."""
-        self.content = content
-        """What is in the images and how they become inputs, for the key of a store; reads all of them."""
+    n_images: int
+    batch_size: int
+    fingerprint: str
+    name: Callable[[int], str]
+    batches: Callable[[Parts], Iterator[Any]]
+    """The batches of some rows, in order; each part but the one at the end of all images is whole batches."""
+    content: Callable[[], dict[str, Any]]
+    """What is in the images and how they become inputs, for the key of a store; reads all of them."""
 
 
 def open_source(

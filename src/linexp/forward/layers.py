@@ -6,12 +6,12 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
-import torch
 from PIL import Image as PillowImage
 from PIL.Image import Image
 from torch import Tensor, nn
 
 from linexp._internal.checks import closest, listing
+from linexp.forward.batches import open_module
 from linexp.forward.hooks import evaluating, watching
 from linexp.forward.outputs import first_tensor
 from linexp.models import VisionModel, to_unit_tensor
@@ -59,9 +59,7 @@ def list_layers(
     TypeError
         The model is no PyTorch module.
     """
-    whole = model.module if isinstance(model, VisionModel) else model
-    if not isinstance(whole, nn.Module):  # pyright: ignore[reportUnnecessaryIsInstance]
-        raise TypeError(f"The model is a {type(whole).__name__}. Give a torch.nn.Module, or what load_model returns.")
+    whole, device = open_module(model)
     if preprocess is None:
         preprocess = model.preprocess if isinstance(model, VisionModel) else to_unit_tensor
     modules = {name: module for name, module in whole.named_modules() if name}
@@ -76,9 +74,8 @@ def list_layers(
 
     picture = PillowImage.new("RGB", (side, side), (128, 128, 128))
     batch: Tensor = preprocess(picture).unsqueeze(0)
-    first = next((tensor for tensor in [*whole.parameters(), *whole.buffers()]), None)
     with evaluating(whole), watching(modules, receive):
-        whole(batch.to(first.device if first is not None else torch.device("cpu")))
+        whole(batch.to(device))
     return [LayerInfo(name, type(module).__name__, shapes.get(name), n_calls[name]) for name, module in modules.items()]
 
 

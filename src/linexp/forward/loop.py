@@ -1,20 +1,64 @@
-"""One recording: the loop over batches, and what is checked in each."""
+"""The loop over batches, which all work of a network shares; and one recording, with what is checked in each batch."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import closing
 from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
 
+from linexp._internal.progress import progress_bar
 from linexp.forward.batches import Source
 from linexp.forward.engines import N_TRIED, Engine, Passes
+from linexp.forward.hooks import evaluating
 from linexp.forward.outputs import choose_tensor, remark_on, warn_of
 from linexp.forward.units import Unit
 from linexp.matrix import check_finite_activations
-from linexp.store import Parts, whole
+from linexp.store import Compute, Keep, Key, Parts, Store, after, gather, whole
+
+
+def over_rows(
+    module: nn.Module,
+    source: Source,
+    names: Sequence[str],
+    compute: Compute,
+    key: Callable[[], Key],
+    *,
+    store: Store | None,
+    doing: str,
+    what: str,
+    unit: str = "images",
+    show_progress: bool = True,
+) -> dict[str, Tensor]:
+    """Return the matrices that a network makes of all rows of a source, or read from a store what is there of them.
+
+    Parameters
+    ----------
+    module
+        In eval mode without gradients while it works.
+    source
+        The inputs.
+    names, compute, what, unit
+        As in ``Store.fill``.
+    key
+        Makes the store's key; called if there is a store, for it reads weights and inputs.
+    store
+        Where the rows are kept, shard by shard; ``None``: nowhere.
+    doing
+        What the bar says.
+    show_progress
+        Whether there is one.
+    """
+
+    def watched(parts: Parts, keep: Keep) -> None:
+        with evaluating(module), progress_bar(doing, parts.n_rows, unit, show=show_progress) as advance:
+            compute(parts, after(keep, advance))
+
+    if store is None:
+        return gather(source.n_images, watched)
+    return store.fill(key(), names, watched, what=what, unit=unit)
 
 
 class Recording:
@@ -34,7 +78,7 @@ class Recording:
         model: nn.Module,
         device: torch.device,
         parts: Parts,
-        keep: Callable[[dict[str, Tensor]], None],
+        keep: Keep,
     ) -> None:
         """Run the model over the batches of some rows, handing what the layers did to ``keep`` after each.
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import warnings
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import torch
@@ -13,25 +13,16 @@ from PIL.Image import Image
 from torch import Tensor, nn
 
 from linexp._internal.checks import check_at_least, check_device, listing
-from linexp._internal.progress import progress_bar
-from linexp.forward.batches import open_source
+from linexp.forward.batches import decoders_on, open_module, open_source, size_on
 from linexp.forward.engines import Engine, find_engine, takes_fold
-from linexp.forward.hooks import evaluating
 from linexp.forward.key import activations_key
 from linexp.forward.layers import find_layers
-from linexp.forward.loop import Recording
+from linexp.forward.loop import Recording, over_rows
 from linexp.forward.outputs import Output
 from linexp.forward.units import ChannelAxis, Pool, Unit, choose_units
 from linexp.matrix import ActivationMatrix
 from linexp.models import VisionModel
-from linexp.store import Keep, Parts, Store, after, gather
-
-# Small batches keep a layer's feature maps in the processor's cache and in memory the allocator hands out again
-# without asking the system; measured best on CPUs. A GPU wants more at a time.
-BATCH_SIZE_CPU = 8
-BATCH_SIZE_CUDA = 64
-# On a CPU the network needs the cores: measured on two, a process that decodes slows it by more than it saves.
-CORES_PER_DECODER = 4
+from linexp.store import Store
 
 
 @takes_fold
@@ -186,29 +177,24 @@ def record_layers(
         A batch normalisation has no running statistics, so that activations depend on the batch; a file of the store is
         damaged and recorded anew; a layer returns several tensors and nothing says which is meant.
     """
-    module = model.module if isinstance(model, VisionModel) else model
-    if not isinstance(module, nn.Module):  # pyright: ignore[reportUnnecessaryIsInstance]
-        raise TypeError(f"The model is a {type(module).__name__}. Give a torch.nn.Module, or what load_model returns.")
+    module, _ = open_module(model)
     found, runs = find_layers(module, layers), find_engine(engine)
     _warn_of_batch_statistics(module)
     chosen = choose_units(units, pool, channels, token, output)
     check_at_least("batch_size", 1 if batch_size is None else batch_size, 1)
     with on_device(module, device) as place:
-        size = batch_size or (BATCH_SIZE_CUDA if place.type == "cuda" else BATCH_SIZE_CPU)
-        if workers is None and place.type == "cpu":
-            workers = (os.cpu_count() or 1) // CORES_PER_DECODER
-        source = open_source(images, model, preprocess, size, workers)
-        run = Recording(found, chosen, source)
-
-        def compute(parts: Parts, keep: Keep) -> None:
-            with evaluating(module), progress_bar("recording", parts.n_rows, show=show_progress) as advance:
-                run.over_batches(runs, module, place, parts, after(keep, advance))
-
-        if store is None:
-            values = gather(source.n_images, compute)
-        else:
-            key = activations_key(model, list(found), chosen, source, place, runs)
-            values = store.fill(key, list(found), compute, what="recorded activations")
+        source = open_source(images, model, preprocess, size_on(place, batch_size), decoders_on(place, workers))
+        values = over_rows(
+            module,
+            source,
+            list(found),
+            partial(Recording(found, chosen, source).over_batches, runs, module, place),
+            partial(activations_key, model, list(found), chosen, source, place, runs),
+            store=store,
+            doing="recording",
+            what="recorded activations",
+            show_progress=show_progress,
+        )
     return {name: ActivationMatrix(values[name], layer=name, images=source.fingerprint) for name in found}
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TypeAlias
 
 import numpy as np
@@ -96,8 +96,8 @@ def to_unit_tensor(picture: Image.Image) -> Float[Tensor, "channels height width
     return torch.from_numpy(values).permute(2, 0, 1).contiguous()
 
 
-def move_to(model: VisionModel, device: str | torch.device | None) -> VisionModel:
-    """Return the model with its module on ``device`` ("auto": `choose_device`; ``None``: where it is).
+def move_to(module: torch.nn.Module, device: str | torch.device | None) -> torch.nn.Module:
+    """Return the module on ``device`` ("auto": `choose_device`; ``None``: where it is).
 
     Raises
     ------
@@ -105,14 +105,11 @@ def move_to(model: VisionModel, device: str | torch.device | None) -> VisionMode
         This torch knows no such device, or cannot use it.
     """
     if device is None:
-        return model
+        return module
     device = choose_device(device)
     try:
-        return replace(model, module=model.module.to(torch.device(device)))
-    except (
-        RuntimeError,
-        AssertionError,
-    ) as error:  # an AssertionError is how a CPU build of torch refuses CUDA
+        return module.to(torch.device(device))
+    except (RuntimeError, AssertionError) as error:  # the latter is how a CPU build of torch refuses CUDA
         reason = str(error).splitlines()[0].rstrip(".")
         raise ValueError(
             f"The model cannot be moved to the device '{device}' ({reason}). Use 'cpu', or a device this torch can use."

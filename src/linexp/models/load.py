@@ -78,7 +78,7 @@ def load_model(
     path = None if weights is None else Path(weights).expanduser()
     chosen = find_preprocess(preprocess)
     model = _load(name, path, trust_remote_code, chosen)
-    return move_to(model if chosen is None else replace(model, preprocess=chosen), device)
+    return replace(model, module=move_to(model.module, device), preprocess=chosen or model.preprocess)
 
 
 def _load(name: str, weights: Path | None, trust_remote_code: bool, preprocess: Preprocess | None) -> VisionModel:

@@ -112,16 +112,7 @@ class ConSE:
     def encode_images(
         self, images: Any, *, show_progress: bool = True, store: Store | None = None
     ) -> Float[Tensor, "images dims"]:
-        """Return one row of unit length for each image, in their order: float32, on the CPU.
-
-        Parameters
-        ----------
-        images
-            An image collection, or anything ``as_images`` turns into one.
-        show_progress
-            Show images per second on standard error.
-        store
-            Where to keep what is embedded, as ``record`` does. Default: nothing is stored.
+        """Return one row of unit length for each image; see ``Encoder``.
 
         Raises
         ------
@@ -148,14 +139,7 @@ class ConSE:
         return unit_length(recorded.values, lambda row: f"the image '{collection.name(row)}'", self.name)
 
     def encode_texts(self, texts: Sequence[str], *, show_progress: bool = True) -> Float[Tensor, "texts dims"]:
-        """Return one row of unit length for each text, in their order: float32, on the CPU.
-
-        Parameters
-        ----------
-        texts
-            At least one.
-        show_progress
-            Show texts per second on standard error.
+        """Return one row of unit length for each text; see ``Encoder``.
 
         Raises
         ------

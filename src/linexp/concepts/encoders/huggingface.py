@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from jaxtyping import Float
 from torch import Tensor
 
 from linexp._internal.checks import listing
-from linexp.concepts.encoders.base import check_batch_size, check_lengths, embed_images, embed_texts, place
+from linexp.concepts.encoders.base import check_batch_size, check_lengths, place
+from linexp.concepts.encoders.towers import TwoTowers
 from linexp.models import ProcessorTransform
 from linexp.models import huggingface as models
-from linexp.store import Store
 
 PAPER_ENCODERS = {
     "explainer": "google/siglip-large-patch16-384",
@@ -30,98 +29,11 @@ _TOKENIZER_FILES = ("tokenizer.json", "spiece.model", "vocab.json", "tokenizer.m
 
 
 @dataclass(frozen=True, eq=False)
-class HuggingFaceEncoder:
-    """An image-text model of transformers as an ``Encoder``; ``load_huggingface`` makes one.
+class HuggingFaceEncoder(TwoTowers):
+    """A ``SiglipModel`` or ``CLIPModel`` of transformers as an ``Encoder``; ``load_huggingface`` makes one."""
 
-    Parameters
-    ----------
-    name
-        "hf:" and the name or folder it was asked for with.
-    model
-        A ``SiglipModel`` or ``CLIPModel``.
-    preprocess
-        Makes the tensor of one picture.
-    tokenizer
-        The model's own.
-    batch_size
-        Images or texts at a time; does not change the result beyond rounding. ``None``: 8 on a CPU, otherwise 64.
-
-    Raises
-    ------
-    ValueError
-        ``batch_size`` is below 1.
-    """
-
-    name: str
-    model: Any
-    preprocess: ProcessorTransform
-    tokenizer: Any
-    batch_size: int | None = None
-
-    def __post_init__(self) -> None:
-        check_batch_size(self.batch_size)
-
-    def encode_images(
-        self, images: Any, *, show_progress: bool = True, store: Store | None = None
-    ) -> Float[Tensor, "images dims"]:
-        """Return one row of unit length for each image, in their order: float32, on the CPU.
-
-        Parameters
-        ----------
-        images
-            An image collection, or anything ``as_images`` turns into one.
-        show_progress
-            Show images per second on standard error.
-        store
-            Where to keep what is embedded, shard by shard. Default: nothing is stored.
-
-        Raises
-        ------
-        OSError
-            An image cannot be read, or the store not be used; the message names it.
-        ValueError
-            The model's image processor rejects an image; the message names it.
-        """
-        return embed_images(
-            images,
-            self.model,
-            self.preprocess,
-            self._embed_pixels,
-            name=self.name,
-            batch_size=self.batch_size,
-            show_progress=show_progress,
-            store=store,
-        )
-
-    def encode_texts(
-        self, texts: Sequence[str], *, show_progress: bool = True, store: Store | None = None
-    ) -> Float[Tensor, "texts dims"]:
-        """Return one row of unit length for each text, in their order: float32, on the CPU.
-
-        Parameters
-        ----------
-        texts
-            At least one.
-        show_progress
-            Show texts per second on standard error.
-        store
-            Where to keep what is embedded, shard by shard. Default: nothing is stored.
-
-        Raises
-        ------
-        ValueError
-            A text is longer than the model reads; the message gives both lengths.
-        """
-        return embed_texts(
-            texts,
-            self.model,
-            self._tokenise,
-            self._embed_tokens,
-            name=self.name,
-            batch_size=self.batch_size,
-            show_progress=show_progress,
-            store=store,
-        )
+    def _towers(self) -> tuple[Callable[[Tensor], Tensor], Callable[..., Tensor]]:
+        return self._embed_pixels, self._embed_tokens
 
     # transformers 4 returns the embeddings alone, 5 in an object.
 
@@ -165,12 +77,8 @@ def load_huggingface(
     name_or_folder
         A name on the Hugging Face hub, or a folder written by ``save_pretrained`` of model, image processor and
         tokenizer; "hf:" may stand before either.
-    device
-        Where to run. Default: the CPU.
-    batch_size
-        Images or texts at a time. Default: 8 on a CPU, otherwise 64.
-    trust_remote_code
-        Whether code that comes with the model may run.
+    device, batch_size, trust_remote_code
+        As in ``load_encoder``.
 
     Raises
     ------
@@ -195,9 +103,7 @@ def load_huggingface(
                 source, config=config, output_loading_info=True, trust_remote_code=trust_remote_code
             )
     _check_complete(model, sorted(str(key) for key in found["missing_keys"]), name)
-    preprocess = ProcessorTransform(processor)
-    model = place(model, preprocess, device, name=f"hf:{name}")
-    return HuggingFaceEncoder(f"hf:{name}", model, preprocess, tokenizer, batch_size)
+    return HuggingFaceEncoder(f"hf:{name}", place(model, device), ProcessorTransform(processor), tokenizer, batch_size)
 
 
 def _config(transformers: Any, name: str, trust_remote_code: bool) -> Any:

@@ -65,14 +65,7 @@ class MiniLM:
         check_at_least("batch_size", self.batch_size, 1)
 
     def encode_texts(self, texts: Sequence[str], *, show_progress: bool = True) -> Float[Tensor, "texts dims"]:
-        """Return one row of unit length for each text, in their order: the mean over its tokens, normalised.
-
-        Parameters
-        ----------
-        texts
-            At least one. Upper and lower case are the same to this network.
-        show_progress
-            Show texts per second on standard error.
+        """Return the mean over each text's tokens, normalised; see ``Encoder``. This network does not know capitals.
 
         Raises
         ------

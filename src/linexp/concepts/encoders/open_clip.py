@@ -10,14 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from jaxtyping import Float
-from PIL import Image
 from torch import Tensor
 
 from linexp._internal.checks import closest, listing
-from linexp.concepts.encoders.base import check_batch_size, check_lengths, embed_images, embed_texts, place
+from linexp.concepts.encoders.base import check_batch_size, check_lengths, place
+from linexp.concepts.encoders.towers import TwoTowers
 from linexp.models import needs, read_weights, tensors_only
-from linexp.store import Store
 
 _CONFIG = "open_clip_config.json"
 _HUB = "hf-hub:"
@@ -25,98 +23,11 @@ _LOOK = ("mean", "std", "interpolation", "resize_mode")
 
 
 @dataclass(frozen=True, eq=False)
-class OpenClipEncoder:
-    """A model of open_clip as an ``Encoder``; ``load_open_clip`` makes one.
+class OpenClipEncoder(TwoTowers):
+    """A model of open_clip as an ``Encoder``; ``load_open_clip`` makes one."""
 
-    Parameters
-    ----------
-    name
-        "open_clip:" and what it was asked for with.
-    model
-        The two towers.
-    preprocess
-        Makes the tensor of one picture.
-    tokenizer
-        The model's own.
-    batch_size
-        Images or texts at a time; does not change the result beyond rounding. ``None``: 8 on a CPU, otherwise 64.
-
-    Raises
-    ------
-    ValueError
-        ``batch_size`` is below 1.
-    """
-
-    name: str
-    model: Any
-    preprocess: Callable[[Image.Image], Tensor]
-    tokenizer: Any
-    batch_size: int | None = None
-
-    def __post_init__(self) -> None:
-        check_batch_size(self.batch_size)
-
-    def encode_images(
-        self, images: Any, *, show_progress: bool = True, store: Store | None = None
-    ) -> Float[Tensor, "images dims"]:
-        """Return one row of unit length for each image, in their order: float32, on the CPU.
-
-        Parameters
-        ----------
-        images
-            An image collection, or anything ``as_images`` turns into one.
-        show_progress
-            Show images per second on standard error.
-        store
-            Where to keep what is embedded, shard by shard. Default: nothing is stored.
-
-        Raises
-        ------
-        OSError
-            An image cannot be read, or the store not be used; the message names it.
-        ValueError
-            The model's transform fails on an image; the message names it.
-        """
-        return embed_images(
-            images,
-            self.model,
-            self.preprocess,
-            self.model.encode_image,
-            name=self.name,
-            batch_size=self.batch_size,
-            show_progress=show_progress,
-            store=store,
-        )
-
-    def encode_texts(
-        self, texts: Sequence[str], *, show_progress: bool = True, store: Store | None = None
-    ) -> Float[Tensor, "texts dims"]:
-        """Return one row of unit length for each text, in their order: float32, on the CPU.
-
-        Parameters
-        ----------
-        texts
-            At least one.
-        show_progress
-            Show texts per second on standard error.
-        store
-            Where to keep what is embedded, shard by shard. Default: nothing is stored.
-
-        Raises
-        ------
-        ValueError
-            A text is longer than the model reads; the message gives both lengths.
-        """
-        return embed_texts(
-            texts,
-            self.model,
-            self._tokenise,
-            self.model.encode_text,
-            name=self.name,
-            batch_size=self.batch_size,
-            show_progress=show_progress,
-            store=store,
-        )
+    def _towers(self) -> tuple[Callable[[Tensor], Tensor], Callable[..., Tensor]]:
+        return self.model.encode_image, self.model.encode_text
 
     def _tokenise(self, texts: Sequence[str]) -> dict[str, Tensor]:
         lengths = [_n_tokens(self.tokenizer, text) for text in texts]
@@ -142,10 +53,8 @@ def load_open_clip(
         For an architecture, the tag of its weights, such as "webli", or a local file of them; otherwise ``None``.
         A file does not say which activation function it was trained with: for OpenAI's, name an architecture that
         ends in "-quickgelu". Pictures are prepared for a file as for the architecture's tags.
-    device
-        Where to run. Default: the CPU.
-    batch_size
-        Images or texts at a time. Default: 8 on a CPU, otherwise 64.
+    device, batch_size
+        As in ``load_encoder``.
 
     Raises
     ------
@@ -165,8 +74,7 @@ def load_open_clip(
     with _told_where(asked), tensors_only():
         module, preprocess = open_clip.create_model_from_pretrained(source, weights, weights_only=True, **corrections)
         tokenizer = open_clip.get_tokenizer(source)
-    name = f"open_clip:{asked}"
-    return OpenClipEncoder(name, place(module, preprocess, device, name=name), preprocess, tokenizer, batch_size)
+    return OpenClipEncoder(f"open_clip:{asked}", place(module, device), preprocess, tokenizer, batch_size)
 
 
 def imagenet_names() -> tuple[str, ...]:
