@@ -1,12 +1,6 @@
 """Sources of concepts: how much of each concept is in each image; one source a file."""
 
-from linexp.concepts.base import ConceptSource
-from linexp.concepts.labels import LabelConcepts
-from linexp.concepts.text import TextConcepts, find_calibration
-
-__all__ = [
-    "ConceptSource",
-    "LabelConcepts",
-    "TextConcepts",
-    "find_calibration",
-]
+from linexp.concepts.base import ConceptSource as ConceptSource
+from linexp.concepts.labels import LabelConcepts as LabelConcepts
+from linexp.concepts.text import TextConcepts as TextConcepts
+from linexp.concepts.text import find_calibration as find_calibration

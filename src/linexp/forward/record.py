@@ -44,16 +44,12 @@ def record(
     show_progress: bool = True,
     store: Store | None = None,
 ) -> ActivationMatrix:
-    """Record one layer; see ``record_layers`` for everything but ``layer``.
+    """Record one layer; see ``record_layers`` for all parameters but this one.
 
     Parameters
     ----------
     layer
         Dotted name from ``model.named_modules()``, such as "layer4" or "blocks.10.mlp".
-    model, images, units, pool, channels, token, output, preprocess, device, batch_size, workers, engine, show_progress
-        As in ``record_layers``.
-    store
-        As in ``record_layers``.
 
     Examples
     --------

@@ -26,10 +26,6 @@ OPENMOJI = "OpenMoji"
 """What the settings of a result call these pictures."""
 
 
-Progress = Callable[[int, int], None]
-"""Called with how many pictures are drawn and how many there are to draw."""
-
-
 # A process starts in 0.1 s and draws about 150 pictures/s: fewer pictures than this are not worth one.
 _BATCH = 100
 
@@ -73,7 +69,7 @@ def draw_pictures(
     folder: Path | str,
     side: int = 256,
     workers: int | None = None,
-    progress: Progress | None = None,
+    progress: Callable[[int], None] | None = None,
 ) -> tuple[Path, ...]:
     """Rasterise OpenMoji drawings on white and return their files, in the order of ``stems``.
 
@@ -91,7 +87,7 @@ def draw_pictures(
     workers
         Number of processes. Default: one per processor, at most eight. 1 draws in this process.
     progress
-        Called from this thread with the numbers of pictures drawn and to be drawn, from time to time.
+        Called from this thread, from time to time, with how many more pictures are drawn.
 
     Returns
     -------
@@ -114,25 +110,16 @@ def draw_pictures(
     folder = check_writable_folder(Path(folder))
     missing = [stem for stem in dict.fromkeys(stems) if not _is_drawn(folder / f"{stem}.png")]
     batches = [missing[start : start + _BATCH] for start in range(0, len(missing), _BATCH)]
-    drawn = 0
     for batch in _finished(batches, folder, side, min(workers, len(batches))):
-        drawn += len(batch)
         if progress is not None:
-            progress(drawn, len(missing))
+            progress(len(batch))
     return tuple(folder / f"{stem}.png" for stem in stems)
 
 
 def draw_openmoji(stems: Sequence[str]) -> ImageFiles:
     """Return some drawings as a collection in this user's folder, drawn if they are not yet."""
     with progress_bar("drawing", len(stems), "pictures") as advance:
-        done = 0
-
-        def tell(n_drawn: int, _: int) -> None:
-            nonlocal done
-            advance(n_drawn - done)
-            done = n_drawn
-
-        return ImageFiles(draw_pictures(stems, picture_folder(), progress=tell))
+        return ImageFiles(draw_pictures(stems, picture_folder(), progress=advance))
 
 
 def is_openmoji(images: object) -> bool:

@@ -9,12 +9,12 @@ from pathlib import Path
 import torch
 
 from linexp._internal.checks import closest
-from linexp.models import own
+from linexp.models import efficientnet_lite, huggingface, own, timm, torchvision
 from linexp.models.base import Preprocess, VisionModel, move_to
 from linexp.models.preprocess import find_preprocess
 
 _PACKAGED = ("efficientnet_lite0", "efficientnet_lite1", "efficientnet_lite2")
-_LIBRARIES = ("hf", "torchvision", "timm")
+_ADAPTERS = {"torchvision": torchvision.load, "timm": timm.load}
 _FORMS = f"{', '.join(_PACKAGED)}, hf:NAME_OR_FOLDER, torchvision:NAME[:WEIGHTS], timm:NAME, package.module:function"
 # How torchvision's names begin: known by heart, so that a guess does not need torchvision.
 _FAMILIES = re.compile(
@@ -82,33 +82,17 @@ def load_model(
 
 
 def _load(name: str, weights: Path | None, trust_remote_code: bool, preprocess: Preprocess | None) -> VisionModel:
-    """Hand the name to its adapter; they are imported here so that their packages stay optional."""
-    library, colon, rest = name.partition(":")
+    """Hand the name to its adapter, which imports its package when it is called."""
+    library, _, rest = name.partition(":")
     if name in _PACKAGED:
-        from linexp.models import efficientnet_lite as adapter
-
-        return adapter.load(name, weights)
-    if not colon or not rest:
-        raise _unknown(name)
-    if library == "hf":
-        from linexp.models import huggingface
-
+        return efficientnet_lite.load(name, weights)
+    if library == "hf" and rest:
         return huggingface.load(rest, weights, trust_remote_code=trust_remote_code)
-    if library == "torchvision":
-        from linexp.models import torchvision as adapter
-
-        return adapter.load(rest, weights)
-    if library == "timm":
-        from linexp.models import timm as adapter
-
-        return adapter.load(rest, weights)
-    if not own.OWN_FUNCTION.fullmatch(name):
-        raise _unknown(name)
-    return own.load(name, weights, libraries=_LIBRARIES, preprocess=preprocess)
-
-
-def _unknown(name: str) -> ValueError:
-    return ValueError(f"There is no model {name!r}.{_guess(name)} Models: {_FORMS}.")
+    if library in _ADAPTERS and rest:
+        return _ADAPTERS[library](rest, weights)
+    if own.OWN_FUNCTION.fullmatch(name):
+        return own.load(name, weights, libraries=["hf", *_ADAPTERS], preprocess=preprocess)
+    raise ValueError(f"There is no model {name!r}.{_guess(name)} Models: {_FORMS}.")
 
 
 def _guess(name: str) -> str:

@@ -93,18 +93,12 @@ class _RefusedError(ValueError):
     """A file that is not even begun to be read."""
 
 
-def _check_archive(path: Path) -> None:
-    """Refuse what torch should not even begin to read."""
-    refused = why_refused(path)
-    if refused is not None:
-        raise _RefusedError(f"The checkpoint '{path}' {refused}. {_RESAVE}")
-
-
 def _read(path: Path) -> Any:
     try:
         if path.suffix == ".safetensors":
             return safetensors.torch.load_file(path)
-        _check_archive(path)
+        if refused := why_refused(path):
+            raise _RefusedError(f"The checkpoint '{path}' {refused}. {_RESAVE}")
         return torch.load(path, map_location="cpu", weights_only=True)
     except (OSError, _RefusedError):
         raise

@@ -1,4 +1,4 @@
-"""A name becomes an image-text encoder; each library is imported by its adapter when a name asks for it."""
+"""A name becomes an image-text encoder; its adapter imports the library when a name asks for it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ import torch
 from linexp._internal.checks import closest
 from linexp.concepts.encoders.base import Encoder
 from linexp.concepts.encoders.conse import ConSE
-from linexp.concepts.encoders.huggingface import PAPER_ENCODERS
+from linexp.concepts.encoders.huggingface import PAPER_ENCODERS, load_huggingface
+from linexp.concepts.encoders.open_clip import load_open_clip
 from linexp.models import own
 
 _LIBRARIES = ("hf", "open_clip", "conse")
@@ -53,12 +54,8 @@ def load_encoder(
     """
     library, _, rest = name.partition(":")
     if library == "hf" and rest:
-        from linexp.concepts.encoders.huggingface import load_huggingface
-
         return load_huggingface(rest, device=device, batch_size=batch_size, trust_remote_code=trust_remote_code)
     if library == "open_clip" and rest:
-        from linexp.concepts.encoders.open_clip import load_open_clip
-
         model, weights = _split(rest)
         return load_open_clip(model, weights, device=device, batch_size=batch_size)
     if library == "conse" and rest:

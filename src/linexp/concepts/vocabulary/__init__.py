@@ -1,37 +1,17 @@
 """Words and groups of classes: from files, WordNet, OpenMoji."""
 
-from linexp.concepts.vocabulary.files import (
-    IMAGENET,
-    IMAGENET_PAPER,
-    WORDNET,
-    open_folder,
-    open_groups,
-    open_pictures,
-    read_class_names,
-    read_groups,
-)
-from linexp.concepts.vocabulary.groups import Group, group_names, resolve_groups
-from linexp.concepts.vocabulary.openmoji import EmojiWords, emoji_concepts, emoji_words
-from linexp.concepts.vocabulary.read import Vocabulary, read_vocabulary
-from linexp.concepts.vocabulary.wordnet import imagenet_classes, superclasses
-
-__all__ = [
-    "IMAGENET",
-    "IMAGENET_PAPER",
-    "WORDNET",
-    "EmojiWords",
-    "Group",
-    "Vocabulary",
-    "emoji_concepts",
-    "emoji_words",
-    "group_names",
-    "imagenet_classes",
-    "open_folder",
-    "open_groups",
-    "open_pictures",
-    "read_class_names",
-    "read_groups",
-    "read_vocabulary",
-    "resolve_groups",
-    "superclasses",
-]
+from linexp.concepts.vocabulary.files import IMAGENET as IMAGENET
+from linexp.concepts.vocabulary.files import IMAGENET_PAPER as IMAGENET_PAPER
+from linexp.concepts.vocabulary.files import WORDNET as WORDNET
+from linexp.concepts.vocabulary.files import open_groups as open_groups
+from linexp.concepts.vocabulary.files import open_pictures as open_pictures
+from linexp.concepts.vocabulary.files import read_class_names as read_class_names
+from linexp.concepts.vocabulary.groups import Group as Group
+from linexp.concepts.vocabulary.groups import group_names as group_names
+from linexp.concepts.vocabulary.groups import resolve_groups as resolve_groups
+from linexp.concepts.vocabulary.openmoji import emoji_concepts as emoji_concepts
+from linexp.concepts.vocabulary.openmoji import emoji_words as emoji_words
+from linexp.concepts.vocabulary.read import Vocabulary as Vocabulary
+from linexp.concepts.vocabulary.read import read_vocabulary as read_vocabulary
+from linexp.concepts.vocabulary.wordnet import imagenet_classes as imagenet_classes
+from linexp.concepts.vocabulary.wordnet import superclasses as superclasses

@@ -52,8 +52,7 @@ def imagenet_classes() -> tuple[ImageNetClass, ...]:
     """
     table = _table()
     return tuple(
-        ImageNetClass(wnid, table.names[wnid], table.lemmas[wnid], _word_above(wnid, table.lemmas, table.parents))
-        for wnid in table.classes
+        ImageNetClass(wnid, table.names[wnid], table.lemmas[wnid], table.word_above(wnid)) for wnid in table.classes
     )
 
 
@@ -104,7 +103,7 @@ def superclasses(classes: Iterable[str] | Mapping[str, str], *, merge_homonyms: 
     ordered = sorted(kept.items(), key=lambda item: (-len(item[0]), len(table.above[item[1]]), item[1]))
     shared = table.class_words if merge_homonyms else table.homonyms
     taken = shared | set(classes.values() if isinstance(classes, Mapping) else given.values())
-    return {_name(synset, taken, table.lemmas, table.parents): list(found) for found, synset in ordered}
+    return {table.name(synset, taken): list(found) for found, synset in ordered}
 
 
 def branch(word: str) -> list[str]:
@@ -123,8 +122,8 @@ def branch(word: str) -> list[str]:
     table = _table()
     groups = _all_superclasses()
     wanted = word.replace("_", " ").casefold()
-    roots = {synset for synset in table.counted if wanted in (w.casefold() for w in table.lemmas[synset])}
-    roots |= {synset for synset in table.counted if table.names[synset].casefold() == wanted}
+    called = {synset: (*table.lemmas[synset], table.names[synset]) for synset in table.counted}
+    roots = {synset for synset, words in called.items() if wanted in map(str.casefold, words)}
     if not roots:
         raise ValueError(
             f"WordNet has no superclass '{word}' of ImageNet's classes.{closest(word, groups)} "
@@ -141,94 +140,67 @@ def _all_superclasses() -> Mapping[str, list[str]]:
     return superclasses(found.name for found in imagenet_classes())
 
 
-@dataclass(frozen=True)
 class _Table:
     """The packaged table; synsets are classes and superclasses alike."""
 
-    classes: tuple[str, ...]
-    lemmas: Mapping[str, tuple[str, ...]]
-    parents: Mapping[str, Sequence[str]]
-    above: Mapping[str, frozenset[str]]
-    counted: frozenset[str]
-    homonyms: frozenset[str]
-    class_words: frozenset[str]
-    names: Mapping[str, str]
-    by_word: Mapping[str, Sequence[str]]
+    def __init__(self) -> None:
+        table = resources.files("linexp.concepts.vocabulary").joinpath("imagenet.json")
+        read = json.loads(table.read_text(encoding="utf-8"))
+        self.classes: tuple[str, ...] = tuple(read["classes"])
+        self.lemmas: dict[str, tuple[str, ...]] = {}
+        self.parents: dict[str, list[str]] = {}
+        for synset, row in {**read["classes"], **read["superclasses"]}.items():
+            words, above = row.split(" < ")
+            self.lemmas[synset], self.parents[synset] = tuple(words.split("; ")), above.split()
+        self.above: dict[str, frozenset[str]] = {}
+        for synset in self.lemmas:
+            self._climb(synset)
+        n_below = Counter(synset for wnid in self.classes for synset in self.above[wnid])
+        self.counted = frozenset(synset for synset, n_classes in n_below.items() if n_classes > 1)
+        self.class_words = frozenset(word for wnid in self.classes for word in self.lemmas[wnid])
+        self.homonyms = self.class_words | self._shared(self.counted)
+        shared = self._shared(self.classes)
+        self.names = {wnid: self.name(wnid, shared) for wnid in self.classes}
+        self.names |= {synset: self.name(synset, self.homonyms) for synset in self.counted}
+        self.by_word = self._words() | {self.names[wnid]: [wnid] for wnid in self.classes}
+
+    def name(self, synset: str, taken: Container[str]) -> str:
+        """Return the synset's first word, followed by the word above it if the first alone is taken."""
+        word = self.lemmas[synset][0]
+        return f"{word} ({self.word_above(synset)})" if word in taken else word
+
+    def word_above(self, synset: str) -> str:
+        # both meanings of "substance" are matter, one is also a part: the last parent is the telling one
+        return self.lemmas[self.parents[synset][-1]][0]
+
+    def _shared(self, synsets: Iterable[str]) -> frozenset[str]:
+        """Return the first words that several synsets have."""
+        counts = Counter(self.lemmas[synset][0] for synset in synsets)
+        return frozenset(word for word, count in counts.items() if count > 1)
+
+    def _climb(self, synset: str) -> frozenset[str]:
+        if synset not in self.above:
+            parents = self.parents[synset]
+            self.above[synset] = frozenset(parents).union(*(self._climb(parent) for parent in parents))
+        return self.above[synset]
+
+    def _words(self) -> dict[str, list[str]]:
+        """Return the classes that each word may mean: as it is written, else without regard to case.
+
+        "Cardigan" is a dog and "cardigan" a jacket; a word that is some class's first one means that class.
+        """
+        words: dict[str, list[str]] = {}
+        for rewrite in (str, str.casefold):
+            for n_first in (1, None):
+                spelled: dict[str, list[str]] = {}
+                for wnid in self.classes:
+                    for word in dict.fromkeys(rewrite(word) for word in self.lemmas[wnid][:n_first]):
+                        spelled.setdefault(word, []).append(wnid)
+                words = spelled | words
+        return words
 
 
-@cache
-def _table() -> _Table:
-    table = resources.files("linexp.concepts.vocabulary").joinpath("imagenet.json")
-    read = json.loads(table.read_text(encoding="utf-8"))
-    classes = tuple(read["classes"])
-    rows: dict[str, tuple[str, str]] = {
-        synset: row.split(" < ") for synset, row in {**read["classes"], **read["superclasses"]}.items()
-    }
-    lemmas = {synset: tuple(row[0].split("; ")) for synset, row in rows.items()}
-    parents = {synset: row[1].split() for synset, row in rows.items()}
-    above: dict[str, frozenset[str]] = {}
-    for synset in rows:
-        _climb(synset, parents, above)
-    n_below = Counter(synset for wnid in classes for synset in above[wnid])
-    counted = frozenset(synset for synset, n_classes in n_below.items() if n_classes > 1)
-    class_words = frozenset(word for wnid in classes for word in lemmas[wnid])
-    homonyms = class_words | _repeated(lemmas[synset][0] for synset in counted)
-    shared = _repeated(lemmas[wnid][0] for wnid in classes)
-    names = {wnid: _name(wnid, shared, lemmas, parents) for wnid in classes}
-    names |= {synset: _name(synset, homonyms, lemmas, parents) for synset in counted}
-    by_word = _words(classes, lemmas) | {names[wnid]: [wnid] for wnid in classes}
-    return _Table(classes, lemmas, parents, above, counted, homonyms, class_words, names, by_word)
-
-
-def _repeated(words: Iterable[str]) -> frozenset[str]:
-    return frozenset(word for word, count in Counter(words).items() if count > 1)
-
-
-def _climb(synset: str, parents: Mapping[str, Sequence[str]], above: dict[str, frozenset[str]]) -> frozenset[str]:
-    if synset not in above:
-        above[synset] = frozenset(parents[synset]).union(
-            *(_climb(parent, parents, above) for parent in parents[synset])
-        )
-    return above[synset]
-
-
-def _words(classes: Sequence[str], lemmas: Mapping[str, tuple[str, ...]]) -> dict[str, list[str]]:
-    """Return the classes that each word may mean: as it is written, else without regard to case.
-
-    "Cardigan" is a dog and "cardigan" a jacket; a word that is some class's first one means that class.
-    """
-    words: dict[str, list[str]] = {}
-    for rewrite in (str, str.casefold):
-        for of_class in (_first, _all):
-            spelled: dict[str, list[str]] = {}
-            for wnid in classes:
-                for word in dict.fromkeys(rewrite(word) for word in of_class(lemmas[wnid])):
-                    spelled.setdefault(word, []).append(wnid)
-            words = spelled | words
-    return words
-
-
-def _first(words: tuple[str, ...]) -> tuple[str, ...]:
-    return words[:1]
-
-
-def _all(words: tuple[str, ...]) -> tuple[str, ...]:
-    return words
-
-
-def _name(
-    synset: str, taken: Container[str], lemmas: Mapping[str, tuple[str, ...]], parents: Mapping[str, Sequence[str]]
-) -> str:
-    """Return the synset's first word, followed by the word above it if the first alone is taken."""
-    word = lemmas[synset][0]
-    if word not in taken:
-        return word
-    return f"{word} ({_word_above(synset, lemmas, parents)})"
-
-
-def _word_above(synset: str, lemmas: Mapping[str, tuple[str, ...]], parents: Mapping[str, Sequence[str]]) -> str:
-    # both meanings of "substance" are matter, one is also a part: the last parent is the telling one
-    return lemmas[parents[synset][-1]][0]
+_table = cache(_Table)
 
 
 def _resolve(classes: Iterable[str], table: _Table) -> dict[str, str]:

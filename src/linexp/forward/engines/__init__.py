@@ -1,22 +1,13 @@
 """How a forward pass is run: as the model is, or in a faster way that changes nothing but rounding."""
 
-from linexp.forward.engines.base import N_TRIED, Engine, Runner, Watch, Way
-from linexp.forward.engines.eager import Eager
-from linexp.forward.engines.fused import Fused
-from linexp.forward.engines.passes import Passes, Read
-from linexp.forward.engines.table import ENGINES, find_engine, takes_fold
-
-__all__ = [
-    "ENGINES",
-    "N_TRIED",
-    "Eager",
-    "Engine",
-    "Fused",
-    "Passes",
-    "Read",
-    "Runner",
-    "Watch",
-    "Way",
-    "find_engine",
-    "takes_fold",
-]
+from linexp.forward.engines.base import N_TRIED as N_TRIED
+from linexp.forward.engines.base import Engine as Engine
+from linexp.forward.engines.base import Runner as Runner
+from linexp.forward.engines.base import Watch as Watch
+from linexp.forward.engines.base import Way as Way
+from linexp.forward.engines.eager import Eager as Eager
+from linexp.forward.engines.fused import Fused as Fused
+from linexp.forward.engines.passes import Passes as Passes
+from linexp.forward.engines.table import ENGINES as ENGINES
+from linexp.forward.engines.table import find_engine as find_engine
+from linexp.forward.engines.table import takes_fold as takes_fold

@@ -7,15 +7,8 @@ branches, shared modules and any control flow work, and where the cut changes th
 changing a neuron by δ changes the logits by δ·W[:, neuron].
 """
 
-from linexp.forward.partial.batches import StoredBatches
-from linexp.forward.partial.linear_head import LinearTail, find_linear_tail
-from linexp.forward.partial.model import BehindLayer
-from linexp.forward.partial.state import Stored
-
-__all__ = [
-    "BehindLayer",
-    "LinearTail",
-    "Stored",
-    "StoredBatches",
-    "find_linear_tail",
-]
+from linexp.forward.partial.batches import StoredBatches as StoredBatches
+from linexp.forward.partial.linear_head import LinearTail as LinearTail
+from linexp.forward.partial.linear_head import find_linear_tail as find_linear_tail
+from linexp.forward.partial.model import BehindLayer as BehindLayer
+from linexp.forward.partial.state import Stored as Stored

@@ -42,8 +42,6 @@ class BehindLayer:
     ----------
     n_classes
         Number of logits.
-    n_skipped
-        How many calls of modules are skipped; 0: the whole model runs each time.
 
     Raises
     ------
@@ -77,7 +75,7 @@ class BehindLayer:
 
     @property
     def n_skipped(self) -> int:
-        """How many calls of modules before the layer are skipped."""
+        """How many calls of modules before the layer are skipped; 0: the whole model runs each time."""
         return len(self._before)
 
     def store(self, batch: Tensor) -> Stored:
@@ -91,10 +89,10 @@ class BehindLayer:
                 result = forward(*args, **kwargs)
                 if remaining and remaining[0] is module and not outputs:
                     remaining.pop(0)
-                    tree, needed = take_apart(result), self._needed[len(trees)]
-                    trees.append(
-                        tree._replace(parts=[keep(p, needed=n) for p, n in zip(tree.parts, needed, strict=True)])
-                    )
+                    tree = take_apart(result)
+                    needed = self._needed[len(trees)] if self._needed else [True] * len(tree.parts)
+                    parts = [keep(part, needed=flag) for part, flag in zip(tree.parts, needed, strict=True)]
+                    trees.append(tree._replace(parts=parts))
                 return result
 
             return kept
@@ -193,7 +191,7 @@ class BehindLayer:
         """Replay what ran before the layer, if that gives the same logits, and keep only what they depend on."""
         self._before = before
         try:
-            trees = [self._take_all(batch) for batch in (small, large)]
+            trees = [self.store(batch).before for batch in (small, large)]
             self._grows = [self._compare(one, other) for one, other in zip(*trees, strict=True)]
             self._needed = [[True] * len(tree.parts) for tree in trees[1]]
             if not (self._agrees(large, changed, expected) and self._picks(large, changed, expected)):
@@ -201,24 +199,6 @@ class BehindLayer:
             self._forget_unread(large, changed, expected)
         except Exception:  # noqa: BLE001 - a model that does not let itself be cut runs as a whole
             self._before, self._grows, self._needed, self._inputs_needed = [], [], [], True
-
-    def _take_all(self, batch: Tensor) -> list[Tree]:
-        found: list[Tree] = []
-        remaining = list(self._before)
-
-        def taking(module: nn.Module, forward: Forward) -> Forward:
-            def taken(*args: Any, **kwargs: Any) -> Any:
-                result = forward(*args, **kwargs)
-                if remaining and remaining[0] is module:
-                    remaining.pop(0)
-                    found.append(take_apart(result))
-                return result
-
-            return taken
-
-        with standing_in({module: taking(module, module.forward) for module in set(self._before)}):
-            self.model(batch)
-        return found
 
     @staticmethod
     def _compare(small: Tree, large: Tree) -> list[bool]:
