@@ -44,7 +44,7 @@ def minilm() -> MiniLM:
 
 @pytest.fixture(scope="module")
 def pictures(tmp_path_factory: pytest.TempPathFactory) -> ImageFiles:
-    return ImageFiles(draw_pictures(list(DRAWINGS), tmp_path_factory.mktemp("pictures"), workers=1))
+    return ImageFiles(draw_pictures(list(DRAWINGS), tmp_path_factory.mktemp("pictures"), workers=0))
 
 
 @pytest.fixture(scope="module")

@@ -57,7 +57,7 @@ def test_the_example_runs(tmp_path, monkeypatch, capsys):
 
 def test_the_example_with_words_runs(tmp_path, monkeypatch, capsys):
     words = [word for word in emoji_words() if word.group == "food & drink"]
-    draw_pictures([word.stem for word in words], tmp_path / "pictures", workers=1)
+    draw_pictures([word.stem for word in words], tmp_path / "pictures", workers=0)
     monkeypatch.chdir(tmp_path)
     exec(re.findall(r"```python\n(.*?)```", WORDS, flags=re.DOTALL)[0], {})  # noqa: S102 - the page's own code
     assert re.search(r"correlation 0\.\d{4} ± 0\.\d{4} \(\d+ neurons", capsys.readouterr().out)

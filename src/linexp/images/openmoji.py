@@ -10,10 +10,8 @@ import importlib
 import importlib.metadata
 import importlib.resources
 import os
-import subprocess
-import sys
-from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,13 +19,15 @@ from linexp._internal.checks import check_at_least, closest
 from linexp._internal.files import check_writable_folder
 from linexp._internal.progress import progress_bar
 from linexp.images.files import ImageFiles
+from linexp.images.workers import choose_workers, work_through
+from linexp.store import whole
 
 OPENMOJI = "OpenMoji"
 """What the settings of a result call these pictures."""
 
 
-# A process starts in 0.1 s and draws about 150 pictures/s: fewer pictures than this are not worth one.
-_BATCH = 100
+# Half a second between two steps of the bar: a process draws about 150 pictures/s.
+_BATCH = 64
 
 
 def demo_package(name: str) -> Any:
@@ -85,7 +85,7 @@ def draw_pictures(
     side
         Width and height in pixels.
     workers
-        Number of processes. Default: one per processor, at most eight. 1 draws in this process.
+        Processes that draw, as in ``decoded_batches``.
     progress
         Called from this thread, from time to time, with how many more pictures are drawn.
 
@@ -99,20 +99,23 @@ def draw_pictures(
     ModuleNotFoundError
         The extra ``demo`` is not installed.
     ValueError
-        OpenMoji has no such drawing; ``side`` or ``workers`` is below 1.
+        OpenMoji has no such drawing; ``side`` is below 1 or ``workers`` below 0.
     OSError
         The folder cannot be written.
     """
     check_at_least("side", side, 1)
-    workers = min(8, os.cpu_count() or 1) if workers is None else workers
-    check_at_least("workers", workers, 1)
+    choose_workers(workers, len(stems))  # a wrong number is reported before anything is drawn
     _check_stems(stems)
     folder = check_writable_folder(Path(folder))
     missing = [stem for stem in dict.fromkeys(stems) if not _is_drawn(folder / f"{stem}.png")]
-    batches = [missing[start : start + _BATCH] for start in range(0, len(missing), _BATCH)]
-    for batch in _finished(batches, folder, side, min(workers, len(batches))):
+    # Not threads: the rasteriser keeps the interpreter lock.
+    work, batches = partial(_draw, missing, folder, side), whole(len(missing)).batches(_BATCH)
+    for outcomes in work_through(batches, len(missing), work, list[Exception | None], workers=workers):
+        for failure in outcomes:
+            if failure is not None:
+                raise failure
         if progress is not None:
-            progress(len(batch))
+            progress(len(outcomes))
     return tuple(folder / f"{stem}.png" for stem in stems)
 
 
@@ -146,66 +149,22 @@ def _is_drawn(file: Path) -> bool:
     return file.is_file() and file.stat().st_size > 0
 
 
-def _finished(batches: Sequence[Sequence[str]], folder: Path, side: int, workers: int) -> Iterable[Sequence[str]]:
-    """Yield each batch of stems, in order, once its pictures are in the folder."""
-    if workers <= 1:
-        for batch in batches:
-            _draw_batch(batch, folder, side)
-            yield batch
-        return
-    with ThreadPoolExecutor(workers) as pool:
-        jobs = [pool.submit(_draw_elsewhere, batch, folder, side) for batch in batches]
-        try:
-            for batch, job in zip(batches, jobs, strict=True):
-                job.result()
-                yield batch
-        finally:
-            for job in jobs:
-                job.cancel()
-
-
-def _draw_elsewhere(batch: Sequence[str], folder: Path, side: int) -> None:
-    """Draw in a process of its own: the rasteriser keeps the interpreter lock, so threads gain nothing.
-
-    A plain child process, not ``multiprocessing``: that would run the caller's script again where it has no
-    ``if __name__ == "__main__"``, and forking a process in which torch has threads is not safe.
-    """
-    command = [sys.executable, "-m", "linexp.images.openmoji", str(folder), str(side)]
-    paths = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
-    done = subprocess.run(  # the input is a list of checked file names
-        command,
-        input="\n".join(batch),
-        env=paths,
-        capture_output=True,
-        text=True,
-        encoding="utf-8",
-        check=False,
-    )
-    if done.returncode != 0:
-        reason = (done.stderr.strip().splitlines() or [f"exit status {done.returncode}"])[-1]
-        raise RuntimeError(
-            f"A process that draws pictures into '{folder}' failed ({reason}). "
-            "Call draw_pictures with workers=1 to draw in this process and see where."
-        )
-
-
-def _draw_batch(batch: Iterable[str], folder: Path, side: int) -> None:
-    svg_to_bytes = demo_package("resvg_py").svg_to_bytes
-    drawings = _drawings()
-    for stem in batch:
-        svg = (drawings / f"{stem}.svg").read_text(encoding="utf-8")
-        png = svg_to_bytes(svg_string=svg, width=side, height=side, background="white", skip_system_fonts=True)
-        _write_at_once(folder / f"{stem}.png", png)
+def _draw(stems: Sequence[str], folder: Path, side: int, row: int) -> Exception | None:
+    """Draw one picture; return what went wrong, for it may be another process that draws."""
+    try:
+        svg = (_drawings() / f"{stems[row]}.svg").read_text(encoding="utf-8")
+        draw = demo_package("resvg_py").svg_to_bytes
+        png = draw(svg_string=svg, width=side, height=side, background="white", skip_system_fonts=True)
+        _write_at_once(folder / f"{stems[row]}.png", png)
+    except Exception as error:  # noqa: BLE001 - every failure travels as a value
+        return error
+    return None
 
 
 def _write_at_once(file: Path, content: bytes) -> None:
-    partial = file.with_name(f".{file.name}.{os.getpid()}.tmp")
+    begun = file.with_name(f".{file.name}.{os.getpid()}.tmp")
     try:
-        partial.write_bytes(content)
-        os.replace(partial, file)
+        begun.write_bytes(content)
+        os.replace(begun, file)
     finally:
-        partial.unlink(missing_ok=True)
-
-
-if __name__ == "__main__":
-    _draw_batch(sys.stdin.read().split(), Path(sys.argv[1]), int(sys.argv[2]))
+        begun.unlink(missing_ok=True)
