@@ -179,6 +179,15 @@ def test_what_is_not_quite_linear_is_no_tail(between):
     assert tail_of(model, "dropout") is not None
 
 
+def test_a_head_that_clips_far_out_is_no_tail():
+    """Noise of each position alone is averaged away by pooling, and would not reach the limit."""
+    model = small_resnet()
+    output = BehindLayer(model, "layer2", small_inputs(3)).store(small_inputs(3)).layer_output
+    limit = float(output.mean((2, 3)).abs().max() + 5 * output.std())
+    model.dropout = nn.Hardtanh(-limit, limit)
+    assert tail_of(model, "layer2") is None
+
+
 def test_no_linear_tail():
     assert tail_of(small_resnet(), "layer2", pool="max") is None
     assert tail_of(small_resnet(), "layer1") is None

@@ -62,6 +62,14 @@ def test_recovers_what_the_labels_were_drawn_from():
     assert (fit.left_out, fit.left_out_in_words) == ({}, "")
 
 
+def test_what_is_in_every_image_is_left_out_whatever_share_is_allowed():
+    images, texts, labels = make()
+    values = labels.values.clone()
+    values[:, 3] = 1
+    fit = fit_calibration(images, texts, le.ConceptMatrix(values, labels.names), max_share=1)
+    assert fit.left_out == {"c3": 1.0}
+
+
 def literal_newton(similarity, presence):
     """Minimise over all pairs at once, with every array held whole."""
     x = np.stack([similarity, np.ones_like(similarity)])
@@ -295,7 +303,9 @@ def test_files(tmp_path):
     assert [file.name for file in path.parent.iterdir()] == ["c.json"]
     with pytest.raises(FileNotFoundError, match=r"There is no file '.*d\.json'\. Give the path of a calibration\."):
         Calibration.from_json(tmp_path / "d.json")
-    for content in ("{", json.dumps({"a": 1}), json.dumps({"a": 1, "b": 0, "c": 2}), json.dumps({"a": -1, "b": 0})):
+    wrong = [{"a": 1}, {"a": 1, "b": 0, "c": 2}, {"a": -1, "b": 0}, {"a": 1, "b": None}]
+    wrong += [{"a": 1, "b": 0, name: "x"} for name in ("bce", "ece")]
+    for content in ("{", *map(json.dumps, wrong)):
         path.write_text(content)
         with pytest.raises(
             le.StoreMismatchError, match=r"is not a calibration .* Write it anew with Calibration\.to_json"

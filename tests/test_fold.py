@@ -70,6 +70,24 @@ def test_recorded_convolutions_stay_as_they_are() -> None:
     assert_same_as_literal(inside, ["0", "0.0", "1", "1.0"])
 
 
+@pytest.mark.parametrize("kind", ["forward_hook", "forward_pre_hook"])
+@pytest.mark.parametrize("place", [0, 1])
+def test_a_hook_of_either_kind_keeps_its_module_from_being_folded(kind: str, place: int) -> None:
+    model = build(FOLDABLE["chain"])
+    assert n_pairs(model, "4") == 2
+    getattr(model[place], f"register_{kind}")(lambda *_: None)
+    assert n_pairs(model, "4") == 1
+
+
+@pytest.mark.parametrize("kind", ["forward_hook", "forward_pre_hook"])
+def test_a_hook_into_all_modules_keeps_them_from_being_folded(kind: str) -> None:
+    handle = getattr(nn.modules.module, f"register_module_{kind}")(lambda *_: None)
+    try:
+        assert n_pairs(build(FOLDABLE["chain"]), "4") == 0
+    finally:
+        handle.remove()
+
+
 def test_batch_statistics_are_not_folded() -> None:
     model = without_statistics()
     assert n_pairs(model, "1") == 0

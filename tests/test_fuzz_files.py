@@ -128,10 +128,15 @@ def test_vocabulary(tmp_path: Path, lines: list[str], mark: bool, data: Any) -> 
 @given(JUNK | st.dictionaries(st.sampled_from(["a", "b", "encoder", "bce", "x"]), JSON).map(json.dumps).map(str.encode))
 def test_calibrations(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "c.json").write_bytes(content)
-    found = reads_or_says(le.Calibration.from_json, tmp_path / "c.json", ValueError)
-    if found is not None:
-        found.to_json(tmp_path / "again.json")
-        assert le.Calibration.from_json(tmp_path / "again.json") == found
+    reads_or_says(le.Calibration.from_json, tmp_path / "c.json", ValueError)
+
+
+@cases(50)
+@given(st.floats(0, 1e9, exclude_min=True), st.floats(-9, 9), st.text(), st.none() | st.floats(0, 9))
+def test_calibrations_come_back(tmp_path: Path, a: float, b: float, words: str, bce: float | None) -> None:
+    made = le.Calibration(a, b, words, words, bce)
+    made.to_json(tmp_path / "c.json")
+    assert le.Calibration.from_json(tmp_path / "c.json") == made
 
 
 @pytest.fixture(scope="module")

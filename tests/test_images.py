@@ -125,6 +125,9 @@ def test_a_missing_folder(classes: Path) -> None:
         f"There is no folder '{wrong}'. Did you mean 'pictures'? Give an existing folder of images.",
     ):
         ImageFolder(wrong)
+    (classes.parent / "photos").touch()
+    with says(FileNotFoundError, f"There is no folder '{classes.parent}/photo'. Give an existing folder of images."):
+        ImageFolder(classes.parent / "photo")
     far = classes.parent / "nowhere" / "xyz"
     with says(FileNotFoundError, f"There is no folder '{far}'. Give an existing folder of images."):
         ImageFolder(far)

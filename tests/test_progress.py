@@ -5,10 +5,12 @@ from __future__ import annotations
 import io
 import sys
 
+import numpy as np
 import pytest
 
 import linexp as le
 from linexp._internal.progress import progress_bar
+from linexp.images import content_fingerprint
 from tests.recording_twin import small_cnn, some_inputs
 
 
@@ -77,6 +79,14 @@ def test_errors_pass_through(terminal: bool, monkeypatch: pytest.MonkeyPatch) ->
     with pytest.raises(KeyboardInterrupt):
         _interrupted()
     assert terminal or stream.getvalue() == ""
+
+
+@pytest.mark.parametrize(("n_images", "shown"), [(4_999, ""), (5_000, "hashing: 5000 images in ")])
+def test_hashing_is_shown_from_where_it_takes_time(
+    n_images: int, shown: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    content_fingerprint(le.ImageArray(np.zeros((n_images, 1, 1), np.uint8)))
+    assert capsys.readouterr().err.startswith(shown) if shown else capsys.readouterr().err == ""
 
 
 def test_recording_counts_its_images(capsys: pytest.CaptureFixture[str]) -> None:

@@ -159,6 +159,23 @@ def test_inputs_the_model_cannot_take() -> None:
         quiet(small_cnn(), "head", torch.rand(2, 3, 8, 8, dtype=torch.float64))
 
 
+@pytest.mark.parametrize(
+    "error",
+    [
+        RuntimeError("CUDA out of memory. Tried to allocate 2.00 GiB."),
+        RuntimeError("[enforce fail at alloc_cpu.cpp:117] err == 0. DefaultCPUAllocator: can't allocate memory"),
+        torch.cuda.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB."),
+    ],
+)
+def test_no_memory_is_said_with_the_shape_of_the_batch(error: RuntimeError) -> None:
+    class Large(nn.Module):
+        def forward(self, _: Tensor) -> Tensor:
+            raise error
+
+    with pytest.raises(RuntimeError, match=r"no memory for a batch of shape \[2, 3\] .*emory.*\. Use a smaller batch_"):
+        quiet(nn.Sequential(nn.Linear(3, 2), Large()), "1", torch.rand(2, 3))
+
+
 class MyError(RuntimeError):
     pass
 

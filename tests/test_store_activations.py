@@ -234,15 +234,18 @@ def test_what_lies_around_the_recording_changes_the_key(store: le.Store, monkeyp
         patch.setattr("linexp.store.key.RESULTS", code.RESULTS + 1)
         put(store, preprocess=by_global)
     assert len(keys(store)) == 4
-    with torch.autocast("cpu", torch.bfloat16):
-        put(store, preprocess=by_global)
-    assert len(keys(store)) == 5
+    for n_keys, dtype in enumerate((torch.bfloat16, torch.float16), start=5):
+        with torch.autocast("cpu", dtype):
+            put(store, preprocess=by_global)
+        assert len(keys(store)) == n_keys
     with monkeypatch.context() as patch:
         patch.setattr(torch.backends.cudnn, "allow_tf32", False)
         put(store, preprocess=by_global)
-    assert len(keys(store)) == 6
+    assert len(keys(store)) == 7
     put(store, preprocess=by_global)
-    assert len(keys(store)) == 6
+    with torch.autocast("cpu", torch.bfloat16, enabled=False):  # its type does not count where it is off
+        put(store, preprocess=by_global)
+    assert len(keys(store)) == 7
 
 
 def test_layers_recorded_together_are_one_key_in_any_order(store: le.Store):

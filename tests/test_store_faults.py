@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 import linexp as le
 from linexp.store import Keep, Key, Parts, list_store, verify_store
+from linexp.store.entry import DamagedError, read_shard, write_shard
 from tests.store_worker import N_IMAGES, SHARD
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="kill -9 and limits of a file's size are POSIX")
@@ -122,6 +123,17 @@ KEY = Key("activations", {"what": "numbers"}, 10, 4)
 def numbers(parts: Parts, keep: Keep) -> None:
     for part in parts:
         keep({"a": torch.arange(part.start, part.stop)[:, None].float()})
+
+
+@pytest.mark.parametrize(("name", "n_rows"), [("other", 4), ("numbers", 3)])
+def test_a_sound_shard_of_other_matrices_is_damaged(tmp_path: Path, name: str, n_rows: int):
+    rows, right = range(4), {"numbers": torch.zeros(4, 2)}
+    for number, tensors in enumerate((right, {name: torch.zeros(n_rows, 2)})):
+        write_shard(tmp_path, "entry", number, rows, tensors)
+    sound, other = sorted(tmp_path.iterdir())
+    assert read_shard(sound, "entry", rows, ["numbers"]).keys() == {"numbers"}
+    with pytest.raises(DamagedError, match="00001: it holds other matrices"):
+        read_shard(other, "entry", rows, ["numbers"])
 
 
 def test_a_folder_that_vanishes_is_said(tmp_path: Path):

@@ -238,6 +238,13 @@ def test_what_has_no_lasting_content_is_refused_by_name():
 LOCK = threading.Lock()
 
 
+def test_a_tensor_without_bytes_is_refused_by_name():
+    with pytest.raises(
+        UnknownContentError, match=r"shift is a tensor of torch\.float32 \(torch\.sparse_coo\), whose bytes"
+    ):
+        content_of(torch.eye(2).to_sparse(), "shift")
+
+
 def test_a_lock_that_code_merely_uses_is_no_obstacle():
     def transform(value: float) -> float:
         with LOCK:

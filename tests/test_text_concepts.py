@@ -81,6 +81,7 @@ def test_calibrated_on_labels():
         ("red", "The texts are 'red'. Give a list"),
         (["red", " "], "One of the texts is empty"),
         (["red", "blue", "red"], "The text 'red' occurs twice"),
+        (["red", "\ud800"], r"One of the texts is '\\ud800', which is not text in UTF-8"),
     ],
 )
 def test_texts_that_are_refused(texts, text):

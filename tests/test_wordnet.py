@@ -148,6 +148,13 @@ def test_a_branch_is_a_superclass_with_all_below():
     assert branch("Big_cat")[0] == "big cat"
     assert {"dog", "terrier", "beagle"} <= set(branch("domestic animal"))
     assert "sports car" not in branch("animal")
+    assert branch("NEW_World monkey")[0] == "New World monkey"
+    assert branch("Cap (Headdress)")[0] == "cap (headdress)"
+
+
+def test_larger_groups_come_first():
+    sizes = [len(members) for members in superclasses(WNIDS).values()]
+    assert sizes == sorted(sizes, reverse=True)
 
 
 def test_an_unknown_branch():

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext, suppress
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from linexp.forward.hooks import PassComplete, watching
@@ -59,7 +60,8 @@ class Passes:
             with watching(self.layers, self._receive), within or nullcontext(), suppress(PassComplete):
                 self.module(batch)
         except RuntimeError as error:
-            if type(error) is RuntimeError:  # torch's own; whatever else a model raises stays as it is
+            # Torch's own; whatever else a model raises stays as it is.
+            if type(error) in (RuntimeError, torch.cuda.OutOfMemoryError):
                 raise _explain_failure(error, batch) from error
             raise
         if self._failure is not None:
