@@ -38,13 +38,7 @@ def decoders_on(device: torch.device, workers: int | None = None) -> int | None:
 
 
 def open_module(model: nn.Module | VisionModel) -> tuple[nn.Module, torch.device]:
-    """Return the module and where it is.
-
-    Raises
-    ------
-    TypeError
-        It is no PyTorch module.
-    """
+    """Return the module and where it is; raise ``TypeError`` if it is none of PyTorch's."""
     module = model.module if isinstance(model, VisionModel) else model
     if not isinstance(module, nn.Module):  # pyright: ignore[reportUnnecessaryIsInstance]
         raise TypeError(f"The model is a {type(module).__name__}. Give a torch.nn.Module, or what load_model returns.")

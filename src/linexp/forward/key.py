@@ -34,8 +34,8 @@ def network_key(
     ----------
     kind, n_rows, shard_rows
         As in ``Key``; a shard has about 128 rows if nothing else is said.
-    model, batch_size, device
-        What runs, on how many inputs at a time (which may move the last bits), and where.
+    batch_size
+        How many inputs at a time, which may move the last bits.
     own
         What else this kind of work depends on.
     of, name

@@ -15,17 +15,9 @@ from linexp.models import VisionModel
 
 
 def look_at_layers(model: VisionModel, layers: Sequence[str], images: Images, units: Unit) -> dict[str, str | None]:
-    """Run the model on the first image, and say which of several tensors of each layer's output will be taken.
+    """Run the model on the first image, and name the tensor of each layer's output that will be taken of several.
 
-    Returns
-    -------
-    dict
-        From each layer to the name of the tensor; ``None``: there is no other.
-
-    Raises
-    ------
-    ValueError
-        A layer does not run once, or does not return what ``units`` can read; as in ``record_layers``.
+    Raises ``ValueError`` for whatever layer ``record_layers`` would refuse. ``None``: there is no other tensor.
     """
     source = open_source(ImageSubset(images, [0]), model, None, 1, 0)
     run = Recording(find_layers(model.module, layers), units, source)

@@ -36,11 +36,6 @@ def named_tensors(output: Any, name: str = "") -> Iterator[tuple[str, Tensor]]:
         yield from named_tensors(part, f"{name}.{inner}" if name else inner)
 
 
-def tensors_of(output: Any) -> list[Tensor]:
-    """Return all tensors inside a layer's output."""
-    return [tensor for _, tensor in named_tensors(output)]
-
-
 def first_tensor(output: Any) -> Tensor | None:
     """Return the first tensor inside a layer's output, or ``None``."""
     return next((tensor for _, tensor in named_tensors(output)), None)
@@ -49,19 +44,8 @@ def first_tensor(output: Any) -> Tensor | None:
 def choose_tensor(output: Any, which: Output, layer: str) -> tuple[str | None, Tensor | None]:
     """Return the tensor that is meant, with its name; the name is ``None`` where there is no other.
 
-    Parameters
-    ----------
-    output
-        What the layer returned.
-    which
-        A name as ``named_tensors`` gives it, or the beginning of one; or a place among the tensors. Default: the first.
-    layer
-        Name of the layer, for messages.
-
-    Raises
-    ------
-    ValueError
-        There is no such tensor; the message lists those that are there.
+    ``which`` is a name as ``named_tensors`` gives it, or the beginning of one; or a place among the tensors; ``None``:
+    the first. One that is not there is a ``ValueError`` that lists those that are.
     """
     found = dict(named_tensors(output))
     if which is None:

@@ -163,16 +163,7 @@ def content_of_image(images: Images, index: int) -> bytes:
 
 
 def check_labels(labels: Any, label_names: Sequence[str], n_images: int) -> tuple[int, ...] | None:
-    """Return the labels as a tuple of integers once they fit the images and the names of the classes.
-
-    Raises
-    ------
-    ValueError
-        Labels without names or names without labels; another number of labels than images; a label that has no
-        name.
-    TypeError
-        The labels are not whole numbers.
-    """
+    """Return the labels as a tuple of integers once they fit the images and the names of the classes."""
     if labels is None:
         if len(label_names):
             raise ValueError(f"There are {len(label_names)} label_names but no labels. Give both or neither.")

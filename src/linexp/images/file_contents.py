@@ -93,13 +93,7 @@ class FilePictures:
 
 
 def inspect_file(path: Path) -> Seen:
-    """Return what is in a file, once it proved to be a picture; it is opened once.
-
-    Raises
-    ------
-    OSError
-        It cannot be read, or is no picture.
-    """
+    """Return what is in a file, once it proved to be a picture; it is opened once."""
     with reading(str(path)):
         check_regular(path)
         with path.open("rb") as file:
@@ -109,13 +103,7 @@ def inspect_file(path: Path) -> Seen:
 
 
 def digest_file(path: Path) -> Seen:
-    """Return what is in a file, picture or not.
-
-    Raises
-    ------
-    OSError
-        It cannot be read.
-    """
+    """Return what is in a file, picture or not."""
     try:  # not reading(): that is no thing for several threads
         check_regular(path)
         with path.open("rb") as file:

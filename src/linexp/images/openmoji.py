@@ -31,13 +31,7 @@ _BATCH = 64
 
 
 def demo_package(name: str) -> Any:
-    """Import a package of the extra ``demo``.
-
-    Raises
-    ------
-    ModuleNotFoundError
-        The package is not installed; the message says how to install it.
-    """
+    """Import a package of the extra ``demo``, or say how to install it."""
     try:
         return importlib.import_module(name)
     except ModuleNotFoundError as error:
@@ -87,21 +81,7 @@ def draw_pictures(
     workers
         Processes that draw, as in ``decoded_batches``.
     progress
-        Called from this thread, from time to time, with how many more pictures are drawn.
-
-    Returns
-    -------
-    tuple[Path, ...]
-        One file per stem.
-
-    Raises
-    ------
-    ModuleNotFoundError
-        The extra ``demo`` is not installed.
-    ValueError
-        OpenMoji has no such drawing; ``side`` is below 1 or ``workers`` below 0.
-    OSError
-        The folder cannot be written.
+        Called from time to time with how many more pictures are drawn.
     """
     check_at_least("side", side, 1)
     choose_workers(workers, len(stems))  # a wrong number is reported before anything is drawn

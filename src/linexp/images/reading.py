@@ -42,13 +42,7 @@ def reading(name: str) -> Generator[None, None, None]:
 
 
 def read_rgb(path: Path) -> Image.Image:
-    """Return the picture in a file, upright and in RGB.
-
-    Raises
-    ------
-    OSError
-        The file is missing, empty, damaged, or no picture.
-    """
+    """Return the picture in a file, upright and in RGB; raise ``OSError`` if it is missing, damaged, or no picture."""
     with reading(str(path)):
         check_regular(path)
         with Image.open(path, formats=_known_formats()) as picture:

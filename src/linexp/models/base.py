@@ -97,13 +97,7 @@ def to_unit_tensor(picture: Image.Image) -> Float[Tensor, "channels height width
 
 
 def move_to(module: torch.nn.Module, device: str | torch.device | None) -> torch.nn.Module:
-    """Return the module on ``device`` ("auto": `choose_device`; ``None``: where it is).
-
-    Raises
-    ------
-    ValueError
-        This torch knows no such device, or cannot use it.
-    """
+    """Return the module on ``device`` ("auto": `choose_device`; ``None``: where it is), if this torch can use it."""
     if device is None:
         return module
     device = choose_device(device)
@@ -118,13 +112,7 @@ def move_to(module: torch.nn.Module, device: str | torch.device | None) -> torch
 
 @contextmanager
 def needs(package: str, extra: str, what: str = "this model") -> Generator[None, None, None]:
-    """Turn a failed import of ``package`` in the block into an error that says how to install it.
-
-    Raises
-    ------
-    ImportError
-        The package is missing (``ModuleNotFoundError``) or does not work beside this torch.
-    """
+    """Turn a failed import of ``package`` in the block into an ``ImportError`` that says how to install it."""
     try:
         yield
     except ImportError as error:

@@ -34,14 +34,8 @@ class ProcessorTransform:
 def load(name: str, weights: Path | None, *, trust_remote_code: bool = False) -> VisionModel:
     """Load an image classifier, a backbone, an encoder, or the vision tower of a model with two towers.
 
-    Parameters
-    ----------
-    name
-        A name on the hub or a folder written by ``save_pretrained``.
-    weights
-        A file whose weights go into the architecture of the model's configuration, or ``None``: its own.
-    trust_remote_code
-        Whether code that comes with the model may run.
+    ``name`` is one on the hub or a folder written by ``save_pretrained``; the ``weights`` of a file go into the
+    architecture of the model's configuration.
     """
     source = find_source(name)
     import transformers

@@ -24,23 +24,10 @@ OWN_FUNCTION = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*")
 def load(
     name: str, weights: Path | None, *, libraries: Sequence[str] = (), preprocess: Preprocess | None = None
 ) -> VisionModel:
-    """Make a model by a function of the user's.
+    """Make a model by a function of the user's, ``package.module:function``.
 
-    Parameters
-    ----------
-    name
-        ``package.module:function``.
-    weights
-        A file to load into the module, or ``None``.
-    libraries
-        Prefixes that could have been meant where the module does not exist (``torchvison:resnet50``).
-    preprocess
-        How pictures become inputs; needed where the function returns a bare module.
-
-    Raises
-    ------
-    ValueError
-        Nothing says how pictures become inputs.
+    ``libraries`` are the prefixes that could have been meant where the module does not exist (``torchvison:resnet50``);
+    ``preprocess`` is needed where the function returns a bare module.
     """
     model = _as_model(make(name, libraries=libraries), name, preprocess)
     if weights is not None:
@@ -52,16 +39,7 @@ def load(
 def make(name: str, *, libraries: Sequence[str] = ()) -> Any:
     """Import the module of ``package.module:function`` and return what the function returns, without arguments.
 
-    The current directory becomes importable and stays so, because worker processes must find the module too.
-
-    Raises
-    ------
-    ImportError
-        There is no such module, or it fails when it is imported.
-    ValueError
-        It has no such function.
-    RuntimeError
-        The function fails.
+    Raises ``RuntimeError`` if the function fails, and what ``find`` does.
     """
     build = find(name, "a function without arguments that returns the model", libraries=libraries)
     if isinstance(build, nn.Module) or not callable(build):
@@ -74,6 +52,8 @@ def make(name: str, *, libraries: Sequence[str] = ()) -> Any:
 
 def find(name: str, wanted: str = "a function from a picture to a tensor", *, libraries: Sequence[str] = ()) -> Any:
     """Import the module of ``package.module:name`` and return what it calls by that name; ``wanted`` says what that is.
+
+    The current directory becomes importable and stays so, because worker processes must find the module too.
 
     Raises
     ------

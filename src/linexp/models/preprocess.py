@@ -17,23 +17,7 @@ _ADDRESS = re.compile(r" at 0x[0-9a-f]+")
 
 
 def find_preprocess(asked: str | Preprocess | None) -> Preprocess | None:
-    """Return the preprocessing that was asked for, once it made a tensor of a grey picture.
-
-    Parameters
-    ----------
-    asked
-        "unit" (`to_unit_tensor`); ``package.module:name``, something of yours that maps a picture to a tensor; that
-        itself; or ``None``.
-
-    Raises
-    ------
-    ValueError
-        There is no such preprocessing, or it fails.
-    ImportError
-        Its module cannot be imported.
-    TypeError
-        It returns no tensor.
-    """
+    """Return the preprocessing that was asked for by name, once it made a tensor of a picture; see ``load_model``."""
     if asked is None or not isinstance(asked, str):
         return asked
     if asked == UNIT:

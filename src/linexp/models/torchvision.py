@@ -16,12 +16,7 @@ def load(name: str, weights: Path | None) -> VisionModel:
     """Load a classifier with weights of torchvision, or those of a file.
 
     Without a tag the weights are torchvision's default, and the model's name says which these are. The preprocessing is
-    that of the tag; a file without a tag gets the one that all tags of the network share.
-
-    Raises
-    ------
-    ValueError
-        There is no such network or tag; or a file comes without a tag, and the tags prepare pictures differently.
+    that of the tag; a file without a tag gets the one that all tags of the network share, or is refused.
     """
     network, _, tag = name.partition(":")
     if network not in classifiers():
@@ -41,13 +36,7 @@ def load(name: str, weights: Path | None) -> VisionModel:
 
 
 def classifiers() -> list[str]:
-    """Return the names of torchvision's image classifiers.
-
-    Raises
-    ------
-    ImportError
-        torchvision is missing or does not fit this torch.
-    """
+    """Return the names of torchvision's image classifiers."""
     with needs("torchvision", extra="torchvision"):
         from torchvision import models
     # The other families (detection, video, …) read or answer something else than a batch of pictures.

@@ -65,22 +65,15 @@ def measure_reliability(
     ----------
     calibration
         What turns similarities into probabilities.
-    image_embeddings, text_embeddings
-        Unit vectors of the images and of the concepts' names, from the encoder of the calibration.
-    labels
-        Which concepts are in which images, from 0 to 1; names in the order of ``text_embeddings``.
     rows
         Images to measure on. Default: all.
-    n_bins
-        Number of equal ranges of probability, from 0 to 1.
+    image_embeddings, text_embeddings, labels, n_bins
+        As in ``fit_calibration``, from the encoder of the calibration.
 
     Raises
     ------
-    DifferentImagesError
-        There are not as many image embeddings as rows of labels.
-    ValueError
-        There are not as many text embeddings as concepts, an embedding is not finite, or ``rows`` is empty, repeats
-        an image or names one that does not exist.
+    DifferentImagesError, ValueError
+        As ``fit_calibration`` refuses them; or ``rows`` is empty, repeats an image or names one that does not exist.
     """
     check_embeddings(image_embeddings, text_embeddings, labels)
     everything = torch.arange(labels.n_concepts)
@@ -90,17 +83,7 @@ def measure_reliability(
 
 @dataclass(frozen=True, eq=False)
 class Pairs:
-    """The pairs of some images with some concepts, handed out piece by piece, in float64.
-
-    Parameters
-    ----------
-    image_embeddings, text_embeddings
-        All unit vectors.
-    labels
-        Presence of all concepts in all images.
-    rows, columns
-        The images and the concepts meant.
-    """
+    """The pairs of some images (rows) with some concepts (columns), handed out piece by piece, in float64."""
 
     image_embeddings: Float[Tensor, "images dims"]
     text_embeddings: Float[Tensor, "concepts dims"]
@@ -174,13 +157,7 @@ def check_embeddings(image_embeddings: Tensor, text_embeddings: Tensor, labels: 
 
 
 def choose_rows(name: str, rows: Rows | None, n_images: int) -> Int[Tensor, " rows"]:
-    """Return which rows are meant, in ascending order: the order they are given in changes nothing.
-
-    Raises
-    ------
-    ValueError
-        There is none, one is named twice or does not exist, or they are no whole numbers.
-    """
+    """Return which rows are meant, each once, in ascending order: the order they are given in changes nothing."""
     if rows is None or isinstance(rows, slice):
         chosen = torch.arange(n_images)[rows if rows is not None else slice(None)]
     else:

@@ -105,10 +105,7 @@ def unit_length(
 ) -> Float[Tensor, "rows dims"]:
     """Scale every row to length 1, in float32; computed in float64, so that doing it twice changes nothing.
 
-    Raises
-    ------
-    ValueError
-        A row is zero or not finite, so that it has no direction; the message says what ``row_name`` calls it.
+    Raises ``ValueError`` for a row of zeros or one that is not finite, in the words of ``row_name``.
     """
     rows = rows.double()
     length = torch.linalg.vector_norm(rows, dim=1, keepdim=True)
@@ -123,26 +120,14 @@ def unit_length(
 
 
 def check_texts(texts: Sequence[str]) -> list[str]:
-    """Return the texts as a list.
-
-    Raises
-    ------
-    ValueError
-        It is one text and no list, or has none.
-    """
+    """Return the texts as a list, once it is one and has any."""
     if isinstance(texts, str) or not len(texts):
         raise ValueError(f"The texts are {texts!r}. Give a list of at least one word or phrase.")
     return list(texts)
 
 
 def check_lengths(texts: Sequence[str], lengths: Sequence[int], most: int, encoder: str) -> None:
-    """Refuse a text the encoder would cut: what was cut off would be missing from the explanation's meaning.
-
-    Raises
-    ------
-    ValueError
-        A text has more than ``most`` tokens; the message names the first.
-    """
+    """Refuse a text the encoder would cut: what was cut off would be missing from the explanation's meaning."""
     for text, length in zip(texts, lengths, strict=True):
         if length > most:
             raise ValueError(
@@ -156,12 +141,6 @@ def check_batch_size(batch_size: int | None) -> None:
 
 
 def place(module: nn.Module, device: str | torch.device | None) -> nn.Module:
-    """Return a network just loaded, ready for use: float32, in eval mode, on the device.
-
-    Raises
-    ------
-    ValueError
-        This torch cannot use the device.
-    """
+    """Return a network just loaded, ready for use: float32, in eval mode, on the device."""
     # Published weights may be in half precision, which inputs in float32 cannot enter.
     return move_to(module.float().eval(), device)

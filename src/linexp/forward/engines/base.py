@@ -77,14 +77,10 @@ class Engine(ABC):
 
         Parameters
         ----------
-        module
-            It is as it was after the context, and in eval mode without gradients while it is open.
-        layers
-            Those to read from; the module itself may be one of them.
+        module, layers, read
+            As in ``Passes``; the module comes back as it was, and may be one of the layers.
         example
             The first few images (``N_TRIED``), on the module's device.
-        read
-            Takes what is wanted out of a layer's output.
         """
         with evaluating(module):
             passes = Passes(module, layers, read)

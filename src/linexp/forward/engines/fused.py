@@ -17,7 +17,7 @@ from linexp.forward.engines.dataflow import ConvolutionTrace
 from linexp.forward.engines.eager import in_layout, layouts
 from linexp.forward.engines.passes import Passes
 from linexp.forward.hooks import has_hooks, watching
-from linexp.forward.outputs import tensors_of
+from linexp.forward.outputs import named_tensors
 
 
 class Pair(NamedTuple):
@@ -47,7 +47,7 @@ class PairFinder:
         self._convolutions = {id(module.weight): module for _, module in modules if _is_plain(module)}
         self._normalisations = {name: module for name, module in modules if _has_constants(module)}
         self._layers = layers
-        self._recorded: list[Tensor] = []  # held here, and so counted as kept by somebody
+        self._recorded: list[Any] = []  # held here, and so counted as kept by somebody
         self._candidates: list[tuple[int, str]] = []
         self._n_calls = dict.fromkeys(self._normalisations, 0)
         self._trace = ConvolutionTrace(
@@ -60,7 +60,7 @@ class PairFinder:
     @contextmanager
     def watch(self) -> Generator[None, None, None]:
         """Open the context in which the forward pass must run."""
-        kept = watching(self._layers, lambda _, __, output: self._recorded.extend(tensors_of(output)))
+        kept = watching(self._layers, lambda _, __, output: self._recorded.append(list(named_tensors(output))))
         with kept, watching(self._normalisations, self._receive), self._trace:
             yield
 

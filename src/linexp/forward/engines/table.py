@@ -13,15 +13,7 @@ ENGINES: dict[str, type[Engine]] = {"auto": Fused, "eager": Eager, "fused": Fuse
 
 
 def find_engine(engine: Engine | str) -> Engine:
-    """Return the engine of a name, with its default settings; or the engine itself.
-
-    Raises
-    ------
-    ValueError
-        There is no engine of this name.
-    TypeError
-        It is neither a name nor an engine.
-    """
+    """Return the engine of a name, with its default settings; or the engine itself. Others are refused."""
     if isinstance(engine, Engine):
         return engine
     if not isinstance(engine, str):  # pyright: ignore[reportUnnecessaryIsInstance] - users are not type-checked

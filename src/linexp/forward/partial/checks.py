@@ -12,13 +12,7 @@ from linexp.forward.rounding import is_close
 
 
 def check_logits(logits: Tensor | None, n_images: int) -> int:
-    """Return the number of classes.
-
-    Raises
-    ------
-    ValueError
-        These are no logits [images, classes].
-    """
+    """Return the number of classes; raise ``ValueError`` unless these are logits [images, classes]."""
     shape = None if logits is None else list(logits.shape)
     if logits is None or logits.ndim != 2 or logits.shape[0] != n_images or not logits.is_floating_point():
         raise ValueError(

@@ -129,13 +129,7 @@ class Unit(ABC):
 
 
 def activations_of(output: Any, which: Output, layer: str, n_images: int) -> Float[Tensor, "images ..."]:
-    """Return the tensor of a layer's output that units are read from.
-
-    Raises
-    ------
-    ValueError
-        There is no floating-point tensor in the output, it is empty, or its first axis is not the images.
-    """
+    """Return the tensor that units are read from, once it has numbers and its first axis is the images."""
     tensor = output if isinstance(output, Tensor) else choose_tensor(output, which, layer)[1]
     if tensor is None or not tensor.is_floating_point():
         kind = type(output).__name__ if tensor is None else f"a tensor of {tensor.dtype}"

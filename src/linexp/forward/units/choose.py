@@ -20,13 +20,7 @@ def choose_units(
     token: int = 0,
     output: Output = None,
 ) -> Unit:
-    """Return the units that are meant: ``units``, or else what the shorthand says.
-
-    Raises
-    ------
-    ValueError
-        The shorthand has an unknown word, or says something beside ``units``.
-    """
+    """Return the units that are meant: ``units``, or else what the shorthand says, but never both."""
     if units is not None:
         if (pool, channels, token, output) != ("mean", "auto", 0, None):
             raise ValueError(
