@@ -165,6 +165,7 @@ def pick(part: Any, rows: Int[Tensor, " picked"], n_images: int, *, per_image: b
     n_each = part.shape[0] // n_images
     if isinstance(part, Absent):
         return part._replace(shape=(n_each * len(rows), *part.shape[1:]))
+    # index_select lays rows out in the plain way, in which most convolutions behind the layer are slower on a CPU.
     channels_last = part.ndim == 4 and part.is_contiguous(memory_format=torch.channels_last)
     if n_each == 1:
         picked = part.index_select(0, rows)

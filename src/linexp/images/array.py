@@ -131,6 +131,7 @@ def _as_bytes(values: _Array) -> _Array:
             "Undo any normalisation, divide values up to 255 by 255, or give uint8."
         )
     pixels = np.empty(values.shape, dtype=np.uint8)
+    # In float64: a float16's own product with 255 is rounded first, which gives 4 % of all values another pixel.
     for row, picture in enumerate(values):  # one at a time: the float copy of all may not fit
         pixels[row] = np.rint(picture.astype(np.float64) * 255)
     return pixels

@@ -12,6 +12,7 @@ from linexp.images.base import Images, ImageSubset, content_of_image
 
 # Hashing runs beside other threads; more of them than this wait for the disk.
 _MOST_THREADS = 8
+# A pool takes up all the work it is given at once: not that of a million images.
 _PIECE = 256
 # Fewer images than this are read before a line about it could be.
 _WORTH_SHOWING = 5_000

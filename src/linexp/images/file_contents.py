@@ -19,6 +19,7 @@ Mark: TypeAlias = tuple[int, ...]
 """Size, time of change of the content and of the file's entry (ns), number and device of a file."""
 
 
+# No file is whole in memory; and hashlib lets other threads run while it works on more than 2 kB.
 _PIECE = 1 << 20
 # A change within one tick of the file system's clock leaves no trace; the slowest clocks tick every two seconds.
 _TICK = 2_000_000_000

@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode  # pyright: ignore[reportPrivateUsage] - no public home yet
 
 _CONVOLUTION = torch.ops.aten.convolution.default
+# What ``.item()``, ``int()``, ``if`` and the like come to; ``torch.equal`` answers with a bool of Python at once.
 _READS_A_NUMBER = (torch.ops.aten._local_scalar_dense.default, torch.ops.aten.equal.default)
 
 

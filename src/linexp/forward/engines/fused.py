@@ -127,7 +127,8 @@ def _fold(pair: Pair) -> tuple[Tensor, Tensor]:
 
 
 def _exact(tensor: Tensor) -> Tensor:
-    return tensor.detach().cpu().double()  # on the CPU, because not every device has float64
+    # In float64, so that what is folded is rounded once; on the CPU, because not every device has float64.
+    return tensor.detach().cpu().double()
 
 
 def _is_plain(module: nn.Module) -> TypeGuard[nn.Conv2d]:
