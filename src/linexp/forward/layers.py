@@ -80,14 +80,7 @@ def list_layers(
 
 
 def find_layers(model: nn.Module, names: Iterable[str]) -> dict[str, nn.Module]:
-    """Return the named modules.
-
-    Raises
-    ------
-    ValueError
-        The names are one text, none is given, one is given twice, or the model has no such layer; the message lists
-        what it has.
-    """
+    """Return the modules of some names, each given once; a name that the model does not have is a ``ValueError``."""
     if isinstance(names, str):
         raise ValueError(f"The layers asked for are the text '{names}'. Give a list of names, such as ['{names}'].")
     wanted = list(names)

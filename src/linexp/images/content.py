@@ -36,13 +36,7 @@ def content_fingerprint(images: Images, *, show_progress: bool = True) -> str:
 
 
 def contents_of(images: Images, *, show_progress: bool = True) -> list[bytes]:
-    """Return what identifies each image; of files their SHA-256, read where it is not known yet.
-
-    Raises
-    ------
-    OSError
-        An image cannot be read.
-    """
+    """Return what identifies each image; of files their SHA-256, read where it is not known yet."""
     whole, rows = (images.images, images.rows) if isinstance(images, ImageSubset) else (images, range(len(images)))
     recall = getattr(whole, "recall", None)
     found: list[bytes | None] = [recall(row) if callable(recall) else None for row in rows]  # pyright: ignore[reportAssignmentType]

