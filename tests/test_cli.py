@@ -14,7 +14,6 @@ import pytest
 
 import linexp as le
 from linexp import cli
-from linexp.commands import ExplainOptions
 from linexp.forward import record_layers
 from linexp.results.folder import load_run
 from tests.colour_world import make_world
@@ -141,7 +140,7 @@ def test_a_lookup_that_fails_is_said_without_quotes(linexp: Run, monkeypatch: py
     def fail(*_: object) -> None:
         raise KeyError("Neuron 3\nis not there.")
 
-    monkeypatch.setattr("linexp.commands.run_show", fail)
+    monkeypatch.setattr("linexp.results.tell_neuron", fail)
     assert linexp("show", "x", 3) == (1, "", "Error: Neuron 3 is not there.\n")
 
 
@@ -149,7 +148,7 @@ def test_an_error_without_text_is_called_by_its_kind(linexp: Run, monkeypatch: p
     def fail(*_: object) -> None:
         raise MemoryError
 
-    monkeypatch.setattr("linexp.commands.run_show", fail)
+    monkeypatch.setattr("linexp.results.tell_neuron", fail)
     assert linexp("show", "x", 3).err == "Error: MemoryError\n"
 
 
@@ -164,7 +163,7 @@ def test_an_interruption_is_one_sentence_and_exit_code_1(linexp: Run, monkeypatc
     def interrupt(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("linexp.commands.explain.record_layers", interrupt)
+    monkeypatch.setattr("linexp.results.explaining.record_layers", interrupt)
     ended = linexp(*START, "--layer", "stem", "--out", tmp_path / "out")
     assert ended.code == 1
     assert ended.err.splitlines()[-1].startswith("Interrupted. Files that were already written are complete; run")
@@ -212,11 +211,10 @@ def test_defaults_are_those_of_the_python_interface():
     explainer = {field.name: field.default for field in fields(le.LinearExplainer) if field.name in options}
     assert set(explainer) == {field.name for field in fields(le.LinearExplainer)} - {"tolerance"}
     del explainer["device"]  # in Python, where the user's things are; on the command line, the best there is
-    others = {field.name: field.default for field in fields(ExplainOptions) if field.name in options}
     recording = inspect.signature(record_layers).parameters
     shared = {name: recording[name].default for name in ("pool", "channels", "token", "batch_size", "workers")}
     split = {"seed": inspect.signature(le.Split.random).parameters["seed"].default}
-    for source in (explainer, others, shared, split):
+    for source in (explainer, shared, split):
         for name, default in source.items():
             given = options[name].default
             given = () if name == "template" and given is None else given  # Typer has no empty list

@@ -28,7 +28,6 @@ ROOMS = [
     "results",
     "report",
     "demo",
-    "commands",
     "cli",
     "__main__",
 ]

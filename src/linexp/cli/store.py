@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from linexp.cli.app import app
-from linexp.cli.options import StoreFolder, option
+from linexp.cli.groups import StoreFolder
+from linexp.cli.options import option
 
 if TYPE_CHECKING:
     from linexp.store import Store, Stored

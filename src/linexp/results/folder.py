@@ -297,6 +297,12 @@ def peek(folder: Path) -> dict[str, Any]:
     return cast("dict[str, Any]", found) if isinstance(found, dict) else {}
 
 
+def results_in(folder: Path) -> list[Path]:
+    """Return the folder itself, or the results one level deeper where it is none: several layers have one each."""
+    inside = sorted(path.parent for path in folder.glob("*/run.json"))
+    return [folder] if (folder / "run.json").exists() or not inside else inside
+
+
 def _inside(folder: Path) -> str:
     """Name the results one level deeper: with several layers each has a folder of its own."""
     found = sorted(str(path.parent) for path in folder.glob("*/run.json"))

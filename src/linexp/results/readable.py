@@ -1,4 +1,4 @@
-"""What several commands read alike: pictures and what their classes are called, groups, encoders, calibrations."""
+"""Pictures are looked at before the long work."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 from linexp._internal.checks import listing
 from linexp._internal.progress import progress_bar
 from linexp.images import ImageFolder, Images, find_broken, skip_broken
-from linexp.results import keep_digests
+from linexp.results.digests import keep_digests
 
 
 def only_readable(

@@ -1,0 +1,280 @@
+"""Options that belong together: written once, expanded into the commands that take them, and opened here."""
+
+from __future__ import annotations
+
+import inspect
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, fields, is_dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar, cast, get_type_hints
+
+import typer
+
+from linexp.cli.options import ENCODERS, flag, option
+
+if TYPE_CHECKING:
+    from linexp.concepts.encoders import Encoder
+    from linexp.forward.units import Unit
+    from linexp.images import ImageFolder
+    from linexp.models import VisionModel
+    from linexp.results import Judge, Result
+
+T = TypeVar("T")
+
+
+def command(home: typer.Typer, name: str | None = None) -> Callable[[Callable[..., T]], Callable[..., T]]:
+    """Make a function a command of ``home``.
+
+    A parameter whose type is a dataclass of this file becomes the options that are its fields; the function receives
+    the object. Called from Python, the command takes the options as keywords, with the same defaults.
+    """
+
+    def register(function: Callable[..., T]) -> Callable[..., T]:
+        function.__annotations__.pop("return", None)  # what nobody reads need not be imported
+        own = inspect.signature(function, eval_str=True).parameters.values()
+        groups: dict[str, Any] = {one.name: one.annotation for one in own if is_dataclass(one.annotation)}
+        options = [part for one in own for part in (_parameters(groups[one.name]) if one.name in groups else [one])]
+        signature = inspect.Signature(options)
+
+        def run(*values: Any, **named: Any) -> T:
+            bound = signature.bind(*values, **named)
+            bound.apply_defaults()
+            given = bound.arguments
+            made = {
+                name: kind(**{item.name: given.pop(item.name) for item in fields(kind)})
+                for name, kind in groups.items()
+            }
+            return function(**given, **made)
+
+        run.__name__, run.__doc__, run.__module__ = function.__name__, function.__doc__, function.__module__
+        run.__annotations__ = {one.name: one.annotation for one in options}
+        cast(Any, run).__signature__ = signature
+        home.command(name)(run)
+        return run
+
+    return register
+
+
+def _parameters(group: type) -> list[inspect.Parameter]:
+    """Return the fields of a group as parameters; a field that must be given has no default."""
+    hints = get_type_hints(group, include_extras=True)
+    kind, signature = inspect.Parameter.KEYWORD_ONLY, inspect.signature(group).parameters
+    return [
+        inspect.Parameter(one.name, kind, default=signature[one.name].default, annotation=hints[one.name])
+        for one in fields(group)
+    ]
+
+
+StoreFolder = Annotated[
+    Path | None,
+    typer.Option(
+        "--store",
+        metavar="DIR",
+        help="Where recorded activations and embeddings are kept; what was interrupted goes on there.",
+        show_default="the user's cache",
+    ),
+]
+TrustRemoteCode = Annotated[
+    bool, flag("--trust-remote-code", "Run Python code that comes with an hf: model. Read it first.")
+]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Running:
+    """Where models run."""
+
+    device: Annotated[
+        str, option("NAME", "Where the models run: cpu, cuda, cuda:1, mps, …; auto: cuda, else mps, else cpu.")
+    ] = "auto"
+    batch_size: Annotated[int | None, option("N", "Images at a time.", "8 on cpu, 64 on cuda")] = None
+    trust_remote_code: TrustRemoteCode = False
+
+    def network(self, name: str, weights: str | Path | None, preprocess: str | None) -> VisionModel:
+        """Load a network."""
+        from linexp.models import load_model
+
+        remote = self.trust_remote_code
+        return load_model(name, weights=weights, device=self.device, trust_remote_code=remote, preprocess=preprocess)
+
+    def encoder(self, name: str) -> Encoder:
+        """Load an encoder of images and texts."""
+        from linexp.concepts.encoders import load_encoder
+
+        return load_encoder(
+            name, device=self.device, batch_size=self.batch_size, trust_remote_code=self.trust_remote_code
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Keeping:
+    """Where long work is kept."""
+
+    store: StoreFolder = None
+    no_store: Annotated[bool, flag("--no-store", "Keep nothing, and use nothing that was kept.")] = False
+
+    def folder(self) -> Path | None:
+        """Return the store's folder; where the user's cache cannot be written, it is done without, with a warning."""
+        if self.no_store or self.store is not None:
+            if self.no_store and self.store is not None:
+                raise ValueError(f"--no-store and --store '{self.store}' contradict each other. Leave one out.")
+            return self.store
+        from linexp._internal.files import check_writable_folder
+        from linexp.store import default_folder
+
+        try:
+            return check_writable_folder(default_folder())
+        except OSError as error:
+            warnings.warn(f"Nothing is stored: {error} Name one with --store.", UserWarning, stacklevel=2)
+            return None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Network:
+    """The network whose neurons it is about."""
+
+    model: Annotated[
+        str,
+        typer.Option(
+            "--model",
+            metavar="NAME",
+            help="efficientnet_lite0, hf:NAME, torchvision:NAME or torchvision:NAME:WEIGHTS (the paper's: "
+            "torchvision:resnet50:IMAGENET1K_V1), timm:NAME, or package.module:function for your own "
+            "(a function without arguments that returns the pair module, transform).",
+        ),
+    ]
+    weights: Annotated[
+        Path | None,
+        typer.Option("--weights", metavar="FILE", help="Weights on this machine: .safetensors or a state dict."),
+    ] = None
+    preprocess: Annotated[
+        str | None,
+        option(
+            "NAME",
+            "How pictures become inputs: unit (scaled to [0, 1] and nothing else), or package.module:function, which "
+            "makes a tensor of a picture.",
+            "what comes with the model",
+        ),
+    ] = None
+
+    def open(self, running: Running) -> VisionModel:
+        """Load it."""
+        return running.network(self.model, self.weights, self.preprocess)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Units:
+    """What of a layer's output is a neuron."""
+
+    pool: Annotated[str, option("HOW", "From a feature map to one number per neuron: mean, max, token or none.")] = (
+        "mean"
+    )
+    channels: Annotated[
+        str,
+        option(
+            "WHERE",
+            "Where feature maps have their channels: first or last; auto: first, but what looks like last is refused.",
+        ),
+    ] = "auto"
+    token: Annotated[int, option("N", "Which token --pool token takes; 0 is the class token.")] = 0
+    output: Annotated[
+        str | None,
+        option("NAME", "Which tensor to take where a layer returns several: its name or place.", "the first"),
+    ] = None
+
+    def open(self) -> Unit:
+        """Return it as forward passes take it."""
+        from linexp.forward.units import choose_units
+
+        return choose_units(None, cast(Any, self.pool), cast(Any, self.channels), self.token, self.output)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Labelled:
+    """Pictures in sub-folders, and what these are called."""
+
+    images: Annotated[Path, option("DIR", "Folder of pictures, one sub-folder per class.")]
+    class_names: Annotated[
+        str | None,
+        option(
+            "FILE",
+            "What sub-folders are called: lines of sub-folder, tab, name; or, if they are wnids, imagenet (WordNet's "
+            "words) or imagenet-paper (the paper's, which open_clip brings).",
+            "theirs",
+        ),
+    ] = None
+    groups: Annotated[
+        str | None,
+        option(
+            "FILE",
+            'Groups of classes in JSON: {"animal": ["cat", "dog"]}; or wordnet, if they are ImageNet\'s.',
+            "none",
+        ),
+    ] = None
+    merge_homonyms: Annotated[
+        bool,
+        flag(
+            "--merge-homonyms",
+            "With --groups wordnet: all meanings of a word are one group, as in the paper's released code.",
+        ),
+    ] = False
+
+    def open(self) -> ImageFolder:
+        """Open the pictures."""
+        from linexp.concepts.vocabulary import open_pictures
+
+        return open_pictures(self.images, self.class_names)
+
+    def open_groups(self, images: ImageFolder) -> Mapping[str, Any] | None:
+        """Read the groups."""
+        from linexp.concepts.vocabulary import open_groups
+
+        return open_groups(self.groups, images, merge_homonyms=self.merge_homonyms)
+
+
+CalibrationName = Annotated[
+    str | None,
+    option(
+        "FILE",
+        "Calibration of the encoder, from linexp calibrate; or the name under which linexp knows the same weights.",
+        "comes with linexp",
+    ),
+]
+Template = Annotated[
+    list[str] | None,
+    option("TEXT", 'What the encoder is told for a concept, such as "a photo of a {}"; repeated: averaged.', "{}"),
+]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Judging:
+    """Which explanations are judged, and by whom."""
+
+    explanations: Annotated[
+        Path | None,
+        option("FILE", "Other explanations, CSV or JSON: ours, the paper's, neuron and text.", "those in DIR"),
+    ] = None
+    simulator: Annotated[
+        str | None,
+        option("NAME", f"What judges which concepts are in an image: {ENCODERS}.", "what explained"),
+    ] = None
+    calibration: CalibrationName = None
+    template: Template = None
+    images: Annotated[Path | None, option("DIR", "Where the pictures of the result are now.", "where they were")] = None
+
+    def open(self, cases: Sequence[Result], running: Running, kept: Path | None) -> Judge | None:
+        """Open the pictures and the model that judges them; ``None``: what explained judges, too."""
+        if self.simulator is None:
+            return None
+        from linexp.concepts import TextConcepts, find_calibration
+        from linexp.models import tell_device
+        from linexp.results import Judge, reopen_pictures, said_in, warn_of_same_model
+        from linexp.store import open_store
+
+        pictures = {id(case.activations): reopen_pictures(case, self.images, kept) for case in cases}
+        encoder, store, texts = running.encoder(self.simulator), open_store(kept), said_in(cases)
+        calibration, templates = find_calibration(self.calibration, encoder), tuple(self.template or ())
+        source = TextConcepts(texts, encoder, calibration, templates or ("{}",))
+        tell_device(running.device)
+        warn_of_same_model(cases, encoder.name)
+        return Judge(self.simulator, source, pictures, templates, store)
