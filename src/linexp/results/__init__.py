@@ -17,14 +17,16 @@ from linexp.results.explaining import (
     tell_explanations,
     tell_next,
 )
-from linexp.results.folder import Run, load_explanations, load_run, results_in, save_explanations, save_run, save_scores
+from linexp.results.folder import load_explanations, load_run, results_in, save_explanations, save_run, save_scores
 from linexp.results.judge import Judge, Judgement, judge_cases, judge_parts, said_in, warn_of_same_model
 from linexp.results.judges import ENCODER, suggest_judge
 from linexp.results.known import measure_simulability, save_simulability, tell_simulability
+from linexp.results.layers import by_layer, give_images
 from linexp.results.neuron import tell_neuron
 from linexp.results.pictures import reopen_pictures, with_pictures
 from linexp.results.readable import only_readable
-from linexp.results.result import LABELS, Finding, Result, by_layer, give_images, own_score, read_finding, read_result
+from linexp.results.result import LABELS, Finding, Result, own_score, read_finding, read_result
+from linexp.results.run import Run
 from linexp.results.saving import file_name, origin_of, save_apart
 from linexp.results.score_files import free_name, read_columns
 from linexp.results.scoring import check_part, score_case

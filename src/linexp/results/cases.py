@@ -9,8 +9,9 @@ from typing import Any, cast
 
 from linexp.explanations import Explanations
 from linexp.models import same_network
-from linexp.results.folder import Run, load_explanations, load_run, peek
+from linexp.results.folder import load_explanations, load_run, peek
 from linexp.results.result import Result
+from linexp.results.run import Run
 
 
 def open_cases(results: Sequence[Path], explanations: Path | None = None, *, force: bool = False) -> list[Result]:

@@ -19,8 +19,9 @@ from linexp.forward import record_layers, remarked
 from linexp.images import Images, ImageSubset, contents_of
 from linexp.matrix import DEAD_BELOW, ConceptMatrix, Split
 from linexp.models import VisionModel, describe_preprocess
-from linexp.results.folder import Run, save_explanations, save_run
+from linexp.results.folder import save_explanations, save_run
 from linexp.results.judges import suggest_judge
+from linexp.results.run import Run
 from linexp.store import Store, UnknownContentError, content_of, with_store
 
 

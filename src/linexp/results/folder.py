@@ -12,7 +12,7 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -21,11 +21,12 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from linexp._internal.checks import DifferentImagesError, StoreMismatchError, check_same_images, listing
+from linexp._internal.checks import StoreMismatchError, listing
 from linexp._internal.files import check_writable_folder, csv_text, read_csv, replacing, write_atomically
 from linexp._internal.version import __version__
 from linexp.explanations import Explanations, FittedOn, read_dropped, write_dropped
 from linexp.matrix import ActivationMatrix, ConceptMatrix, EmbeddedConceptMatrix, Split
+from linexp.results.run import Run
 from linexp.score import Scores
 
 _FORMAT = 2
@@ -34,51 +35,6 @@ _EXPLANATIONS, _DROPPED = "explanations.csv", "dropped.csv"
 _ANEW = "Make the result anew with linexp explain."
 # Names of files need not be text; like this they come back as they were.
 _KEEP = "surrogateescape"
-
-
-@dataclass(frozen=True, eq=False)
-class Run:
-    """Everything needed to explain, score and show one layer, without the model and without the images.
-
-    Parameters
-    ----------
-    activations, concepts, split
-        The recorded layer, the concepts of the same images, and what each image is for.
-    image_names
-        What messages and pages call each image: its path, usually. Default: "image 0", "image 1" and so on.
-    settings
-        How it was made: model, layer, pooling, explainer and so on; plain values that JSON can hold.
-    contents
-        SHA-256 of each picture's file, in hexadecimal digits, by which a picture that was replaced can be named. Empty:
-        not known.
-
-    Raises
-    ------
-    DifferentImagesError
-        Activations, concepts, split or names are not of the same images.
-    """
-
-    activations: ActivationMatrix
-    concepts: ConceptMatrix
-    split: Split
-    image_names: tuple[str, ...] = field(default=(), kw_only=True)
-    settings: dict[str, Any] = field(default_factory=dict[str, Any], kw_only=True)
-    contents: tuple[str, ...] = field(default=(), kw_only=True)
-
-    def __post_init__(self) -> None:
-        first, second = self.activations, self.concepts
-        if not self.image_names:
-            object.__setattr__(self, "image_names", tuple(f"image {row}" for row in range(first.n_images)))
-        check_same_images(first.images, second.images, first.n_images, second.n_images)
-        self.split.check(first.n_images)
-        if len(self.image_names) != first.n_images:
-            raise DifferentImagesError(
-                f"There are {len(self.image_names)} names for {first.n_images} images. Give one for each image."
-            )
-        if len(self.contents) not in (0, first.n_images):
-            raise DifferentImagesError(
-                f"There are {len(self.contents)} digests for {first.n_images} images. Give one for each image, or none."
-            )
 
 
 def save_run(folder: Path, run: Run) -> None:
@@ -105,7 +61,10 @@ def save_run(folder: Path, run: Run) -> None:
         "images": run.activations.images or run.concepts.images,
         "neurons": list(run.activations.neurons),
         "concepts": list(run.concepts.names),
-        "calibration": _calibration(run.concepts),
+        # What turns embeddings into concepts; none where the concepts are kept as they are.
+        "calibration": {name: getattr(run.concepts, name) for name in "ab"}
+        if isinstance(run.concepts, EmbeddedConceptMatrix)
+        else None,
         "settings": run.settings,
         "sha256": {name: _digest(folder / name) for name in (_MATRICES, _IMAGES)},
     }
@@ -205,22 +164,14 @@ def _fitted_on(folder: Path) -> FittedOn | None:
 
 def _tensors(run: Run) -> dict[str, Tensor]:
     """Return what goes into the matrix file; zeros and ones take a byte each there."""
-    tensors = {"activations": run.activations.values.contiguous()}
-    if isinstance(run.concepts, EmbeddedConceptMatrix):
-        embeddings = run.concepts.image_embeddings, run.concepts.text_embeddings
-        return {
-            **tensors,
-            "image_embeddings": embeddings[0].contiguous(),
-            "text_embeddings": embeddings[1].contiguous(),
-        }
-    presence = run.concepts.values
-    whole = presence.dtype == torch.float32 and bool(((presence == 0) | (presence == 1)).all())
-    return {**tensors, "concepts": (presence.to(torch.uint8) if whole else presence).contiguous()}
-
-
-def _calibration(concepts: ConceptMatrix) -> dict[str, float] | None:
-    """Return what turns embeddings into concepts; ``None`` where the concepts are kept as they are."""
-    return {"a": concepts.a, "b": concepts.b} if isinstance(concepts, EmbeddedConceptMatrix) else None
+    concepts = run.concepts
+    if isinstance(concepts, EmbeddedConceptMatrix):
+        kept = {"image_embeddings": concepts.image_embeddings, "text_embeddings": concepts.text_embeddings}
+    else:
+        presence = concepts.values
+        whole = presence.dtype == torch.float32 and bool(((presence == 0) | (presence == 1)).all())
+        kept = {"concepts": presence.to(torch.uint8) if whole else presence}
+    return {name: tensor.contiguous() for name, tensor in {"activations": run.activations.values, **kept}.items()}
 
 
 def _concepts(tensors: Mapping[str, Tensor], manifest: Mapping[str, Any]) -> ConceptMatrix:
@@ -233,14 +184,13 @@ def _concepts(tensors: Mapping[str, Tensor], manifest: Mapping[str, Any]) -> Con
 
 
 def _images_csv(run: Run) -> str:
-    part = dict.fromkeys(range(run.activations.n_images), "")
-    for name, rows in (("train", run.split.train), ("val", run.split.val), ("test", run.split.test)):
-        part.update(dict.fromkeys(rows.tolist(), name))
-    lines = [(row, part[row], name) for row, name in enumerate(run.image_names)]
+    parts = {"train": run.split.train, "val": run.split.val, "test": run.split.test}
+    part = {row: name for name, rows in parts.items() for row in rows.tolist()}
+    known = [(row, part.get(row, ""), name) for row, name in enumerate(run.image_names)]
     if not run.contents:
-        return csv_text([("row", "part", "image"), *lines])
-    known = [(*line, content) for line, content in zip(lines, run.contents, strict=True)]
-    return csv_text([("row", "part", "image", "sha256"), *known])
+        return csv_text([("row", "part", "image"), *known])
+    lines = ((*line, content) for line, content in zip(known, run.contents, strict=True))
+    return csv_text([("row", "part", "image", "sha256"), *lines])
 
 
 def _read_images(path: Path) -> tuple[tuple[str, ...], tuple[str, ...], Split]:
@@ -304,6 +254,6 @@ def results_in(folder: Path) -> list[Path]:
 
 
 def _inside(folder: Path) -> str:
-    """Name the results one level deeper: with several layers each has a folder of its own."""
-    found = sorted(str(path.parent) for path in folder.glob("*/run.json"))
-    return f" Results in it: {listing(found, 6)}." if found else ""
+    """Name the results one level deeper."""
+    found = sorted(map(str, results_in(folder)))
+    return f" Results in it: {listing(found, 6)}." if found != [str(folder)] else ""

@@ -15,8 +15,8 @@ from linexp._internal.checks import DifferentImagesError, StoreMismatchError
 from linexp.concepts.vocabulary import emoji_words
 from linexp.images import OPENMOJI, ImageFolder, Images, ImageSubset, contents_of, draw_openmoji, is_openmoji
 from linexp.results.digests import keep_digests, recall_digests
-from linexp.results.folder import Run
 from linexp.results.result import Result
+from linexp.results.run import Run
 
 _REMEDY = "Say with --images where those are, or make the result anew with linexp explain."
 
