@@ -92,6 +92,24 @@ def test_from_pictures_to_scores(linexp: Run, tmp_path: Path):
     assert "(1 neurons, 12 images)" in scored.out
 
 
+def test_explain_opens_each_picture_twice(world: Path, tmp_path: Path):
+    """Once to be hashed and decoded, once for the network; labels are looked at before, and open none."""
+    arguments = [*START, "--layer", "stem", "--out", str(tmp_path / "out"), "--workers", "0", "--no-store"]
+    ended = run_python(
+        "import collections, os, sys\n"
+        f"sys.path += ['.', os.getcwd()]; os.chdir({str(world)!r}); sys.argv = ['linexp', *{arguments!r}]\n"
+        "from linexp.cli import main; from linexp.images import file_contents\n"
+        "file_contents._TICK = -1  # the pictures are older than the clock's tick\n"
+        "opened = collections.Counter()\n"
+        "sys.addaudithook(lambda what, of: opened.update([of[0]] if what == 'open' and '.png' in str(of[0]) else []))\n"
+        "try: main()\n"
+        "finally: print(sorted(collections.Counter(opened.values()).items()))"
+    )
+    assert ended.returncode == 0, ended.stderr
+    # The first goes through the network alone, too, to see what the layers return.
+    assert ended.stdout.splitlines()[-1] == "[(2, 59), (3, 1)]"
+
+
 def test_layers(linexp: Run):
     ended = linexp("layers", "--model", "mymodels:build", "--depth", 1, "--side", 32)
     assert ended.code == 0

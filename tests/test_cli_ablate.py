@@ -13,7 +13,7 @@ import pytest
 import linexp as le
 from linexp.models import load_model
 from linexp.results.folder import load_explanations, load_run
-from linexp.results.saving import origin_of, save_apart
+from linexp.results.scoring import origin_of, save_apart
 from linexp.score import Origin, read_scores
 from tests.colour_world import COLOURS, make_world
 from tests.command_line import Run, command_line

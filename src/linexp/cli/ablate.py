@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Annotated, Any, cast
 
 from linexp.cli.app import app
-from linexp.cli.groups import Judging, Keeping, Running, command
+from linexp.cli.command import command
+from linexp.cli.groups import Judging, Keeping, Running
 from linexp.cli.options import Results, TableName, flag, option
 
 if TYPE_CHECKING:

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Annotated
 
 from linexp.cli.app import app
-from linexp.cli.groups import Keeping, Labelled, Running, Template, command
+from linexp.cli.command import command
+from linexp.cli.groups import Keeping, Labelled, Running, Template
 from linexp.cli.options import ENCODERS, Seed, option
 
 

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from linexp.cli.app import app
-from linexp.cli.groups import CalibrationName, Keeping, Labelled, Network, Running, Template, Units, command
+from linexp.cli.command import command
+from linexp.cli.groups import CalibrationName, Keeping, Labelled, Network, Running, Template, Units
 from linexp.cli.options import ENCODERS, Seed, SkipBroken, option
 
 if TYPE_CHECKING:

@@ -1,13 +1,12 @@
-"""Options that belong together: written once, expanded into the commands that take them, and opened here."""
+"""Options that belong together: written once, and opened here."""
 
 from __future__ import annotations
 
-import inspect
 import warnings
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, fields, is_dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar, cast, get_type_hints
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
@@ -19,51 +18,6 @@ if TYPE_CHECKING:
     from linexp.images import ImageFolder
     from linexp.models import VisionModel
     from linexp.results import Judge, Result
-
-T = TypeVar("T")
-
-
-def command(home: typer.Typer, name: str | None = None) -> Callable[[Callable[..., T]], Callable[..., T]]:
-    """Make a function a command of ``home``.
-
-    A parameter whose type is a dataclass of this file becomes the options that are its fields; the function receives
-    the object. Called from Python, the command takes the options as keywords, with the same defaults.
-    """
-
-    def register(function: Callable[..., T]) -> Callable[..., T]:
-        function.__annotations__.pop("return", None)  # what nobody reads need not be imported
-        own = inspect.signature(function, eval_str=True).parameters.values()
-        groups: dict[str, Any] = {one.name: one.annotation for one in own if is_dataclass(one.annotation)}
-        options = [part for one in own for part in (_parameters(groups[one.name]) if one.name in groups else [one])]
-        signature = inspect.Signature(options)
-
-        def run(*values: Any, **named: Any) -> T:
-            bound = signature.bind(*values, **named)
-            bound.apply_defaults()
-            given = bound.arguments
-            made = {
-                name: kind(**{item.name: given.pop(item.name) for item in fields(kind)})
-                for name, kind in groups.items()
-            }
-            return function(**given, **made)
-
-        run.__name__, run.__doc__, run.__module__ = function.__name__, function.__doc__, function.__module__
-        run.__annotations__ = {one.name: one.annotation for one in options}
-        cast(Any, run).__signature__ = signature
-        home.command(name)(run)
-        return run
-
-    return register
-
-
-def _parameters(group: type) -> list[inspect.Parameter]:
-    """Return the fields of a group as parameters; a field that must be given has no default."""
-    hints = get_type_hints(group, include_extras=True)
-    kind, signature = inspect.Parameter.KEYWORD_ONLY, inspect.signature(group).parameters
-    return [
-        inspect.Parameter(one.name, kind, default=signature[one.name].default, annotation=hints[one.name])
-        for one in fields(group)
-    ]
 
 
 StoreFolder = Annotated[

@@ -8,7 +8,8 @@ from typing import Annotated, Any
 import typer
 
 from linexp.cli.app import app
-from linexp.cli.groups import Keeping, Network, Running, Units, command
+from linexp.cli.command import command
+from linexp.cli.groups import Keeping, Network, Running, Units
 from linexp.cli.options import SkipBroken, flag, option
 
 _OWN = "own"

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Annotated
 
 from linexp.cli.app import app
-from linexp.cli.groups import Network, TrustRemoteCode, command
+from linexp.cli.command import command
+from linexp.cli.groups import Network, TrustRemoteCode
 from linexp.cli.options import option
 
 if TYPE_CHECKING:

@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from linexp.cli.app import app
-from linexp.cli.groups import Keeping, command
+from linexp.cli.command import command
+from linexp.cli.groups import Keeping
 from linexp.cli.options import argument, flag, option
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated
 
 from linexp.cli.app import app
-from linexp.cli.groups import command
+from linexp.cli.command import command
 from linexp.cli.options import ResultFolder, argument
 
 

@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Annotated
 
 from linexp.cli.app import app
-from linexp.cli.groups import Judging, Keeping, Running, command
+from linexp.cli.command import command
+from linexp.cli.groups import Judging, Keeping, Running
 from linexp.cli.options import ResultFolder, option
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from linexp.cli.app import app
-from linexp.cli.groups import command
+from linexp.cli.command import command
 from linexp.cli.options import argument, option
 
 if TYPE_CHECKING:

@@ -15,6 +15,7 @@ from linexp.concepts.encoders import same_model
 from linexp.explanations import first_unknown
 from linexp.images import Images, ImageSubset
 from linexp.matrix import ConceptMatrix, EmbeddedConceptMatrix
+from linexp.results.folder import slug
 from linexp.results.judges import suggest_judge
 from linexp.results.result import Result
 from linexp.store import Store, with_store
@@ -72,6 +73,16 @@ def said_in(cases: Sequence[Result]) -> tuple[str, ...]:
     if not names:
         raise ValueError("No explanation names a concept, so there is nothing to simulate. Explain anew.")
     return tuple(names)
+
+
+def file_name(kind: str, case: Result, judge: Judge | None, part: str = "test", metric: str = "correlation") -> str:
+    """Tell the files of different scores apart, so that none takes the place of another.
+
+    What is usual is not said: the result's own explanations and concepts, the test images, correlation.
+    """
+    by = () if judge is None else ("by", judge.name, *judge.templates)
+    on = () if part == "test" else ("on", part)
+    return slug(kind, case.name, *by, *on, "" if metric == "correlation" else metric)
 
 
 def judge_cases(cases: Sequence[Result], judge: Judge | None) -> list[ConceptMatrix]:

@@ -10,9 +10,8 @@ from linexp._internal.checks import listing, printable
 from linexp._internal.files import replacing
 from linexp.explanations import Columns
 from linexp.matrix import ConceptMatrix
-from linexp.results.judge import Judge, Judgement
+from linexp.results.judge import Judge, Judgement, file_name
 from linexp.results.result import Result
-from linexp.results.saving import file_name
 from linexp.score import SIMULABLE, Simulability, simulability
 
 
