@@ -3,10 +3,9 @@
 from linexp.results.ablating import Ablation, prepare_ablations, tell_ablation, with_constants
 from linexp.results.cases import check_unseen_cases, open_cases, tell_seen
 from linexp.results.columns import Column, column_of
-from linexp.results.compare import on_shared_neurons, same_neurons, tell_tables, tell_without_dead
-from linexp.results.digests import keep_digests, only_readable
+from linexp.results.compare import tell_tables, tell_without_dead
+from linexp.results.digests import only_readable
 from linexp.results.explaining import (
-    Prepared,
     choose_folders,
     explain_run,
     leave_out,
@@ -17,30 +16,28 @@ from linexp.results.explaining import (
     tell_next,
 )
 from linexp.results.folder import load_explanations, load_run, results_in, save_explanations, save_run, save_scores
-from linexp.results.judge import Judge, Judgement, file_name, judge_cases, judge_parts, said_in, warn_of_same_model
+from linexp.results.judge import Judge, file_name, judge_cases, judge_parts, said_in, warn_of_same_model
 from linexp.results.judges import ENCODER, suggest_judge
-from linexp.results.known import measure_simulability, save_simulability, tell_simulability
+from linexp.results.known import save_simulability, tell_simulability
 from linexp.results.layers import by_layer, give_images
 from linexp.results.neuron import tell_neuron
 from linexp.results.pictures import reopen_pictures, with_pictures
-from linexp.results.result import LABELS, Finding, Result, own_score, read_finding, read_result
+from linexp.results.renamed import Finding, read_finding
+from linexp.results.result import Result, own_score, read_result
 from linexp.results.run import Run
 from linexp.results.score_files import free_name, read_columns
-from linexp.results.scoring import check_part, origin_of, save_apart, score_case
+from linexp.results.scoring import check_part, save_apart, score_case
 from linexp.results.summaries import summarize_files
 from linexp.results.tables import Cell, Measured, Table, draw_table, write_tables
 
 __all__ = [
     "ENCODER",
-    "LABELS",
     "Ablation",
     "Cell",
     "Column",
     "Finding",
     "Judge",
-    "Judgement",
     "Measured",
-    "Prepared",
     "Result",
     "Run",
     "Table",
@@ -56,15 +53,11 @@ __all__ = [
     "give_images",
     "judge_cases",
     "judge_parts",
-    "keep_digests",
     "leave_out",
     "load_explanations",
     "load_run",
-    "measure_simulability",
-    "on_shared_neurons",
     "only_readable",
     "open_cases",
-    "origin_of",
     "own_score",
     "prepare",
     "prepare_ablations",
@@ -76,7 +69,6 @@ __all__ = [
     "reopen_pictures",
     "results_in",
     "said_in",
-    "same_neurons",
     "save_apart",
     "save_explanations",
     "save_run",

@@ -49,32 +49,26 @@ def save_run(folder: Path, run: Run) -> None:
         The folder cannot be written.
     """
     check_writable_folder(folder)
-    for stale in ("run.json", _EXPLANATIONS, _DROPPED, *_judged(folder)):
-        (folder / stale).unlink(missing_ok=True)
+    judged = (path for kind in ("scores", "simulability") for path in folder.glob(f"{kind}*.csv"))
+    for stale in (folder / "run.json", folder / _EXPLANATIONS, folder / _DROPPED, *judged):
+        stale.unlink(missing_ok=True)
     with replacing(folder / _MATRICES) as draft:
         save_file(_tensors(run), draft)
     write_atomically(folder / _IMAGES, _images_csv(run).encode(errors=_KEEP))
+    concepts = run.concepts
     manifest = {
         "format": _FORMAT,
         "linexp": __version__,
         "layer": run.activations.layer,
-        "images": run.activations.images or run.concepts.images,
+        "images": run.activations.images or concepts.images,
         "neurons": list(run.activations.neurons),
-        "concepts": list(run.concepts.names),
-        # What turns embeddings into concepts; none where the concepts are kept as they are.
-        "calibration": {name: getattr(run.concepts, name) for name in "ab"}
-        if isinstance(run.concepts, EmbeddedConceptMatrix)
-        else None,
+        "concepts": list(concepts.names),
+        "calibration": {"a": concepts.a, "b": concepts.b} if isinstance(concepts, EmbeddedConceptMatrix) else None,
         "settings": run.settings,
         "sha256": {name: _digest(folder / name) for name in (_MATRICES, _IMAGES)},
     }
     text = json.dumps(manifest, indent=1, ensure_ascii=False, sort_keys=True)
     write_atomically(folder / "run.json", f"{text}\n".encode(errors=_KEEP))
-
-
-def _judged(folder: Path) -> list[str]:
-    """Name the files in which judges of the explanations have their say."""
-    return [path.name for kind in ("scores", "simulability") for path in folder.glob(f"{kind}*.csv")]
 
 
 def load_run(folder: Path) -> Run:
@@ -132,10 +126,8 @@ def slug(*parts: str) -> str:
 def load_explanations(folder: Path) -> Explanations:
     """Read the explanations of a result folder, with the concepts that took no part.
 
-    A folder without ``dropped.csv``, as older versions wrote it, does not say which those were: ``dropped`` is then
-    ``None``.
-
-    Which images they were fitted on is not in files of older versions: then these are train and val of the result.
+    A folder of older versions has no ``dropped.csv``: ``dropped`` is then ``None``; nor does it say which images they
+    were fitted on: then these are train and val of the result.
 
     Raises
     ------

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
@@ -225,31 +224,6 @@ def own_score(result: Result) -> Scores:
     simulated = simulate(result.explanations, result.concepts)
     scores = CorrelationScorer().score(simulated, result.activations, result.split.test)
     return replace(scores, origin=Origin("", result.judge, result.activations.images or "", "test"))
-
-
-def Finding(  # noqa: N802 - it was a class
-    method: str,
-    run: Run,
-    explanations: Explanations,
-    columns: tuple[Column, ...] = (),
-    images: Images | None = None,
-    version: str = __version__,
-    simulability: tuple[Simulability, ...] = (),
-) -> Result:
-    """Return a ``Result``: the name and the order of parameters until 0.2."""
-    _warn_of_old_name("Finding(method, run, explanations)", "Result(activations, concepts, split, explanations)")
-    more = {"method": method, "known": columns, "images": images, "version": version, "simulability": simulability}
-    return Result.of(run, explanations, **more)
-
-
-def read_finding(folder: Path | str) -> Result:
-    """Return ``read_result(folder)``: its name until 0.2."""
-    _warn_of_old_name("read_finding", "read_result")
-    return read_result(folder)
-
-
-def _warn_of_old_name(old: str, new: str) -> None:
-    warnings.warn(f"le.{old} is now called le.{new}; the old name goes in the next release.", FutureWarning, 3)
 
 
 def _parts(kind: str, method: str, judge: str, metric: str) -> tuple[str, ...]:
