@@ -102,7 +102,9 @@ def record_runs(
     names = ("pool", "channels", "token", "output", "batch_size", "workers")
     how = {name: settings[name] for name in names}
     contents = tuple(content.hex() for content in contents_of(images))
-    concepts = replace(prepared.concepts, images=images.fingerprint)
+    concepts = prepared.concepts
+    if not concepts.images:  # of labels, which were looked at before the pictures
+        concepts = replace(concepts, images=images.fingerprint)
     with remarked():  # look_at_layers has said it
         recorded = with_store(store, lambda store: record_layers(model, list(layers), images, store=store, **how))
     told = {name: str(value) if isinstance(value, Path) else value for name, value in settings.items()}
