@@ -93,18 +93,8 @@ def prepare_ablations(
 ) -> list[Ablation]:
     """Open pictures, labels and models of some cases; each once, however many need it.
 
-    Parameters
-    ----------
-    cases
-        Results and explanations of their neurons.
-    scorer
-        Its settings; what a unit is, the results say.
-    load
-        From name, weights and preprocessing to a model.
-    outputs
-        Which output of the model a class is; see ``find_outputs``.
-    images, store
-        Where the pictures are now, and the folder that knows what is in them; see ``reopen_pictures``.
+    What a unit is, the results say. ``load`` makes a model of name, weights and preprocessing; ``outputs`` is as in
+    ``find_outputs``, ``images`` and ``store`` as in ``reopen_pictures``.
     """
     recorded = {id(case.activations): case for case in cases}
     pictures = {which: _open_pictures(case, images, store) for which, case in recorded.items()}

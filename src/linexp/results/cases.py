@@ -17,14 +17,7 @@ from linexp.results.run import Run
 def open_cases(results: Sequence[Path], explanations: Path | None = None, *, force: bool = False) -> list[Result]:
     """Open results, and files of explanations: these are of the neurons of the first result.
 
-    Parameters
-    ----------
-    results
-        Folders of results, and files.
-    explanations
-        A file that takes the place of the results' own explanations.
-    force
-        Whether explanations of a layer of another name are taken.
+    A file ``explanations`` takes the place of the results' own; ``force`` takes those of a layer of another name.
     """
     runs = {folder: load_run(folder) for folder in results if not _is_file(folder)}
     if not runs:

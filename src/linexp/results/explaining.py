@@ -84,20 +84,8 @@ def record_runs(
 ) -> dict[str, Run]:
     """Record layers in one pass, each with everything needed to explain it.
 
-    Parameters
-    ----------
-    model, images
-        What is recorded.
-    layers
-        From each layer to the name of the tensor that is taken; see ``look_at_layers``.
-    prepared
-        Concepts and split of the images.
-    settings
-        How it was asked for; what recording needs is read from here, and all of it is kept with the result.
-    explainer
-        Its settings are kept, too.
-    store
-        Where the recording is kept.
+    ``layers`` has the tensor that is taken of each; see ``look_at_layers``. What recording needs is read from
+    ``settings``, and all of these are kept with the result, as are the explainer's.
     """
     names = ("pool", "channels", "token", "output", "batch_size", "workers")
     how = {name: settings[name] for name in names}

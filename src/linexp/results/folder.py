@@ -89,8 +89,8 @@ def load_run(folder: Path) -> Run:
         activations = ActivationMatrix(
             tensors["activations"], manifest["neurons"], manifest["layer"], manifest["images"]
         )
-        known: dict[str, Any] = {"image_names": names, "settings": manifest["settings"], "contents": contents}
-        return Run(activations, _concepts(tensors, manifest), split, **known)
+        settings, concepts = manifest["settings"], _concepts(tensors, manifest)
+        return Run(activations, concepts, split, image_names=names, settings=settings, contents=contents)
     except StoreMismatchError:
         raise
     except KeyError as error:
@@ -213,8 +213,10 @@ def _check_files(folder: Path, digests: Mapping[str, str]) -> None:
 def _read_manifest(folder: Path) -> dict[str, Any]:
     path = folder / "run.json"
     if not path.is_file():
+        inside = [found for found in results_in(folder) if found != folder]
         raise FileNotFoundError(
-            f"There is no result in '{folder}' (no run.json).{_inside(folder)} "
+            f"There is no result in '{folder}' (no run.json)."
+            f"{f' Results in it: {listing(inside, 6)}.' if inside else ''} "
             "Give the folder that linexp explain was told with --out."
         )
     try:
@@ -243,9 +245,3 @@ def results_in(folder: Path) -> list[Path]:
     """Return the folder itself, or the results one level deeper where it is none: several layers have one each."""
     inside = sorted(path.parent for path in folder.glob("*/run.json"))
     return [folder] if (folder / "run.json").exists() or not inside else inside
-
-
-def _inside(folder: Path) -> str:
-    """Name the results one level deeper."""
-    found = sorted(map(str, results_in(folder)))
-    return f" Results in it: {listing(found, 6)}." if found != [str(folder)] else ""
