@@ -19,9 +19,9 @@ from linexp.cli.options import flag, option
 
 @dataclass(frozen=True, kw_only=True)
 class Weather:
-    place: Annotated[str, option("NAME", "Where.")]
-    wind: Annotated[float, option("X", "Metres a second.")] = 2.5
-    rain: Annotated[bool, flag("--rain", "Whether it rains.")] = False
+    place: str = option(..., "NAME", "Where.")
+    wind: float = option(2.5, "X", "Metres a second.")
+    rain: bool = flag("--rain", "Whether it rains.")
 
 
 home = typer.Typer(add_completion=False)
@@ -29,7 +29,9 @@ received: list[object] = []
 
 
 @command(home)
-def forecast(days: Annotated[int, typer.Argument()], *, weather: Weather, out: Path = Path("here")) -> NotImported:  # noqa: F821
+def forecast(
+    days: Annotated[int, typer.Argument()], *, weather: Weather, out: Path = option(Path("here"), "DIR", "Where to.")
+) -> NotImported:  # noqa: F821
     """Say what will be."""
     received.append((days, weather, out))
     return weather  # pyright: ignore[reportReturnType]

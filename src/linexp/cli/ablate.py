@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from linexp.cli.app import app
 from linexp.cli.command import command
@@ -17,33 +17,29 @@ if TYPE_CHECKING:
 def ablate(
     results: Results,
     *,
-    scaling: Annotated[
-        str, option("NAME", "How simulations are scaled to the neuron: optim, norm (least squares) or optim-adam.")
-    ] = "optim",
-    temperature: Annotated[
-        float | None, option("X", "What logits are divided by before the loss.", "fitted on validation images")
-    ] = None,
-    replace: Annotated[
-        str,
-        option(
-            "NAME",
-            "What becomes of a feature map or of tokens: set (one value everywhere), shift (keeps the pattern), or "
-            "auto: shift where more than a linear head reads the pattern, else set, which is as exact there.",
-        ),
-    ] = "auto",
-    outputs: Annotated[
-        str | None,
-        option(
-            "FILE",
-            "Which output of the model a class is: lines of sub-folder, tab, number from 0; or imagenet, if "
-            "sub-folders are wnids.",
-            "imagenet after --class-names imagenet, else in the order of the sub-folders",
-        ),
-    ] = None,
+    scaling: str = option(
+        "optim", "NAME", "How simulations are scaled to the neuron: optim, norm (least squares) or optim-adam."
+    ),
+    temperature: float | None = option(
+        None, "X", "What logits are divided by before the loss.", "fitted on validation images"
+    ),
+    replace: str = option(
+        "auto",
+        "NAME",
+        "What becomes of a feature map or of tokens: set (one value everywhere), shift (keeps the pattern), or "
+        "auto: shift where more than a linear head reads the pattern, else set, which is as exact there.",
+    ),
+    outputs: str | None = option(
+        None,
+        "FILE",
+        "Which output of the model a class is: lines of sub-folder, tab, number from 0; or imagenet, if "
+        "sub-folders are wnids.",
+        "imagenet after --class-names imagenet, else in the order of the sub-folders",
+    ),
     table: TableName = None,
-    force: Annotated[
-        bool, flag("--force", "Take explanations that were fitted on test images, or whose layer is called otherwise.")
-    ] = False,
+    force: bool = flag(
+        "--force", "Take explanations that were fitted on test images, or whose layer is called otherwise."
+    ),
     judging: Judging,
     running: Running,
     keeping: Keeping,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime
 from pathlib import Path
-from typing import Annotated
 
 from linexp.cli.app import app
 from linexp.cli.command import command
@@ -15,11 +14,11 @@ from linexp.cli.options import ENCODERS, Seed, option
 @command(app)
 def calibrate(
     *,
-    encoder: Annotated[str, option("NAME", f"What to calibrate: {ENCODERS}.")],
+    encoder: str = option(..., "NAME", f"What to calibrate: {ENCODERS}."),
     labelled: Labelled,
-    out: Annotated[Path, option("FILE", "Where to write the calibration: a name that ends in .json.")],
+    out: Path = option(..., "FILE", "Where to write the calibration: a name that ends in .json."),
     template: Template = None,
-    max_share: Annotated[float, option("X", "Leave out concepts in more than this share of the images.")] = 0.3,
+    max_share: float = option(0.3, "X", "Leave out concepts in more than this share of the images."),
     seed: Seed = 0,
     running: Running,
     keeping: Keeping,

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
-from dataclasses import fields, is_dataclass
-from typing import Any, TypeVar, cast, get_type_hints
+from dataclasses import MISSING, Field, fields, is_dataclass
+from typing import Annotated, Any, TypeVar, cast, get_type_hints
 
 import typer
 
@@ -15,15 +15,17 @@ T = TypeVar("T")
 def command(home: typer.Typer, name: str | None = None) -> Callable[[Callable[..., T]], Callable[..., T]]:
     """Make a function a command of ``home``.
 
-    A parameter whose type is a dataclass becomes the options that are its fields; the function receives
-    the object. Called from Python, the command takes the options as keywords, with the same defaults.
+    A parameter whose type is a dataclass becomes the options that are its fields, and the function receives the object.
+    Called from Python, the command takes the options as keywords, with the same defaults.
     """
 
     def register(function: Callable[..., T]) -> Callable[..., T]:
         function.__annotations__.pop("return", None)  # what nobody reads need not be imported
         own = inspect.signature(function, eval_str=True).parameters.values()
         groups: dict[str, Any] = {one.name: one.annotation for one in own if is_dataclass(one.annotation)}
-        options = [part for one in own for part in (_parameters(groups[one.name]) if one.name in groups else [one])]
+        options = [
+            part for one in own for part in (_parameters(groups[one.name]) if one.name in groups else [_plain(one)])
+        ]
         signature = inspect.Signature(options)
 
         def run(*values: Any, **named: Any) -> T:
@@ -46,10 +48,16 @@ def command(home: typer.Typer, name: str | None = None) -> Callable[[Callable[..
 
 
 def _parameters(group: type) -> list[inspect.Parameter]:
-    """Return the fields of a group as parameters; a field that must be given has no default."""
+    """Return the fields of a group as parameters."""
     hints = get_type_hints(group, include_extras=True)
-    kind, signature = inspect.Parameter.KEYWORD_ONLY, inspect.signature(group).parameters
-    return [
-        inspect.Parameter(one.name, kind, default=signature[one.name].default, annotation=hints[one.name])
-        for one in fields(group)
-    ]
+    kind = inspect.Parameter.KEYWORD_ONLY
+    return [_plain(inspect.Parameter(one.name, kind, default=one, annotation=hints[one.name])) for one in fields(group)]
+
+
+def _plain(one: inspect.Parameter) -> inspect.Parameter:
+    """Return a parameter with its own default, and with how the option is met in its annotation."""
+    if not isinstance(one.default, Field):
+        return one
+    default = inspect.Parameter.empty if one.default.default is MISSING else one.default.default
+    told = one.default.metadata.get("told")
+    return one.replace(default=default, annotation=Annotated[one.annotation, told] if told else one.annotation)

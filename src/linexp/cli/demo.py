@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
 
 from linexp.cli.app import app
+from linexp.cli.command import command
 from linexp.cli.options import flag, option
 
 
-@app.command()
+@command(app)
 def demo(
     *,
-    out: Annotated[Path, option("DIR", "Folder for the results.")] = Path("linexp-demo"),
-    neurons: Annotated[int | None, option("N", "Only the first N neurons of each layer.", "all")] = None,
-    full: Annotated[
-        bool, flag("--full", "Also remove the neurons one by one and measure what that costs: minutes.")
-    ] = False,
+    out: Path = option(Path("linexp-demo"), "DIR", "Folder for the results."),
+    neurons: int | None = option(None, "N", "Only the first N neurons of each layer.", "all"),
+    full: bool = flag("--full", "Also remove the neurons one by one and measure what that costs: minutes."),
 ) -> None:
     """Explain two layers of EfficientNet-Lite0 on OpenMoji pictures; nothing is downloaded."""
     from linexp.demo import run_demo

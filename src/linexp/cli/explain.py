@@ -28,22 +28,19 @@ _VOCABULARY = "imagenet+nouns"
 class _Concepts:
     """Where concepts come from."""
 
-    concepts: Annotated[
-        str, option("SOURCE", "labels: the classes and their groups. text: words, which an encoder finds.")
-    ] = "labels"
-    vocabulary: Annotated[
-        str | None,
-        option(
-            "WORDS",
-            "Words for --concepts text: files of one word a line, labels, superclasses, imagenet, nouns, nouns:2000, "
-            "wordnet:animal, broden:label.csv, or several joined by +.",
-            _VOCABULARY,
-        ),
-    ] = None
-    encoder: Annotated[
-        str | None,
-        option("NAME", f"What finds the words: {ENCODERS}.", "hf:google/siglip-large-patch16-384"),
-    ] = None
+    concepts: str = option(
+        "labels", "SOURCE", "labels: the classes and their groups. text: words, which an encoder finds."
+    )
+    vocabulary: str | None = option(
+        None,
+        "WORDS",
+        "Words for --concepts text: files of one word a line, labels, superclasses, imagenet, nouns, nouns:2000, "
+        "wordnet:animal, broden:label.csv, or several joined by +.",
+        _VOCABULARY,
+    )
+    encoder: str | None = option(
+        None, "NAME", f"What finds the words: {ENCODERS}.", "hf:google/siglip-large-patch16-384"
+    )
     calibration: CalibrationName = None
     template: Template = None
 
@@ -102,67 +99,50 @@ class _Concepts:
 class _Linear:
     """Settings of the linear method that have options of their own."""
 
-    search: Annotated[
-        str,
-        option(
-            "HOW",
-            "greedy: the paper's. greedy-nonzero: the same among weights that are not 0. stepwise: by fit over all "
-            "concepts. swaps: the best subset, truest on new images. top: largest elastic-net weights.",
-        ),
-    ] = "greedy"
-    max_terms: Annotated[int, option("N", "Most terms of an explanation.")] = 10
-    n_candidates: Annotated[int, option("N", "Concepts the greedy search tries for each term.")] = 10
-    min_gain: Annotated[
-        float, option("X", "Correlation each term must add: in the greedy searches, on validation images.")
-    ] = 0.02
-    strength: Annotated[
-        float,
-        option("X", "Weight of the elastic net's L1 penalty, the paper's λ·η/(2n); more: fewer candidates."),
-    ] = 0.05
-    l1_ratio: Annotated[float, option("X", "Share of the L1 norm in that penalty, above 0, at most 1.")] = 0.99
-    min_activity: Annotated[
-        float,
-        option(
-            "X", "Leave out concepts whose five highest presences have a lower mean; 0: none, the paper's for labels."
-        ),
-    ] = 0.5
-    n_groups: Annotated[int, option("N", "Groups of images left out in turn to get standard errors; 0: no errors.")] = (
-        20
+    search: str = option(
+        "greedy",
+        "HOW",
+        "greedy: the paper's. greedy-nonzero: the same among weights that are not 0. stepwise: by fit over all "
+        "concepts. swaps: the best subset, truest on new images. top: largest elastic-net weights.",
     )
-    n_repeats: Annotated[
-        int, option("N", "Redraws of the images to see which terms would be chosen again; 0: none.")
-    ] = 10
+    max_terms: int = option(10, "N", "Most terms of an explanation.")
+    n_candidates: int = option(10, "N", "Concepts the greedy search tries for each term.")
+    min_gain: float = option(0.02, "X", "Correlation each term must add: in the greedy searches, on validation images.")
+    strength: float = option(
+        0.05, "X", "Weight of the elastic net's L1 penalty, the paper's λ·η/(2n); more: fewer candidates."
+    )
+    l1_ratio: float = option(0.99, "X", "Share of the L1 norm in that penalty, above 0, at most 1.")
+    min_activity: float = option(
+        0.5, "X", "Leave out concepts whose five highest presences have a lower mean; 0: none, the paper's for labels."
+    )
+    n_groups: int = option(20, "N", "Groups of images left out in turn to get standard errors; 0: no errors.")
+    n_repeats: int = option(10, "N", "Redraws of the images to see which terms would be chosen again; 0: none.")
 
 
 @command(app)
 def explain(
     *,
     network: Network,
-    layer: Annotated[list[str], option("NAME", "Layer to explain; may be repeated. linexp layers lists them.")],
+    layer: list[str] = option(..., "NAME", "Layer to explain; may be repeated. linexp layers lists them."),
     labelled: Labelled,
-    out: Annotated[Path, option("DIR", "Folder for the result; with several layers, a sub-folder for each.")],
+    out: Path = option(..., "DIR", "Folder for the result; with several layers, a sub-folder for each."),
     concepts: _Concepts,
     units: Units,
-    method: Annotated[
-        str, option("NAME", "How to explain: linear, the paper's; others have their own options.")
-    ] = "linear",
-    set: Annotated[
-        list[str] | None,
-        option("NAME=VALUE", "Setting of the method; may be repeated. --set help lists them.", "its own"),
-    ] = None,
+    method: str = option("linear", "NAME", "How to explain: linear, the paper's; others have their own options."),
+    set: list[str] | None = option(
+        None, "NAME=VALUE", "Setting of the method; may be repeated. --set help lists them.", "its own"
+    ),
     linear: _Linear,
     n_shards: Annotated[int | None, typer.Option("--n-shards", hidden=True)] = None,
     seed: Seed = 0,
-    split: Annotated[
-        Path | None,
-        option(
-            "FILE",
-            "Which images are train, val and test: JSON of lists, CSV of image or row and part (such as images.csv of "
-            "a result), or a folder of train_ids.pt, val_ids.pt and test_ids.pt.",
-            "drawn with --seed",
-        ),
-    ] = None,
-    workers: Annotated[int | None, option("N", "Processes that decode pictures; 0: none.", "by processors")] = None,
+    split: Path | None = option(
+        None,
+        "FILE",
+        "Which images are train, val and test: JSON of lists, CSV of image or row and part (such as images.csv of "
+        "a result), or a folder of train_ids.pt, val_ids.pt and test_ids.pt.",
+        "drawn with --seed",
+    ),
+    workers: int | None = option(None, "N", "Processes that decode pictures; 0: none.", "by processors"),
     skip_broken: SkipBroken = False,
     running: Running,
     keeping: Keeping,

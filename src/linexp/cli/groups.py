@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
-from linexp.cli.options import ENCODERS, flag, option
+from linexp.cli.options import ENCODERS, flag, option, told
 
 if TYPE_CHECKING:
     from linexp.concepts.encoders import Encoder
@@ -30,7 +30,7 @@ StoreFolder = Annotated[
     ),
 ]
 TrustRemoteCode = Annotated[
-    bool, flag("--trust-remote-code", "Run Python code that comes with an hf: model. Read it first.")
+    bool, typer.Option("--trust-remote-code", help="Run Python code that comes with an hf: model. Read it first.")
 ]
 
 
@@ -38,10 +38,10 @@ TrustRemoteCode = Annotated[
 class Running:
     """Where models run."""
 
-    device: Annotated[
-        str, option("NAME", "Where the models run: cpu, cuda, cuda:1, mps, …; auto: cuda, else mps, else cpu.")
-    ] = "auto"
-    batch_size: Annotated[int | None, option("N", "Images at a time.", "8 on cpu, 64 on cuda")] = None
+    device: str = option(
+        "auto", "NAME", "Where the models run: cpu, cuda, cuda:1, mps, …; auto: cuda, else mps, else cpu."
+    )
+    batch_size: int | None = option(None, "N", "Images at a time.", "8 on cpu, 64 on cuda")
     trust_remote_code: TrustRemoteCode = False
 
     def network(self, name: str, weights: str | Path | None, preprocess: str | None) -> VisionModel:
@@ -65,7 +65,7 @@ class Keeping:
     """Where long work is kept."""
 
     store: StoreFolder = None
-    no_store: Annotated[bool, flag("--no-store", "Keep nothing, and use nothing that was kept.")] = False
+    no_store: bool = flag("--no-store", "Keep nothing, and use nothing that was kept.")
 
     def folder(self) -> Path | None:
         """Return the store's folder; where the user's cache cannot be written, it is done without, with a warning."""
@@ -87,29 +87,21 @@ class Keeping:
 class Network:
     """The network whose neurons it is about."""
 
-    model: Annotated[
-        str,
-        typer.Option(
-            "--model",
-            metavar="NAME",
-            help="efficientnet_lite0, hf:NAME, torchvision:NAME or torchvision:NAME:WEIGHTS (the paper's: "
-            "torchvision:resnet50:IMAGENET1K_V1), timm:NAME, or package.module:function for your own "
-            "(a function without arguments that returns the pair module, transform).",
-        ),
-    ]
-    weights: Annotated[
-        Path | None,
-        typer.Option("--weights", metavar="FILE", help="Weights on this machine: .safetensors or a state dict."),
-    ] = None
-    preprocess: Annotated[
-        str | None,
-        option(
-            "NAME",
-            "How pictures become inputs: unit (scaled to [0, 1] and nothing else), or package.module:function, which "
-            "makes a tensor of a picture.",
-            "what comes with the model",
-        ),
-    ] = None
+    model: str = option(
+        ...,
+        "NAME",
+        "efficientnet_lite0, hf:NAME, torchvision:NAME or torchvision:NAME:WEIGHTS (the paper's: "
+        "torchvision:resnet50:IMAGENET1K_V1), timm:NAME, or package.module:function for your own "
+        "(a function without arguments that returns the pair module, transform).",
+    )
+    weights: Path | None = option(None, "FILE", "Weights on this machine: .safetensors or a state dict.")
+    preprocess: str | None = option(
+        None,
+        "NAME",
+        "How pictures become inputs: unit (scaled to [0, 1] and nothing else), or package.module:function, which "
+        "makes a tensor of a picture.",
+        "what comes with the model",
+    )
 
     def open(self, running: Running) -> VisionModel:
         """Load it."""
@@ -120,21 +112,16 @@ class Network:
 class Units:
     """What of a layer's output is a neuron."""
 
-    pool: Annotated[str, option("HOW", "From a feature map to one number per neuron: mean, max, token or none.")] = (
-        "mean"
+    pool: str = option("mean", "HOW", "From a feature map to one number per neuron: mean, max, token or none.")
+    channels: str = option(
+        "auto",
+        "WHERE",
+        "Where feature maps have their channels: first or last; auto: first, but what looks like last is refused.",
     )
-    channels: Annotated[
-        str,
-        option(
-            "WHERE",
-            "Where feature maps have their channels: first or last; auto: first, but what looks like last is refused.",
-        ),
-    ] = "auto"
-    token: Annotated[int, option("N", "Which token --pool token takes; 0 is the class token.")] = 0
-    output: Annotated[
-        str | None,
-        option("NAME", "Which tensor to take where a layer returns several: its name or place.", "the first"),
-    ] = None
+    token: int = option(0, "N", "Which token --pool token takes; 0 is the class token.")
+    output: str | None = option(
+        None, "NAME", "Which tensor to take where a layer returns several: its name or place.", "the first"
+    )
 
     def open(self) -> Unit:
         """Return it as forward passes take it."""
@@ -147,31 +134,24 @@ class Units:
 class Labelled:
     """Pictures in sub-folders, and what these are called."""
 
-    images: Annotated[Path, option("DIR", "Folder of pictures, one sub-folder per class.")]
-    class_names: Annotated[
-        str | None,
-        option(
-            "FILE",
-            "What sub-folders are called: lines of sub-folder, tab, name; or, if they are wnids, imagenet (WordNet's "
-            "words) or imagenet-paper (the paper's, which open_clip brings).",
-            "theirs",
-        ),
-    ] = None
-    groups: Annotated[
-        str | None,
-        option(
-            "FILE",
-            'Groups of classes in JSON: {"animal": ["cat", "dog"]}; or wordnet, if they are ImageNet\'s.',
-            "none",
-        ),
-    ] = None
-    merge_homonyms: Annotated[
-        bool,
-        flag(
-            "--merge-homonyms",
-            "With --groups wordnet: all meanings of a word are one group, as in the paper's released code.",
-        ),
-    ] = False
+    images: Path = option(..., "DIR", "Folder of pictures, one sub-folder per class.")
+    class_names: str | None = option(
+        None,
+        "FILE",
+        "What sub-folders are called: lines of sub-folder, tab, name; or, if they are wnids, imagenet (WordNet's "
+        "words) or imagenet-paper (the paper's, which open_clip brings).",
+        "theirs",
+    )
+    groups: str | None = option(
+        None,
+        "FILE",
+        'Groups of classes in JSON: {"animal": ["cat", "dog"]}; or wordnet, if they are ImageNet\'s.',
+        "none",
+    )
+    merge_homonyms: bool = flag(
+        "--merge-homonyms",
+        "With --groups wordnet: all meanings of a word are one group, as in the paper's released code.",
+    )
 
     def open(self) -> ImageFolder:
         """Open the pictures."""
@@ -188,7 +168,7 @@ class Labelled:
 
 CalibrationName = Annotated[
     str | None,
-    option(
+    told(
         "FILE",
         "Calibration of the encoder, from linexp calibrate; or the name under which linexp knows the same weights.",
         "comes with linexp",
@@ -196,7 +176,7 @@ CalibrationName = Annotated[
 ]
 Template = Annotated[
     list[str] | None,
-    option("TEXT", 'What the encoder is told for a concept, such as "a photo of a {}"; repeated: averaged.', "{}"),
+    told("TEXT", 'What the encoder is told for a concept, such as "a photo of a {}"; repeated: averaged.', "{}"),
 ]
 
 
@@ -204,17 +184,15 @@ Template = Annotated[
 class Judging:
     """Which explanations are judged, and by whom."""
 
-    explanations: Annotated[
-        Path | None,
-        option("FILE", "Other explanations, CSV or JSON: ours, the paper's, neuron and text.", "those in DIR"),
-    ] = None
-    simulator: Annotated[
-        str | None,
-        option("NAME", f"What judges which concepts are in an image: {ENCODERS}.", "what explained"),
-    ] = None
+    explanations: Path | None = option(
+        None, "FILE", "Other explanations, CSV or JSON: ours, the paper's, neuron and text.", "those in DIR"
+    )
+    simulator: str | None = option(
+        None, "NAME", f"What judges which concepts are in an image: {ENCODERS}.", "what explained"
+    )
     calibration: CalibrationName = None
     template: Template = None
-    images: Annotated[Path | None, option("DIR", "Where the pictures of the result are now.", "where they were")] = None
+    images: Path | None = option(None, "DIR", "Where the pictures of the result are now.", "where they were")
 
     def open(self, cases: Sequence[Result], running: Running, kept: Path | None) -> Judge | None:
         """Open the pictures and the model that judges them; ``None``: what explained judges, too."""

@@ -25,37 +25,27 @@ def impact(
             "--layer", "--layers", metavar="NAME", help="Layer to measure; may be repeated. linexp layers lists them."
         ),
     ],
-    images: Annotated[Path, option("DIR", "Folder of pictures, one sub-folder per class.")],
-    out: Annotated[Path, option("DIR", "Folder for the table, every neuron's figures and the curves.")] = Path(
-        "linexp-impact"
+    images: Path = option(..., "DIR", "Folder of pictures, one sub-folder per class."),
+    out: Path = option(Path("linexp-impact"), "DIR", "Folder for the table, every neuron's figures and the curves."),
+    betas: str | None = option(
+        None, "X,X,…", "Shares of the images, highest activations first.", "0.0003,0.002,0.02,0.1,0.5"
     ),
-    betas: Annotated[
-        str | None, option("X,X,…", "Shares of the images, highest activations first.", "0.0003,0.002,0.02,0.1,0.5")
-    ] = None,
-    outputs: Annotated[
-        str | None,
-        option(
-            "FILE",
-            "Which output of the model a class is: lines of sub-folder, tab, number from 0; imagenet, if sub-folders "
-            "are wnids; or own, to compare with the model's own answers.",
-            "in the order of the sub-folders",
-        ),
-    ] = None,
-    n_images: Annotated[int | None, option("N", "Measure on so many pictures, drawn by --seed.", "all")] = None,
-    n_neurons: Annotated[
-        int | None, option("N", "Measure so many neurons of each layer, drawn by --seed.", "all")
-    ] = None,
-    seed: Annotated[int, option("N", "Seed of everything that is drawn.")] = 0,
-    temperature: Annotated[
-        float | None, option("X", "What logits are divided by before the loss.", "fitted on a tenth of the pictures")
-    ] = None,
+    outputs: str | None = option(
+        None,
+        "FILE",
+        "Which output of the model a class is: lines of sub-folder, tab, number from 0; imagenet, if sub-folders "
+        "are wnids; or own, to compare with the model's own answers.",
+        "in the order of the sub-folders",
+    ),
+    n_images: int | None = option(None, "N", "Measure on so many pictures, drawn by --seed.", "all"),
+    n_neurons: int | None = option(None, "N", "Measure so many neurons of each layer, drawn by --seed.", "all"),
+    seed: int = option(0, "N", "Seed of everything that is drawn."),
+    temperature: float | None = option(
+        None, "X", "What logits are divided by before the loss.", "fitted on a tenth of the pictures"
+    ),
     units: Units,
-    precision: Annotated[str, option("NAME", "What the network computes in: float32, bfloat16 or float16.")] = (
-        "float32"
-    ),
-    as_published: Annotated[
-        bool, flag("--as-published", "Count one picture more, as the notebook behind Table 1 does.")
-    ] = False,
+    precision: str = option("float32", "NAME", "What the network computes in: float32, bfloat16 or float16."),
+    as_published: bool = flag("--as-published", "Count one picture more, as the notebook behind Table 1 does."),
     skip_broken: SkipBroken = False,
     running: Running,
     keeping: Keeping,

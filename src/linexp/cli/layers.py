@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
 from linexp.cli.app import app
 from linexp.cli.command import command
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 def layers(
     *,
     network: Network,
-    depth: Annotated[int | None, option("N", "How many levels to show.", "all")] = None,
-    side: Annotated[int, option("N", "Side of the grey picture the model is tried on, in pixels.")] = 224,
+    depth: int | None = option(None, "N", "How many levels to show.", "all"),
+    side: int = option(224, "N", "Side of the grey picture the model is tried on, in pixels."),
     trust_remote_code: TrustRemoteCode = False,
 ) -> None:
     """Show the tree of a model's layers with the shapes they return, to choose one from."""

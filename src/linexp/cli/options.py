@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
+from dataclasses import MISSING, field
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 
-def option(metavar: str, text: str, default: str | bool = True) -> Any:
-    """Make an option; ``default`` is what the help says where the default is None."""
-    return typer.Option(metavar=metavar, help=text, show_default=default)
+def told(metavar: str, text: str, shown: str | bool = True) -> Any:
+    """Say how an option is met; ``shown`` is what the help says where the default is None."""
+    return typer.Option(metavar=metavar, help=text, show_default=shown)
+
+
+def option(default: Any, metavar: str, text: str, shown: str | bool = True) -> Any:
+    """Make an option, a field of a group or a parameter of a command; ``...``: it must be given.
+
+    It is a dataclass field, so that a group has true defaults in Python; ``command`` reads both kinds alike.
+    """
+    return field(default=MISSING if default is ... else default, metadata={"told": told(metavar, text, shown)})
 
 
 def flag(name: str, text: str) -> Any:
     """Make an option without a value."""
-    return typer.Option(name, help=text)
+    return field(default=False, metadata={"told": typer.Option(name, help=text)})
 
 
 def argument(metavar: str, text: str) -> Any:
@@ -33,10 +42,10 @@ Results = Annotated[
     ),
 ]
 TableName = Annotated[
-    Path | None, option("NAME", "Also write the tables, as NAME.csv, NAME.md and NAME.tex.", "not written")
+    Path | None, told("NAME", "Also write the tables, as NAME.csv, NAME.md and NAME.tex.", "not written")
 ]
-Seed = Annotated[int, option("N", "Seed of the split into 70 % train, 10 % validation, 20 % test images.")]
-SkipBroken = Annotated[bool, flag("--skip-broken", "Leave out pictures that cannot be read.")]
+Seed = Annotated[int, told("N", "Seed of the split into 70 % train, 10 % validation, 20 % test images.")]
+SkipBroken = Annotated[bool, typer.Option("--skip-broken", help="Leave out pictures that cannot be read.")]
 ENCODERS = (
     "hf:NAME_OR_FOLDER, open_clip:ARCHITECTURE,WEIGHTS, conse:efficientnet_lite2 (needs no download), "
     "or package.module:function"

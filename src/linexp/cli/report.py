@@ -18,23 +18,17 @@ def report(
         argument("DIR...", "Folders that linexp explain wrote; those about one layer stand side by side."),
     ],
     *,
-    out: Annotated[Path, option("DIR", "Folder for index.html and its thumbnails.", default=False)],
-    images: Annotated[
-        Path | None, option("DIR", "Where the pictures of the results are now.", "where they were")
-    ] = None,
-    single_file: Annotated[
-        bool, flag("--single-file", "Put everything into one file; --out may then be a name in .html.")
-    ] = False,
-    pictures: Annotated[int, option("N", "Pictures of each of the eight ranges of a neuron's activation.")] = 3,
-    seed: Annotated[int, option("N", "Seed that draws the pictures and the points of scatter plots.")] = 0,
-    shares: Annotated[
-        str,
-        option(
-            "HOW",
-            "Area charts. plain: an input counts for each concept it has, as in the paper. divided: once, for the "
-            "innermost of them.",
-        ),
-    ] = "plain",
+    out: Path = option(..., "DIR", "Folder for index.html and its thumbnails.", False),
+    images: Path | None = option(None, "DIR", "Where the pictures of the results are now.", "where they were"),
+    single_file: bool = flag("--single-file", "Put everything into one file; --out may then be a name in .html."),
+    pictures: int = option(3, "N", "Pictures of each of the eight ranges of a neuron's activation."),
+    seed: int = option(0, "N", "Seed that draws the pictures and the points of scatter plots."),
+    shares: str = option(
+        "plain",
+        "HOW",
+        "Area charts. plain: an input counts for each concept it has, as in the paper. divided: once, for the "
+        "innermost of them.",
+    ),
     keeping: Keeping,
 ) -> Path:
     """Write a page to look at: scores, and a card for each neuron. It opens from disk, without server or network."""

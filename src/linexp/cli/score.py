@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
 from linexp.cli.app import app
 from linexp.cli.command import command
@@ -19,23 +19,19 @@ def score(
     results: Results,
     *,
     judging: Judging,
-    metrics: Annotated[
-        str,
-        option("LIST", "Which scores, with commas: correlation, cosine, auprc, f1, iou, spearman, auroc."),
-    ] = "correlation",
-    top_share: Annotated[
-        float, option("X", "On this share of the images a neuron is called active (auprc, f1, iou, auroc).")
-    ] = 0.05,
+    metrics: str = option(
+        "correlation", "LIST", "Which scores, with commas: correlation, cosine, auprc, f1, iou, spearman, auroc."
+    ),
+    top_share: float = option(
+        0.05, "X", "On this share of the images a neuron is called active (auprc, f1, iou, auroc)."
+    ),
     table: TableName = None,
-    part: Annotated[str, option("NAME", "Which images of the split: test; val and train only with --force.")] = "test",
-    force: Annotated[
-        bool,
-        flag(
-            "--force",
-            "Score on train or val images, explanations that were fitted on test images, or explanations whose layer "
-            "is called otherwise.",
-        ),
-    ] = False,
+    part: str = option("test", "NAME", "Which images of the split: test; val and train only with --force."),
+    force: bool = flag(
+        "--force",
+        "Score on train or val images, explanations that were fitted on test images, or explanations whose layer "
+        "is called otherwise.",
+    ),
     running: Running,
     keeping: Keeping,
 ) -> list[Scores]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
 
 from linexp.cli.app import app
 from linexp.cli.command import command
@@ -15,7 +14,7 @@ from linexp.cli.options import ResultFolder, option
 def simulate(
     result: ResultFolder,
     *,
-    out: Annotated[Path | None, option("FILE", "Where to write, as safetensors.", "into DIR")] = None,
+    out: Path | None = option(None, "FILE", "Where to write, as safetensors.", "into DIR"),
     judging: Judging,
     running: Running,
     keeping: Keeping,

@@ -19,9 +19,9 @@ def summarize(
         list[Path], argument("FILE...", "The paper's published results, explanations or scores of ours, as CSV.")
     ],
     *,
-    table: Annotated[
-        Path | None, option("NAME", "Also write the table, as NAME.csv, NAME.md and NAME.tex.", "not written")
-    ] = None,
+    table: Path | None = option(
+        None, "NAME", "Also write the table, as NAME.csv, NAME.md and NAME.tex.", "not written"
+    ),
 ) -> Table:
     """Show the mean lengths and scores of files that hold scores, such as the paper's published ones."""
     from linexp.results import draw_table, summarize_files, write_tables
