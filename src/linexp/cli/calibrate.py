@@ -77,7 +77,7 @@ def _check(out: Path, max_share: float, seed: int, running: Running) -> None:
 
     check_within("max_share", max_share, 0, 1)
     check_at_least("seed", seed, 0)
-    check_at_least("batch_size", 1 if running.batch_size is None else running.batch_size, 1)
+    running.check()
     if out.suffix != ".json":
         raise ValueError(f"The calibration would be written to '{out}'. Give --out a name that ends in .json.")
     check_writable_folder(out.absolute().parent)

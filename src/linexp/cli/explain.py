@@ -169,8 +169,9 @@ def explain(
     kept = keeping.folder()
     concepts.check()
     units.open()
-    for name, value in (("seed", seed), ("batch_size", running.batch_size), ("workers", workers)):
-        check_at_least(name, int(name == "batch_size") if value is None else value, int(name == "batch_size"))
+    check_at_least("seed", seed, 0)
+    running.check()
+    check_at_least("workers", workers or 0, 0)
     running = dataclasses.replace(running, device=str(choose_device(running.device)))
     explainer = on_device(explainer, running.device)
     folder, store = labelled.open(), open_store(kept)

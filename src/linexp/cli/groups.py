@@ -44,6 +44,12 @@ class Running:
     batch_size: int | None = option(None, "N", "Images at a time.", "8 on cpu, 64 on cuda")
     trust_remote_code: TrustRemoteCode = False
 
+    def check(self) -> None:
+        """Check what needs no model."""
+        from linexp._internal.checks import check_at_least
+
+        check_at_least("batch_size", 1 if self.batch_size is None else self.batch_size, 1)
+
     def network(self, name: str, weights: str | Path | None, preprocess: str | None) -> VisionModel:
         """Load a network."""
         from linexp.models import load_model
