@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import builtins
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +10,7 @@ import pytest
 from PIL import Image
 
 import linexp as le
-from linexp.commands import ExplainOptions, run_explain
+from linexp import cli
 from linexp.concepts.vocabulary import superclasses
 from linexp.concepts.vocabulary.files import open_groups, open_pictures
 from linexp.concepts.vocabulary.wordnet import imagenet_classes
@@ -75,10 +74,10 @@ def test_groups_are_of_the_same_pictures_whatever_classes_are_called(folder: Pat
 def test_superclasses_are_words_whatever_classes_are_called(
     folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ):
-    options = ExplainOptions("none", ("none",), folder, tmp_path / "out", class_names="imagenet-paper")
-    options = replace(options, concepts="text", vocabulary="labels+superclasses", encoder="none")
+    where = {"model": "none", "layer": ["none"], "images": folder, "out": tmp_path / "out"}
+    words = {"concepts": "text", "vocabulary": "labels+superclasses", "encoder": "none"}
     with pytest.raises(ValueError, match="There is no encoder 'none'"):  # which comes after the words
-        run_explain(options, le.LinearExplainer())
+        cli.explain(**where, **words, class_names="imagenet-paper")
     assert capsys.readouterr().out == "vocabulary: 14 words (dropped: duplicate 2)\n"  # 7 classes, 7 above them
 
 

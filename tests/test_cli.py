@@ -14,7 +14,6 @@ import pytest
 
 import linexp as le
 from linexp import cli
-from linexp.commands import ExplainOptions
 from linexp.forward import record_layers
 from linexp.results.folder import load_run
 from tests.colour_world import make_world
@@ -93,6 +92,24 @@ def test_from_pictures_to_scores(linexp: Run, tmp_path: Path):
     assert "(1 neurons, 12 images)" in scored.out
 
 
+def test_explain_opens_each_picture_twice(world: Path, tmp_path: Path):
+    """Once to be hashed and decoded, once for the network; labels are looked at before, and open none."""
+    arguments = [*START, "--layer", "stem", "--out", str(tmp_path / "out"), "--workers", "0", "--no-store"]
+    ended = run_python(
+        "import collections, os, sys\n"
+        f"sys.path += ['.', os.getcwd()]; os.chdir({str(world)!r}); sys.argv = ['linexp', *{arguments!r}]\n"
+        "from linexp.cli import main; from linexp.images import file_contents\n"
+        "file_contents._TICK = -1  # the pictures are older than the clock's tick\n"
+        "opened = collections.Counter()\n"
+        "sys.addaudithook(lambda what, of: opened.update([of[0]] if what == 'open' and '.png' in str(of[0]) else []))\n"
+        "try: main()\n"
+        "finally: print(sorted(collections.Counter(opened.values()).items()))"
+    )
+    assert ended.returncode == 0, ended.stderr
+    # The first goes through the network alone, too, to see what the layers return.
+    assert ended.stdout.splitlines()[-1] == "[(2, 59), (3, 1)]"
+
+
 def test_layers(linexp: Run):
     ended = linexp("layers", "--model", "mymodels:build", "--depth", 1, "--side", 32)
     assert ended.code == 0
@@ -141,7 +158,7 @@ def test_a_lookup_that_fails_is_said_without_quotes(linexp: Run, monkeypatch: py
     def fail(*_: object) -> None:
         raise KeyError("Neuron 3\nis not there.")
 
-    monkeypatch.setattr("linexp.commands.run_show", fail)
+    monkeypatch.setattr("linexp.results.tell_neuron", fail)
     assert linexp("show", "x", 3) == (1, "", "Error: Neuron 3 is not there.\n")
 
 
@@ -149,7 +166,7 @@ def test_an_error_without_text_is_called_by_its_kind(linexp: Run, monkeypatch: p
     def fail(*_: object) -> None:
         raise MemoryError
 
-    monkeypatch.setattr("linexp.commands.run_show", fail)
+    monkeypatch.setattr("linexp.results.tell_neuron", fail)
     assert linexp("show", "x", 3).err == "Error: MemoryError\n"
 
 
@@ -164,7 +181,7 @@ def test_an_interruption_is_one_sentence_and_exit_code_1(linexp: Run, monkeypatc
     def interrupt(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("linexp.commands.explain.record_layers", interrupt)
+    monkeypatch.setattr("linexp.results.explaining.record_layers", interrupt)
     ended = linexp(*START, "--layer", "stem", "--out", tmp_path / "out")
     assert ended.code == 1
     assert ended.err.splitlines()[-1].startswith("Interrupted. Files that were already written are complete; run")
@@ -212,11 +229,10 @@ def test_defaults_are_those_of_the_python_interface():
     explainer = {field.name: field.default for field in fields(le.LinearExplainer) if field.name in options}
     assert set(explainer) == {field.name for field in fields(le.LinearExplainer)} - {"tolerance"}
     del explainer["device"]  # in Python, where the user's things are; on the command line, the best there is
-    others = {field.name: field.default for field in fields(ExplainOptions) if field.name in options}
     recording = inspect.signature(record_layers).parameters
     shared = {name: recording[name].default for name in ("pool", "channels", "token", "batch_size", "workers")}
     split = {"seed": inspect.signature(le.Split.random).parameters["seed"].default}
-    for source in (explainer, others, shared, split):
+    for source in (explainer, shared, split):
         for name, default in source.items():
             given = options[name].default
             given = () if name == "template" and given is None else given  # Typer has no empty list

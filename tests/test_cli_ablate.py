@@ -13,7 +13,7 @@ import pytest
 import linexp as le
 from linexp.models import load_model
 from linexp.results.folder import load_explanations, load_run
-from linexp.results.judge import ScoreOptions, origin_of, save_apart
+from linexp.results.scoring import origin_of, save_apart
 from linexp.score import Origin, read_scores
 from tests.colour_world import COLOURS, make_world
 from tests.command_line import Run, command_line
@@ -278,10 +278,10 @@ def test_methods_of_the_same_file_name_are_kept_apart(linexp: Run, result: Path,
 def test_scores_of_unknown_origin_are_replaced(linexp: Run, result: Path):
     run = load_run(result)
     case = le.Result.of(run, load_explanations(result), folder=result)
-    scores = le.Scores(run.activations.values[0], (0, 1, 2, 3), "correlation", 2, None, origin_of(case, ScoreOptions()))
+    scores = le.Scores(run.activations.values[0], (0, 1, 2, 3), "correlation", 2, None, origin_of(case, None))
     for text in ("neuron,correlation,correlation_error\n0,0.5,\n", "neuron,text\n0,red\n", "nothing\n"):
         (result / "scores.csv").write_text(text)
-        assert save_apart(case, scores, ScoreOptions()) == result / "scores.csv"
+        assert save_apart(case, scores, None) == result / "scores.csv"
         assert read_scores(result / "scores.csv")[0].origin == scores.origin
 
 

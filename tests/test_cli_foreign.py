@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 import linexp as le
+from linexp.results.cases import open_cases
 from linexp.results.folder import load_explanations, load_run
-from linexp.results.judge import ScoreOptions, open_cases
 from linexp.score import read_scores
 from tests.colour_world import make_world
 from tests.command_line import Run, command_line
@@ -128,7 +128,7 @@ def test_a_results_own_split_is_known(linexp: Run, two: tuple[Path, Path, int]):
     cut = [",".join(cell for number, cell in enumerate(line) if number != place) for line in lines]
     (b / "explanations.csv").write_text("\n".join(cut) + "\n")
     assert f"were fitted or chosen on {seen} of the 12" in linexp("score", a, b / "explanations.csv").err
-    (case,) = open_cases([b], ScoreOptions())
+    (case,) = open_cases([b])
     assert (case.n_seen("test"), case.n_seen("train"), case.n_seen("val")) == (0, 42, 6)
 
 

@@ -285,7 +285,7 @@ def test_what_is_wrong_is_said_before_the_recording(
     def refuse(*_: object, **__: object) -> None:
         raise AssertionError("the recording was started")
 
-    monkeypatch.setattr("linexp.commands.explain.record_layers", refuse)
+    monkeypatch.setattr("linexp.results.explaining.record_layers", refuse)
     ended = calibrated(*TEXT, "--out", tmp_path / "out", *arguments)
     assert ended.code == 1
     assert ended.err.splitlines()[-1].startswith(f"Error: {said}"), ended.err

@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import re
 import sys
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +12,8 @@ import pytest
 import torch
 
 import linexp as le
-from linexp import commands
-from linexp.commands import ExplainOptions, ReportOptions, run_explain, run_layers, run_report, run_score, run_show
-from linexp.results import ScoreOptions, judges
+from linexp import cli
+from linexp.results import judges, tell_explanations
 from linexp.results.folder import Run, load_explanations, load_run, save_explanations, save_run
 from tests.colour_world import draw_pictures, make_world
 
@@ -38,8 +36,9 @@ def _there(world: Path, monkeypatch: pytest.MonkeyPatch):
 
 
 @pytest.fixture
-def options(tmp_path: Path) -> ExplainOptions:
-    return ExplainOptions("mymodels:build", ("stem",), Path("pictures"), tmp_path / "out", seed=SEED)
+def options(tmp_path: Path) -> dict[str, Any]:
+    where = {"images": Path("pictures"), "out": tmp_path / "out", "no_store": True}
+    return {"model": "mymodels:build", "layer": ["stem"], "seed": SEED, **where}
 
 
 @pytest.fixture
@@ -47,16 +46,20 @@ def _no_recording(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: Any, **__: Any) -> None:
         raise AssertionError("the recording was started")
 
-    monkeypatch.setattr("linexp.commands.explain.record_layers", refuse)
+    monkeypatch.setattr("linexp.results.explaining.record_layers", refuse)
+
+
+def explain(options: dict[str, Any], **changes: Any) -> None:
+    cli.explain(**{**options, **changes})
 
 
 def weights_of(explanation: le.Explanation) -> dict[str, float]:
     return {term.concept: term.weight for term in explanation.terms}
 
 
-def test_explanations_say_what_the_network_was_built_to_see(options: ExplainOptions):
-    run_explain(replace(options, layers=("stem", "head")), le.LinearExplainer())
-    stem, head = (load_explanations(options.out / layer) for layer in ("stem", "head"))
+def test_explanations_say_what_the_network_was_built_to_see(options: dict[str, Any]):
+    explain(options, layer=["stem", "head"])
+    stem, head = (load_explanations(options["out"] / layer) for layer in ("stem", "head"))
     expected: dict[int, dict[str, float]] = {
         0: {"red": 0.8, "yellow": 0.8},
         1: {"green": 0.8, "yellow": 0.8},
@@ -71,37 +74,37 @@ def test_explanations_say_what_the_network_was_built_to_see(options: ExplainOpti
     assert weights_of(head[1]) == pytest.approx({"blue": 0.8, "green": -0.8, "yellow": -0.8}, abs=0.03)
 
 
-def test_groups_are_concepts(options: ExplainOptions):
-    run_explain(replace(options, groups=Path("groups.json")), le.LinearExplainer(max_terms=1))
-    assert load_run(options.out).concepts.names[5:] == ("warm", "lit", "cold", "leafy")
-    assert load_explanations(options.out)[0].concepts == ("warm",)
+def test_groups_are_concepts(options: dict[str, Any]):
+    explain(options, groups=Path("groups.json"), max_terms=1)
+    assert load_run(options["out"]).concepts.names[5:] == ("warm", "lit", "cold", "leafy")
+    assert load_explanations(options["out"])[0].concepts == ("warm",)
 
 
-def test_class_names_are_used(options: ExplainOptions, tmp_path: Path):
+def test_class_names_are_used(options: dict[str, Any], tmp_path: Path):
     (tmp_path / "names.tsv").write_text("blue\tdeep sea\nviolet\tviolet\n")
-    run_explain(replace(options, class_names=tmp_path / "names.tsv"), le.LinearExplainer())
-    assert load_explanations(options.out)[2].concepts == ("deep sea",)
+    explain(options, class_names=tmp_path / "names.tsv")
+    assert load_explanations(options["out"])[2].concepts == ("deep sea",)
 
 
-def test_the_result_says_how_it_was_made(options: ExplainOptions):
-    run_explain(replace(options, seed=4), le.LinearExplainer(max_terms=3))
-    run = load_run(options.out)
+def test_the_result_says_how_it_was_made(options: dict[str, Any]):
+    explain(options, seed=4, max_terms=3)
+    run = load_run(options["out"])
     assert run.settings["model"] == "mymodels:build"
     assert (run.settings["seed"], run.settings["explainer"]["max_terms"]) == (4, 3)
     assert run.image_names[0] == str(Path("pictures/black/00.png"))
     assert run.split.test.tolist() == le.Split.random(60, 4).test.tolist()
 
 
-def test_the_same_command_gives_the_same_bytes(options: ExplainOptions, tmp_path: Path):
-    run_explain(options, le.LinearExplainer())
-    run_explain(replace(options, out=tmp_path / "again"), le.LinearExplainer())
-    for path in options.out.iterdir():
+def test_the_same_command_gives_the_same_bytes(options: dict[str, Any], tmp_path: Path):
+    explain(options)
+    explain(options, out=tmp_path / "again")
+    for path in options["out"].iterdir():
         assert path.read_bytes() == (tmp_path / "again" / path.name).read_bytes(), path.name
 
 
-def test_what_explain_prints(options: ExplainOptions, capsys: pytest.CaptureFixture[str]):
-    out = options.out.with_name("my out")
-    run_explain(replace(options, out=out), le.LinearExplainer())
+def test_what_explain_prints(options: dict[str, Any], capsys: pytest.CaptureFixture[str]):
+    out = options["out"].with_name("my out")
+    explain(options, out=out)
     device, *lines = capsys.readouterr().out.splitlines()
     assert device.startswith("device: ")
     quality = "val correlation 1.0000 ± 0.0000, selected"
@@ -118,7 +121,7 @@ def test_a_summary_of_nothing_invents_no_numbers():
     nobody = le.Explanations((le.Explanation(0, (), outcome="constant"),), "stem", dropped)
     concepts = le.ConceptMatrix([[0.0, 1.0, 1.0]] * 6, ["faint", "always", "b"])
     run = Run(le.ActivationMatrix([[2.0]] * 6), concepts, le.Split([0, 1], [2, 3], [4, 5]))
-    assert commands.summary(nobody, run).splitlines() == [
+    assert tell_explanations(nobody, run).splitlines() == [
         "layer stem: 0 of 1 neurons explained; 0 without a fitting concept, 1 constant on the training images",
         "  0 of 1 neurons dead (0.0 %): activation below 0.01 on all 6 images",
         "  1 of 3 concepts used; 2 dropped, all of them in dropped.csv",
@@ -148,10 +151,10 @@ def test_dead_is_dead_on_all_recorded_images(tmp_path: Path, capsys: pytest.Capt
     items = tuple(le.Explanation(neuron, (le.Term(word, 1.0),)) for neuron, word in words.items())
     save_run(tmp_path, run)
     save_explanations(tmp_path, le.Explanations(items, "stem"))
-    assert commands.summary(load_explanations(tmp_path), run).splitlines()[1] == (
+    assert tell_explanations(load_explanations(tmp_path), run).splitlines()[1] == (
         "  1 of 3 neurons dead (33.3 %): activation below 0.01 on all 200 images"
     )
-    (scores,) = run_score([tmp_path], ScoreOptions(table=tmp_path / "table"))
+    (scores,) = cli.score([tmp_path], table=tmp_path / "table")
     assert run.activations.select([0]).block(run.split.test).max() < 0.01
     said = capsys.readouterr().out
     alive = scores.only([0, 2])
@@ -160,24 +163,24 @@ def test_dead_is_dead_on_all_recorded_images(tmp_path: Path, capsys: pytest.Capt
     assert [(row["neurons"], row["dead"], row["no score"]) for row in rows] == [("3", "1", "0"), ("2", "0", "0")]
 
 
-def test_score_of_a_result(options: ExplainOptions, capsys: pytest.CaptureFixture[str]):
-    run_explain(options, le.LinearExplainer())
+def test_score_of_a_result(options: dict[str, Any], capsys: pytest.CaptureFixture[str]):
+    explain(options)
     capsys.readouterr()
-    scores = run_score([options.out], ScoreOptions())[0]
+    scores = cli.score([options["out"]])[0]
     assert (scores.n_images, scores.n_undefined, scores.metric) == (12, 1, "correlation")
     assert scores.mean > 0.99
     said = capsys.readouterr().out
-    assert said == f"layer stem: test {scores}\n  saved in {options.out / 'scores.csv'}\n"
-    lines = (options.out / "scores.csv").read_text().splitlines()
+    assert said == f"layer stem: test {scores}\n  saved in {options['out'] / 'scores.csv'}\n"
+    lines = (options["out"] / "scores.csv").read_text().splitlines()
     assert lines[0] == "neuron,correlation,correlation_error,silent,method,simulator,images,part,n_seen,n_images"
-    images = load_run(options.out).activations.images
+    images = load_run(options["out"]).activations.images
     assert lines[1].startswith(f"0,{scores.of(0)!r},")
-    assert lines[4] == f"3,,,0,{options.out},labels,{images},test,0,12"
+    assert lines[4] == f"3,,,0,{options['out']},labels,{images},test,0,12"
 
 
 @UNKNOWN
-def test_scores_of_the_papers_files_are_kept_apart(options: ExplainOptions, tmp_path: Path):
-    run_explain(options, le.LinearExplainer())
+def test_scores_of_the_papers_files_are_kept_apart(options: dict[str, Any], tmp_path: Path):
+    explain(options)
     columns = ",".join(f"weight{place},concept{place}" for place in range(10))
     padding = "0.0,0," * 8
     for name, first in (("LE_label", "red"), ("LE_siglip", "green")):
@@ -186,16 +189,16 @@ def test_scores_of_the_papers_files_are_kept_apart(options: ExplainOptions, tmp_
             f"layer,unit,val correlation,{columns},bias,sim correlation\n"
             f"stem,0,0.9,1.0,{first},0.5,yellow,{padding}0.1,0.9\n"
         )
-    right = run_score([options.out], ScoreOptions(tmp_path / "LE_label" / "net.csv"))[0]
-    wrong = run_score([options.out], ScoreOptions(tmp_path / "LE_siglip" / "net.csv"))[0]
+    right = cli.score([options["out"]], explanations=tmp_path / "LE_label" / "net.csv")[0]
+    wrong = cli.score([options["out"]], explanations=tmp_path / "LE_siglip" / "net.csv")[0]
     assert right.neurons == wrong.neurons == (0,)
     assert right.mean > 0.8 > wrong.mean
     (tmp_path / "net.csv").write_text("unit,description,sim correlation\n2,blue,0.3\n1,red,0.1\n")
-    baseline = run_score([options.out], ScoreOptions(tmp_path / "net.csv"))[0]
+    baseline = cli.score([options["out"]], explanations=tmp_path / "net.csv")[0]
     assert baseline.neurons == (2, 1)
     assert baseline.of(2) > 0.99
     assert baseline.of(1) < 0
-    assert {path.name for path in options.out.glob("scores*")} == {
+    assert {path.name for path in options["out"].glob("scores*")} == {
         "scores-LE_label-net.csv",
         "scores-LE_siglip-net.csv",
         f"scores-{tmp_path.name}-net.csv",
@@ -203,13 +206,13 @@ def test_scores_of_the_papers_files_are_kept_apart(options: ExplainOptions, tmp_
 
 
 @UNKNOWN
-def test_explanations_of_another_layer_are_refused_unless_forced(options: ExplainOptions, tmp_path: Path):
-    run_explain(options, le.LinearExplainer())
+def test_explanations_of_another_layer_are_refused_unless_forced(options: dict[str, Any], tmp_path: Path):
+    explain(options)
     other = tmp_path / "other.csv"
     le.Explanations((le.Explanation(0, (le.Term("red", 1.0),)),), "head").to_csv(other)
     with pytest.raises(ValueError, match=r"are of layer 'head', the result is of layer 'stem'\..*use --force"):
-        run_score([options.out], ScoreOptions(other))
-    assert run_score([options.out], ScoreOptions(other, force=True))[0].neurons == (0,)
+        cli.score([options["out"]], explanations=other)
+    assert cli.score([options["out"]], explanations=other, force=True)[0].neurons == (0,)
 
 
 @UNKNOWN
@@ -220,18 +223,18 @@ def test_explanations_of_another_layer_are_refused_unless_forced(options: Explai
         ("9,red", r"Neuron 9 is not among the 4 neurons of layer 'stem'"),
     ],
 )
-def test_explanations_that_do_not_fit_the_result(options: ExplainOptions, tmp_path: Path, line: str, said: str):
-    run_explain(options, le.LinearExplainer())
+def test_explanations_that_do_not_fit_the_result(options: dict[str, Any], tmp_path: Path, line: str, said: str):
+    explain(options)
     (tmp_path / "net.csv").write_text(f"unit,description\n{line}\n")
     with pytest.raises(ValueError, match=said):
-        run_score([options.out], ScoreOptions(tmp_path / "net.csv"))[0]
-    assert not list(options.out.glob("scores*"))
+        cli.score([options["out"]], explanations=tmp_path / "net.csv")[0]
+    assert not list(options["out"].glob("scores*"))
 
 
-def test_show_a_neuron(options: ExplainOptions, capsys: pytest.CaptureFixture[str]):
-    run_explain(options, le.LinearExplainer())
+def test_show_a_neuron(options: dict[str, Any], capsys: pytest.CaptureFixture[str]):
+    explain(options)
     capsys.readouterr()
-    run_show(options.out, 2)
+    cli.show(options["out"], 2)
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].startswith("neuron 2 ≈ 0.7")
     assert lines[0].endswith("   (test correlation 1.00 ± 0.00)")
@@ -246,20 +249,20 @@ def test_show_a_neuron(options: ExplainOptions, capsys: pytest.CaptureFixture[st
     assert len(values) == 10
 
 
-def test_show_a_constant_neuron_and_one_that_is_not_there(options: ExplainOptions, capsys: pytest.CaptureFixture[str]):
-    run_explain(options, le.LinearExplainer())
+def test_show_a_constant_neuron_and_one_that_is_not_there(options: dict[str, Any], capsys: pytest.CaptureFixture[str]):
+    explain(options)
     capsys.readouterr()
-    run_show(options.out, 3)
+    cli.show(options["out"], 3)
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == "neuron 3 is constant on the training images (0.00): not explained"
     assert lines[1] == "layer stem, scored on 12 test images"
-    save_explanations(options.out, load_explanations(options.out)[1:])
+    save_explanations(options["out"], load_explanations(options["out"])[1:])
     with pytest.raises(ValueError, match=r"Neuron 0 is not in this result\. Its 3 neurons are 1, 2, 3\."):
-        run_show(options.out, 0)
+        cli.show(options["out"], 0)
 
 
 def test_the_tree_of_layers(capsys: pytest.CaptureFixture[str]):
-    run_layers("mymodels:build", None, None, 16, trust_remote_code=False)
+    cli.layers(model="mymodels:build", side=16)
     assert capsys.readouterr().out.splitlines() == [
         "mymodels:build",
         "├── stem  Conv2d  4×16×16",
@@ -270,7 +273,7 @@ def test_the_tree_of_layers(capsys: pytest.CaptureFixture[str]):
         "├── head  Linear  2",
         "└── unused  Linear  does not run",
     ]
-    run_layers("mymodels:build", None, 1, 16, trust_remote_code=False)
+    cli.layers(model="mymodels:build", depth=1, side=16)
     assert [line[4:8] for line in capsys.readouterr().out.splitlines()[1:]] == ["stem", "rest", "head", "unus"]
 
 
@@ -278,12 +281,12 @@ def test_a_model_of_another_input_size(capsys: pytest.CaptureFixture[str]):
     with pytest.raises(
         RuntimeError, match=r"fails on a grey picture of 224 by 224 pixels \(.*\)\. Give the side .* --side"
     ):
-        run_layers("mymodels:fixed", None, None, 224, trust_remote_code=False)
-    run_layers("mymodels:fixed", None, None, 8, trust_remote_code=False)
+        cli.layers(model="mymodels:fixed")
+    cli.layers(model="mymodels:fixed", side=8)
     assert capsys.readouterr().out.splitlines()[-1] == "└── 1  Linear  5"
     for depth, side in ((0, 8), (1, 0)):
         with pytest.raises(ValueError, match=r"(depth|side) is 0\. It must be at least 1"):
-            run_layers("mymodels:fixed", None, depth, side, trust_remote_code=False)
+            cli.layers(model="mymodels:fixed", depth=depth, side=side)
 
 
 @pytest.mark.usefixtures("_no_recording")
@@ -300,8 +303,8 @@ class TestBeforeTheRecording:
             ({"workers": -1}, r"workers is -1\. It must be at least 0"),
             ({"device": "cudda"}, r"The device 'cudda' cannot be used here .* Use device 'cpu'"),
             ({"model": "mymodels:biuld"}, r"has no function 'biuld'\. Did you mean 'build'"),
-            ({"layers": ("stam",)}, r"The model has no layer 'stam'\. Did you mean 'stem'\? Layers: stem, rest, head"),
-            ({"layers": ("stem", "stem")}, r"'stem'.* each once"),
+            ({"layer": ["stam"]}, r"The model has no layer 'stam'\. Did you mean 'stem'\? Layers: stem, rest, head"),
+            ({"layer": ["stem", "stem"]}, r"'stem'.* each once"),
             ({"images": Path("picture")}, r"There is no folder 'picture'\. Did you mean 'pictures'"),
             ({"images": Path("groups.json")}, r"'groups.json' is a file, not a folder\. Give the folder"),
             ({"weights": Path("none.safetensors")}, r"none\.safetensors"),
@@ -309,9 +312,9 @@ class TestBeforeTheRecording:
             ({"class_names": Path("none.tsv")}, r"There is no file 'none.tsv' to read class names from"),
         ],
     )
-    def test_options(self, options: ExplainOptions, changes: dict[str, Any], said: str):
+    def test_options(self, options: dict[str, Any], changes: dict[str, Any], said: str):
         with pytest.raises((ValueError, OSError), match=said):
-            run_explain(replace(options, **changes), le.LinearExplainer())
+            explain(options, **changes)
 
     @pytest.mark.parametrize(
         ("text", "said"),
@@ -322,99 +325,99 @@ class TestBeforeTheRecording:
             ('{"a": [7]}', r"the class number 7, but the classes are 0 to 4"),
         ],
     )
-    def test_groups(self, options: ExplainOptions, tmp_path: Path, text: str, said: str):
+    def test_groups(self, options: dict[str, Any], tmp_path: Path, text: str, said: str):
         (tmp_path / "groups.json").write_text(text)
         with pytest.raises(ValueError, match=said):
-            run_explain(replace(options, groups=tmp_path / "groups.json"), le.LinearExplainer())
-        assert not options.out.exists()
+            explain(options, groups=tmp_path / "groups.json")
+        assert not options["out"].exists()
 
-    def test_class_names_of_other_folders(self, options: ExplainOptions, tmp_path: Path):
+    def test_class_names_of_other_folders(self, options: dict[str, Any], tmp_path: Path):
         (tmp_path / "names.tsv").write_text("n01440764\ttench\n")
         with pytest.raises(
             ValueError, match=r"None of the 1 folders named in .* \(black, blue, green, red, yellow\)\. Write"
         ):
-            run_explain(replace(options, class_names=tmp_path / "names.tsv"), le.LinearExplainer())
+            explain(options, class_names=tmp_path / "names.tsv")
 
-    def test_pictures(self, options: ExplainOptions, tmp_path: Path):
+    def test_pictures(self, options: dict[str, Any], tmp_path: Path):
         (tmp_path / "empty").mkdir()
         with pytest.raises(ValueError, match=r"No images found in '.*empty'\. Give a folder with pictures"):
-            run_explain(replace(options, images=tmp_path / "empty"), le.LinearExplainer())
+            explain(options, images=tmp_path / "empty")
         with pytest.raises(ValueError, match=r"have no labels\. Sort them into one folder per class"):
-            run_explain(replace(options, images=Path("pictures/red")), le.LinearExplainer())
+            explain(options, images=Path("pictures/red"))
         draw_pictures(tmp_path / "few", 2)
         with pytest.raises(ValueError, match=r"10 images split by .* leave fewer than two .* Use more images"):
-            run_explain(replace(options, images=tmp_path / "few"), le.LinearExplainer())
+            explain(options, images=tmp_path / "few")
         (tmp_path / "one").mkdir()
         (tmp_path / "few" / "red").rename(tmp_path / "one" / "red")
         with pytest.raises(ValueError, match=r"All 2 images have the label 'red'.* Add images of other classes"):
-            run_explain(replace(options, images=tmp_path / "one"), le.LinearExplainer())
-        assert not options.out.exists()
+            explain(options, images=tmp_path / "one")
+        assert not options["out"].exists()
 
-    def test_concepts_that_are_all_too_rare(self, options: ExplainOptions, tmp_path: Path):
+    def test_concepts_that_are_all_too_rare(self, options: dict[str, Any], tmp_path: Path):
         draw_pictures(tmp_path / "few", 4)
         with pytest.raises(ValueError, match=r"None of the 5 concepts is left.* min_activity"):
-            run_explain(replace(options, images=tmp_path / "few"), le.LinearExplainer(min_activity=1.0))
+            explain(options, images=tmp_path / "few", min_activity=1.0)
 
-    def test_a_place_that_cannot_be_written(self, options: ExplainOptions):
-        options.out.write_text("a file")
+    def test_a_place_that_cannot_be_written(self, options: dict[str, Any]):
+        options["out"].write_text("a file")
         with pytest.raises(OSError, match=r"Cannot write in the folder '.*out' .* Choose another folder"):
-            run_explain(options, le.LinearExplainer())
+            explain(options)
 
-    def test_a_layers_place_that_cannot_be_written(self, options: ExplainOptions):
-        options.out.mkdir()
-        (options.out / "head").write_text("a file")
+    def test_a_layers_place_that_cannot_be_written(self, options: dict[str, Any]):
+        options["out"].mkdir()
+        (options["out"] / "head").write_text("a file")
         with pytest.raises(OSError, match=r"Cannot write in the folder '.*head' .* Choose another folder"):
-            run_explain(replace(options, layers=("stem", "head")), le.LinearExplainer())
+            explain(options, layer=["stem", "head"])
 
-    def test_a_broken_picture_stops(self, options: ExplainOptions, tmp_path: Path):
+    def test_a_broken_picture_stops(self, options: dict[str, Any], tmp_path: Path):
         draw_pictures(tmp_path / "some")
         broken = tmp_path / "some" / "red" / "03.png"
         broken.write_bytes(broken.read_bytes()[:100])
         with pytest.raises(
             OSError, match=r"1 of 60 pictures cannot be read: '.*red.03.png' \(.*\)\. Remove .* --skip-broken"
         ):
-            run_explain(replace(options, images=tmp_path / "some"), le.LinearExplainer())
+            explain(options, images=tmp_path / "some")
 
 
-def test_a_broken_picture_is_left_out_if_asked_for(options: ExplainOptions, tmp_path: Path):
+def test_a_broken_picture_is_left_out_if_asked_for(options: dict[str, Any], tmp_path: Path):
     draw_pictures(tmp_path / "some")
     broken = tmp_path / "some" / "red" / "03.png"
     broken.write_bytes(broken.read_bytes()[:100])
     with pytest.warns(UserWarning, match=r"1 of 60 images cannot be read and are left out: '.*red.03.png'"):
-        run_explain(replace(options, images=tmp_path / "some", skip_broken=True), le.LinearExplainer())
-    run = load_run(options.out)
+        explain(options, images=tmp_path / "some", skip_broken=True)
+    run = load_run(options["out"])
     assert run.activations.n_images == run.concepts.n_images == len(run.image_names) == 59
     assert str(broken) not in run.image_names
     assert run.split.test.max() < 59
-    assert weights_of(load_explanations(options.out)[2]) == pytest.approx({"blue": 0.8}, abs=0.02)
+    assert weights_of(load_explanations(options["out"])[2]) == pytest.approx({"blue": 0.8}, abs=0.02)
 
 
-def test_a_report_of_result_folders(tmp_path: Path, options: ExplainOptions, capsys: pytest.CaptureFixture[str]):
-    run_explain(options, le.LinearExplainer())
-    run_score([options.out], ScoreOptions())
+def test_a_report_of_result_folders(tmp_path: Path, options: dict[str, Any], capsys: pytest.CaptureFixture[str]):
+    explain(options)
+    cli.score([options["out"]])
     capsys.readouterr()
-    page = run_report([options.out], ReportOptions(tmp_path / "report"))
+    page = cli.report([options["out"]], out=tmp_path / "report")
     assert page == tmp_path / "report" / "index.html"
     assert capsys.readouterr().out.splitlines()[-1] == f"Open it in a browser: {page.resolve().as_uri()}"
     assert len(list((tmp_path / "report" / "thumbs").iterdir())) > 5
     assert str(tmp_path) not in page.read_text(encoding="utf-8")
     # A folder of results is as good as its results.
-    again = run_report([options.out.parent], ReportOptions(tmp_path / "one.html", single_file=True))
+    again = cli.report([options["out"].parent], out=tmp_path / "one.html", single_file=True)
     assert again == tmp_path / "one.html"
     assert len(again.read_bytes()) > len(page.read_bytes()) + 1000
 
 
-def test_a_report_without_its_pictures(tmp_path: Path, options: ExplainOptions):
+def test_a_report_without_its_pictures(tmp_path: Path, options: dict[str, Any]):
     draw_pictures(tmp_path / "pictures")
-    run_explain(replace(options, images=tmp_path / "pictures"), le.LinearExplainer())
+    explain(options, images=tmp_path / "pictures")
     (tmp_path / "pictures").rename(tmp_path / "moved")
     with pytest.warns(UserWarning, match=r"There are no pictures in .* The report of 'out' has no pictures\."):
-        run_report([options.out], ReportOptions(tmp_path / "bare"))
+        cli.report([options["out"]], out=tmp_path / "bare")
     assert not (tmp_path / "bare" / "thumbs").exists()
-    run_report([options.out], ReportOptions(tmp_path / "report", images=tmp_path / "moved"))
+    cli.report([options["out"]], out=tmp_path / "report", images=tmp_path / "moved")
     assert (tmp_path / "report" / "thumbs").exists()
     with pytest.raises(FileNotFoundError, match="There are no pictures in"):
-        run_report([options.out], ReportOptions(tmp_path / "report", images=tmp_path / "nowhere"))
+        cli.report([options["out"]], out=tmp_path / "report", images=tmp_path / "nowhere")
 
 
 CONSE, SIGLIP = "conse:efficientnet_lite1", "hf:google/siglip-so400m-patch14-384"
@@ -470,18 +473,18 @@ def test_what_is_here_is_known(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
 
 
 def test_the_next_command_of_labels_names_another_judge(
-    options: ExplainOptions, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    options: dict[str, Any], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr(judges, "is_packaged", lambda _: False)
     monkeypatch.setattr(judges, "is_downloaded", lambda _: False)
-    run_explain(options, le.LinearExplainer())
+    explain(options)
     said = capsys.readouterr().out.splitlines()
-    assert said[-2] == f"Next: linexp score {options.out} --simulator {SIGLIP}"
+    assert said[-2] == f"Next: linexp score {options['out']} --simulator {SIGLIP}"
     assert said[-1].startswith("  (no judge of words is on this machine: ")
 
 
-def test_labels_that_judge_themselves_are_warned_of(options: ExplainOptions, tmp_path: Path):
-    run_explain(options, le.LinearExplainer())
+def test_labels_that_judge_themselves_are_warned_of(options: dict[str, Any], tmp_path: Path):
+    explain(options)
     said = r"judged by the labels that also explained it, so the scores are higher than by a model that only sees"
     with pytest.warns(UserWarning, match=said):
-        run_score([options.out], ScoreOptions())
+        cli.score([options["out"]])

@@ -28,7 +28,6 @@ ROOMS = [
     "results",
     "report",
     "demo",
-    "commands",
     "cli",
     "__main__",
 ]
@@ -125,6 +124,12 @@ def test_no_code_from_strings(path):
         if isinstance(node, ast.Import | ast.ImportFrom):
             names = [alias.name for alias in node.names] + [getattr(node, "module", "") or ""]
             assert not {"pickle", "dill", "joblib"} & set(names)
+
+
+@pytest.mark.parametrize("path", sorted((SOURCE / "results").glob("*.py")), ids=lambda path: path.name)
+def test_results_return_what_commands_print(path):
+    calls = (node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Call))
+    assert "print" not in {call.func.id for call in calls if isinstance(call.func, ast.Name)}
 
 
 def run(code: str) -> str:

@@ -17,7 +17,7 @@ import torch
 from PIL import Image
 
 import linexp as le
-from linexp.commands import ReportOptions, run_report
+from linexp import cli
 from linexp.images import content_fingerprint, contents_of
 from linexp.results.digests import recall_digests
 from linexp.results.folder import Run, load_run, save_explanations, save_run
@@ -124,12 +124,12 @@ def test_a_report_shows_a_copy_and_says_what_changed(here: Path, run: Run, tmp_p
     )
     copy(here, tmp_path / "there")
     shutil.rmtree(here)
-    options = ReportOptions(tmp_path / "page", tmp_path / "there", store=tmp_path / "store")
-    run_report([tmp_path / "out"], options)
+    options = {"out": tmp_path / "page", "images": tmp_path / "there", "store": tmp_path / "store"}
+    cli.report([tmp_path / "out"], **options)
     assert list((tmp_path / "page").rglob("*.webp")) or list((tmp_path / "page").rglob("*.jpg"))
     change_one(tmp_path / "there")
     with pytest.raises(le.DifferentImagesError, match=r"The picture 'blue/01\.png'"):
-        run_report([tmp_path / "out"], options)
+        cli.report([tmp_path / "out"], **options)
 
 
 # --- results of 0.1.0 ---

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 import linexp as le
-from linexp.commands import run_summarize
+from linexp import cli
 from linexp.results.tables import Measured
 from linexp.score import Origin, published_sem, read_scores
 
@@ -39,7 +39,7 @@ def authors(tmp_path: Path) -> Path:
 
 
 def test_the_authors_explanations(authors: Path):
-    (row,) = run_summarize([authors]).rows
+    (row,) = cli.summarize([authors]).rows
     assert row[:4] == ("LE_siglip", NAME, 3, 2.0)
     assert row[4:6] == (0.25, 1)
     expected = [([0.3, 0.1, 0.5], 1), ([0.01, 0.02, 0.06], 0), ([0.03, 0.05], 0)]
@@ -61,7 +61,7 @@ def test_all_layouts_in_one_table(authors: Path, tmp_path: Path, capsys: pytest.
     scores = le.Scores(torch.tensor([0.5, math.nan, 0.7]), (0, 1, 2), "f1@0.01", 9, None, Origin("mine", "siglip"))
     scores.to_csv(tmp_path / "scores.csv")
     paths = [authors, *(tmp_path / name for name in ("MILAN/net_layer4.csv", "ours/explanations.csv", "said.json"))]
-    table = run_summarize([*paths, tmp_path / "scores.csv"], tmp_path / "all")
+    table = cli.summarize([*paths, tmp_path / "scores.csv"], table=tmp_path / "all")
     assert table.columns[2:4] == ("simulator", "neurons")  # nobody names a part of a split, or who is silent
     assert table.columns[7:] == ("correlation", "ablation(optim)", "ablation(norm)", "f1@0.01")
     assert [row[2] for row in table.rows] == ["", "", "", "", "siglip"]
@@ -80,7 +80,7 @@ def test_odd_files_are_left_out_and_listed(authors: Path, tmp_path: Path, capsys
     (tmp_path / "odd.csv").write_text("id,sim correlation\n0,0.5\n")
     (tmp_path / "layers.csv").write_text("layer,unit,description\na,0,x\nb,0,y\n")
     odd = [tmp_path / "odd.csv", tmp_path / "layers.csv", tmp_path / "none.json"]
-    table = run_summarize([odd[0], authors, *odd[1:], authors], tmp_path / "all")
+    table = cli.summarize([odd[0], authors, *odd[1:], authors], table=tmp_path / "all")
     assert [row[0] for row in table.rows] == ["LE_siglip", "LE_siglip"]
     said = capsys.readouterr().out.splitlines()
     assert said[-4].startswith("  written to ")
@@ -96,7 +96,7 @@ def test_scores_of_ours_say_judge_part_and_silence(tmp_path: Path):
     for part, value in (("test", 0.3), ("val", 0.9)):
         values, origin = torch.tensor([value, 0.0, value]), Origin("mine", "siglip", "f", part)
         le.Scores(values, (0, 1, 2), "correlation", 9, None, origin, silent).to_csv(tmp_path / f"scores-{part}.csv")
-    table = run_summarize([tmp_path / "scores-test.csv", tmp_path / "scores-val.csv"])
+    table = cli.summarize([tmp_path / "scores-test.csv", tmp_path / "scores-val.csv"])
     assert table.columns[2:4] == ("simulator", "part")
     assert [(row[0], row[3], row[4], row[8]) for row in table.rows] == [
         *(("mine", "test", 3, 1), ("mine, explained only", "test", 2, 0)),
@@ -129,24 +129,24 @@ def test_errors_of_means():
 
 def test_refused(tmp_path: Path):
     with pytest.raises(FileNotFoundError, match=r"There is no file '.*none.csv'\. Give the path of a CSV file with"):
-        run_summarize([tmp_path / "none.csv"])
+        cli.summarize([tmp_path / "none.csv"])
     (tmp_path / "e.csv").write_text("id,sim correlation\n0,0.5\n")
     with pytest.raises(ValueError, match=r"has no column 'neuron' or 'unit'\. Give a CSV file with one"):
-        run_summarize([tmp_path / "e.csv"])
+        cli.summarize([tmp_path / "e.csv"])
     (tmp_path / "e.csv").write_text("unit,description,sim correlation\n0,a,0.5\n1,b,high\n")
     with pytest.raises(ValueError, match=r"Row 3 of '.*': sim correlation is 'high', not a number"):
-        run_summarize([tmp_path / "e.csv"])
+        cli.summarize([tmp_path / "e.csv"])
     for neuron in ("1.5", "nan", "", "-1", "inf"):
         (tmp_path / "e.csv").write_text(f"unit,description,sim correlation\n{neuron},a,0.5\n")
         with pytest.raises(ValueError, match=r"A neuron in '.*' is .*, not a whole number from 0 on\. Correct it"):
-            run_summarize([tmp_path / "e.csv"])
+            cli.summarize([tmp_path / "e.csv"])
     (tmp_path / "e.csv").write_text(
         "neuron,iou,iou_error,method,simulator,images,part,n_images\n0,0.5,,a,b,c,test,many\n"
     )
     with pytest.raises(ValueError, match=r"Row 2 of '.*': n_images is 'many', not a number"):
-        run_summarize([tmp_path / "e.csv"])
+        cli.summarize([tmp_path / "e.csv"])
     (tmp_path / "e.csv").write_text('unit,description,sim correlation\n0,"a,0.5\n')
     with pytest.raises(ValueError, match=r"is not CSV \(.*\)\. Write it anew"):
-        run_summarize([tmp_path / "e.csv"])
+        cli.summarize([tmp_path / "e.csv"])
     (tmp_path / "e.csv").write_text("unit,sim correlation\n0,0.5\n")
     assert [scores.mean for scores in read_scores(tmp_path / "e.csv")] == [0.5]

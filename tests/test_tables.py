@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from linexp.results.tables import Measured, Table, as_csv, as_latex, as_markdown, print_table, show, write_tables
+from linexp.results.tables import Measured, Table, as_csv, as_latex, as_markdown, draw_table, show, write_tables
 
 NAN = math.nan
 TABLE = Table(
@@ -56,11 +56,10 @@ def test_latex():
     )
 
 
-def test_the_terminal_shows_cells_whole(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch):
+def test_the_terminal_shows_cells_whole(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("COLUMNS", "20")
     long = "vit_b_16_imagenet_encoder.layers.encoder_layer_11.mlp[1]"
-    print_table(Table(("net", "score"), ((long, Measured(0.25, 0.5)), ("[red]x[/red]", NAN)), "of [b]"))
-    printed = capsys.readouterr().out
+    printed = draw_table(Table(("net", "score"), ((long, Measured(0.25, 0.5)), ("[red]x[/red]", NAN)), "of [b]"))
     assert f"│ {long} │ 0.2500 ± 0.5000 │\n" in printed
     assert "[red]x[/red]" in printed
     assert "of [b]" in printed

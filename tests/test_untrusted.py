@@ -455,11 +455,10 @@ def test_two_tensors_of_one_name(tmp_path: Path) -> None:
 
 
 def test_layers_with_slashes_stay_in_their_folder(tmp_path: Path) -> None:
-    from linexp.commands.explain import ExplainOptions, _choose_folders
+    from linexp.results import choose_folders
 
     layers = ("../up", "/etc/x", "a.b")
-    options = ExplainOptions("m", layers, tmp_path, tmp_path / "out")
-    folders = _choose_folders(options)
+    folders = choose_folders(tmp_path / "out", layers)
     assert [folder.parent for folder in folders.values()] == [tmp_path / "out"] * 3
     assert len(set(folders.values())) == 3
     assert folders["a.b"].name == "a.b"

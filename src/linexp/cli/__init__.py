@@ -1,12 +1,16 @@
-"""The command line: thin commands over the same functions the Python interface has; a group of commands a file."""
+"""The command line: thin commands over the same functions the Python interface has; a command a file."""
 
 from linexp.cli.ablate import ablate
 from linexp.cli.app import app, main
+from linexp.cli.calibrate import calibrate
+from linexp.cli.demo import demo
 from linexp.cli.explain import explain
 from linexp.cli.impact import impact
+from linexp.cli.layers import layers
 from linexp.cli.report import report
-from linexp.cli.score import calibrate, score, simulate
-from linexp.cli.show import demo, layers, show
+from linexp.cli.score import score
+from linexp.cli.show import show
+from linexp.cli.simulate import simulate
 from linexp.cli.store import store_app
 from linexp.cli.summarize import summarize
 

@@ -2,69 +2,47 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
-import typer
+from typing import TYPE_CHECKING, Any, cast
 
 from linexp.cli.app import app
-from linexp.cli.options import (
-    BatchSize,
-    CalibrationName,
-    Device,
-    NoStore,
-    StoreFolder,
-    Template,
-    TrustRemoteCode,
-    choose_store,
-    option,
-)
-from linexp.cli.score import Others, Pictures, Results, Simulator, TableName
+from linexp.cli.command import command
+from linexp.cli.groups import Judging, Keeping, Running
+from linexp.cli.options import Results, TableName, flag, option
+
+if TYPE_CHECKING:
+    from linexp.results import Result
 
 
-@app.command()
+@command(app)
 def ablate(
     results: Results,
     *,
-    scaling: Annotated[
-        str, option("NAME", "How simulations are scaled to the neuron: optim, norm (least squares) or optim-adam.")
-    ] = "optim",
-    temperature: Annotated[
-        float | None, option("X", "What logits are divided by before the loss.", "fitted on validation images")
-    ] = None,
-    replace: Annotated[
-        str,
-        option(
-            "NAME",
-            "What becomes of a feature map or of tokens: set (one value everywhere), shift (keeps the pattern), or "
-            "auto: shift where more than a linear head reads the pattern, else set, which is as exact there.",
-        ),
-    ] = "auto",
-    outputs: Annotated[
-        str | None,
-        option(
-            "FILE",
-            "Which output of the model a class is: lines of sub-folder, tab, number from 0; or imagenet, if "
-            "sub-folders are wnids.",
-            "imagenet after --class-names imagenet, else in the order of the sub-folders",
-        ),
-    ] = None,
+    scaling: str = option(
+        "optim", "NAME", "How simulations are scaled to the neuron: optim, norm (least squares) or optim-adam."
+    ),
+    temperature: float | None = option(
+        None, "X", "What logits are divided by before the loss.", "fitted on validation images"
+    ),
+    replace: str = option(
+        "auto",
+        "NAME",
+        "What becomes of a feature map or of tokens: set (one value everywhere), shift (keeps the pattern), or "
+        "auto: shift where more than a linear head reads the pattern, else set, which is as exact there.",
+    ),
+    outputs: str | None = option(
+        None,
+        "FILE",
+        "Which output of the model a class is: lines of sub-folder, tab, number from 0; or imagenet, if "
+        "sub-folders are wnids.",
+        "imagenet after --class-names imagenet, else in the order of the sub-folders",
+    ),
     table: TableName = None,
-    force: Annotated[
-        bool,
-        typer.Option(
-            "--force", help="Take explanations that were fitted on test images, or whose layer is called otherwise."
-        ),
-    ] = False,
-    explanations: Others = None,
-    simulator: Simulator = None,
-    calibration: CalibrationName = None,
-    template: Template = None,
-    images: Pictures = None,
-    device: Device = "auto",
-    batch_size: BatchSize = None,
-    trust_remote_code: TrustRemoteCode = False,
-    store: StoreFolder = None,
-    no_store: NoStore = False,
+    force: bool = flag(
+        "--force", "Take explanations that were fitted on test images, or whose layer is called otherwise."
+    ),
+    judging: Judging,
+    running: Running,
+    keeping: Keeping,
 ) -> None:
     """Measure how much of what a neuron does for the model its simulation does: 1 all of it, 0 no more than its mean.
 
@@ -73,20 +51,40 @@ def ablate(
     the recorded activations themselves score, and whether the loss rises or falls. Labels know the class whose loss it
     is; a judge in words (--simulator) does not.
     """
-    from linexp.commands import AblateOptions, run_ablate
-    from linexp.results import ScoreOptions
-
-    simulating = ScoreOptions(
-        explanations=explanations,
-        simulator=simulator,
-        calibration=calibration,
-        template=tuple(template or ()),
-        images=images,
-        device=device,
-        batch_size=batch_size,
-        trust_remote_code=trust_remote_code,
-        store=choose_store(store, no_store=no_store),
-        table=table,
-        force=force,
+    from linexp.ablation.score import AblationScorer
+    from linexp.forward import reuse_large_buffers
+    from linexp.models import tell_device, tell_model
+    from linexp.results import (
+        check_unseen_cases,
+        judge_cases,
+        open_cases,
+        prepare_ablations,
+        save_apart,
+        tell_ablation,
+        tell_tables,
+        with_constants,
     )
-    run_ablate(results, simulating, AblateOptions(scaling, temperature, replace, outputs))
+    from linexp.store import open_store
+
+    kept = keeping.folder()
+    scorer = AblationScorer(cast(Any, scaling), temperature, cast(Any, replace))
+    cases = open_cases(results, judging.explanations, force=force)
+    check_unseen_cases(cases, force=force)
+    places = {"images": judging.images, "store": kept}
+    ablations = prepare_ablations(cases, scorer, running.network, outputs=outputs, **places)
+    for ablation in ablations:
+        ablation.check()
+    judge = judging.open(cases, running, kept)
+    judged = judge_cases(cases, judge)
+    for model, asked in {one.model.name: (one.model, one.asked) for one in ablations}.values():
+        tell_model(model, asked)
+    if judge is None:  # else told with it
+        tell_device(running.device)
+    reuse_large_buffers()
+    found: list[Result] = []
+    for ablation, concepts in zip(ablations, judged, strict=True):
+        scored = ablation.score(concepts, judge, batch_size=running.batch_size, store=open_store(kept))
+        print(tell_ablation(ablation, scored, save_apart(ablation.case, scored.scores[0], judge)))
+        found.append(scored)
+    if len(cases) > 1 or table is not None:
+        print(tell_tables(with_constants(found), table))

@@ -2,123 +2,150 @@
 
 from __future__ import annotations
 
+import dataclasses
 import warnings
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from linexp.cli.app import app
-from linexp.cli.options import (
-    ENCODERS,
-    BatchSize,
-    CalibrationName,
-    ChannelsPlace,
-    ClassNames,
-    Device,
-    Groups,
-    MergeHomonyms,
-    ModelName,
-    NoStore,
-    OutputName,
-    PreprocessName,
-    Seed,
-    SplitFile,
-    StoreFolder,
-    Template,
-    TrustRemoteCode,
-    WeightsFile,
-    choose_store,
-    option,
-)
+from linexp.cli.command import command
+from linexp.cli.groups import CalibrationName, Keeping, Labelled, Network, Running, Template, Units
+from linexp.cli.options import ENCODERS, Seed, SkipBroken, option
 
 if TYPE_CHECKING:
-    from linexp.explainers import Explainer
+    from linexp.concepts import ConceptSource
+    from linexp.explainers import Explainer, Usable
+    from linexp.images import ImageFolder
+    from linexp.results import Run
+
+_VOCABULARY = "imagenet+nouns"
 
 
-@app.command()
+@dataclass(frozen=True, kw_only=True)
+class _Concepts:
+    """Where concepts come from."""
+
+    concepts: str = option(
+        "labels", "SOURCE", "labels: the classes and their groups. text: words, which an encoder finds."
+    )
+    vocabulary: str | None = option(
+        None,
+        "WORDS",
+        "Words for --concepts text: files of one word a line, labels, superclasses, imagenet, nouns, nouns:2000, "
+        "wordnet:animal, broden:label.csv, or several joined by +.",
+        _VOCABULARY,
+    )
+    encoder: str | None = option(
+        None, "NAME", f"What finds the words: {ENCODERS}.", "hf:google/siglip-large-patch16-384"
+    )
+    calibration: CalibrationName = None
+    template: Template = None
+
+    def check(self) -> None:
+        """Check what needs neither files nor the encoder."""
+        from linexp._internal.checks import check_choice
+
+        check_choice("concepts", self.concepts, ("labels", "text"))
+        given = [f"--{name}" for name, value in vars(self).items() if value and name != "concepts"]
+        if self.concepts == "labels" and given:
+            raise ValueError(
+                f"{given[0]} is of no use with concepts from labels. Add --concepts text, or leave it out."
+            )
+
+    def open(self, labelled: Labelled, images: ImageFolder, running: Running) -> ConceptSource:
+        """Read groups or words and load the encoder, if one is needed."""
+        from linexp.concepts import LabelConcepts, TextConcepts, find_calibration
+        from linexp.concepts.vocabulary import (
+            IMAGENET,
+            IMAGENET_PAPER,
+            WORDNET,
+            group_names,
+            open_groups,
+            read_vocabulary,
+        )
+        from linexp.results import ENCODER
+
+        groups = labelled.open_groups(images)
+        if self.concepts == "labels":
+            return LabelConcepts(groups)
+        if groups is None and labelled.class_names in (IMAGENET, IMAGENET_PAPER):
+            groups = open_groups(WORDNET, images)  # from the words alone, WordNet would not know the paper's
+        vocabulary = read_vocabulary(
+            self.vocabulary or _VOCABULARY,
+            labels=images.label_names or None,
+            superclasses=group_names(groups) if groups else None,
+        )
+        print(f"vocabulary: {vocabulary}")
+        encoder = running.encoder(self.encoder or ENCODER)
+        calibration = find_calibration(self.calibration, encoder)
+        return TextConcepts(vocabulary.words, encoder, calibration, tuple(self.template or ()) or ("{}",))
+
+    def settings(self, source: ConceptSource) -> dict[str, Any]:
+        """Return what a result says of them: of words, what was not said too."""
+        from linexp.concepts import TextConcepts
+
+        plain = {**vars(self), "template": tuple(self.template or ())}
+        if isinstance(source, TextConcepts):
+            calibration = dataclasses.asdict(source.calibration)
+            plain |= {"encoder": source.encoder.name, "calibration": calibration}
+            plain |= {"vocabulary": self.vocabulary or _VOCABULARY, "template": source.templates}
+        return plain
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Linear:
+    """Settings of the linear method that have options of their own."""
+
+    search: str = option(
+        "greedy",
+        "HOW",
+        "greedy: the paper's. greedy-nonzero: the same among weights that are not 0. stepwise: by fit over all "
+        "concepts. swaps: the best subset, truest on new images. top: largest elastic-net weights.",
+    )
+    max_terms: int = option(10, "N", "Most terms of an explanation.")
+    n_candidates: int = option(10, "N", "Concepts the greedy search tries for each term.")
+    min_gain: float = option(0.02, "X", "Correlation each term must add: in the greedy searches, on validation images.")
+    strength: float = option(
+        0.05, "X", "Weight of the elastic net's L1 penalty, the paper's λ·η/(2n); more: fewer candidates."
+    )
+    l1_ratio: float = option(0.99, "X", "Share of the L1 norm in that penalty, above 0, at most 1.")
+    min_activity: float = option(
+        0.5, "X", "Leave out concepts whose five highest presences have a lower mean; 0: none, the paper's for labels."
+    )
+    n_groups: int = option(20, "N", "Groups of images left out in turn to get standard errors; 0: no errors.")
+    n_repeats: int = option(10, "N", "Redraws of the images to see which terms would be chosen again; 0: none.")
+
+
+@command(app)
 def explain(
     *,
-    model: ModelName,
-    layer: Annotated[list[str], option("NAME", "Layer to explain; may be repeated. linexp layers lists them.")],
-    images: Annotated[Path, option("DIR", "Folder of pictures, one sub-folder per class.")],
-    out: Annotated[Path, option("DIR", "Folder for the result; with several layers, a sub-folder for each.")],
-    concepts: Annotated[
-        str, option("SOURCE", "labels: the classes and their groups. text: words, which an encoder finds.")
-    ] = "labels",
-    groups: Groups = None,
-    merge_homonyms: MergeHomonyms = False,
-    class_names: ClassNames = None,
-    vocabulary: Annotated[
-        str | None,
-        option(
-            "WORDS",
-            "Words for --concepts text: files of one word a line, labels, superclasses, imagenet, nouns, nouns:2000, "
-            "wordnet:animal, broden:label.csv, or several joined by +.",
-            "imagenet+nouns",
-        ),
-    ] = None,
-    encoder: Annotated[
-        str | None,
-        option("NAME", f"What finds the words: {ENCODERS}.", "hf:google/siglip-large-patch16-384"),
-    ] = None,
-    calibration: CalibrationName = None,
-    template: Template = None,
-    weights: WeightsFile = None,
-    preprocess: PreprocessName = None,
-    pool: Annotated[
-        str, option("HOW", "From a feature map to one number per neuron: mean, max, token or none.")
-    ] = "mean",
-    channels: ChannelsPlace = "auto",
-    token: Annotated[int, option("N", "Which token --pool token takes; 0 is the class token.")] = 0,
-    output: OutputName = None,
-    method: Annotated[
-        str, option("NAME", "How to explain: linear, the paper's; others have their own options.")
-    ] = "linear",
-    set: Annotated[
-        list[str] | None,
-        option("NAME=VALUE", "Setting of the method; may be repeated. --set help lists them.", "its own"),
-    ] = None,
-    search: Annotated[
-        str,
-        option(
-            "HOW",
-            "greedy: the paper's. greedy-nonzero: the same among weights that are not 0. stepwise: by fit over all "
-            "concepts. swaps: the best subset, truest on new images. top: largest elastic-net weights.",
-        ),
-    ] = "greedy",
-    max_terms: Annotated[int, option("N", "Most terms of an explanation.")] = 10,
-    n_candidates: Annotated[int, option("N", "Concepts the greedy search tries for each term.")] = 10,
-    min_gain: Annotated[
-        float, option("X", "Correlation each term must add: in the greedy searches, on validation images.")
-    ] = 0.02,
-    strength: Annotated[
-        float,
-        option("X", "Weight of the elastic net's L1 penalty, the paper's λ·η/(2n); more: fewer candidates."),
-    ] = 0.05,
-    l1_ratio: Annotated[float, option("X", "Share of the L1 norm in that penalty, above 0, at most 1.")] = 0.99,
-    min_activity: Annotated[
-        float,
-        option(
-            "X", "Leave out concepts whose five highest presences have a lower mean; 0: none, the paper's for labels."
-        ),
-    ] = 0.5,
-    n_groups: Annotated[
-        int, option("N", "Groups of images left out in turn to get standard errors; 0: no errors.")
-    ] = 20,
+    network: Network,
+    layer: list[str] = option(..., "NAME", "Layer to explain; may be repeated. linexp layers lists them."),
+    labelled: Labelled,
+    out: Path = option(..., "DIR", "Folder for the result; with several layers, a sub-folder for each."),
+    concepts: _Concepts,
+    units: Units,
+    method: str = option("linear", "NAME", "How to explain: linear, the paper's; others have their own options."),
+    set: list[str] | None = option(
+        None, "NAME=VALUE", "Setting of the method; may be repeated. --set help lists them.", "its own"
+    ),
+    linear: _Linear,
     n_shards: Annotated[int | None, typer.Option("--n-shards", hidden=True)] = None,
-    n_repeats: Annotated[
-        int, option("N", "Redraws of the images to see which terms would be chosen again; 0: none.")
-    ] = 10,
     seed: Seed = 0,
-    split: SplitFile = None,
-    device: Device = "auto",
-    batch_size: BatchSize = None,
-    workers: Annotated[int | None, option("N", "Processes that decode pictures; 0: none.", "by processors")] = None,
-    skip_broken: Annotated[bool, typer.Option("--skip-broken", help="Leave out pictures that cannot be read.")] = False,
-    trust_remote_code: TrustRemoteCode = False,
-    store: StoreFolder = None,
-    no_store: NoStore = False,
+    split: Path | None = option(
+        None,
+        "FILE",
+        "Which images are train, val and test: JSON of lists, CSV of image or row and part (such as images.csv of "
+        "a result), or a folder of train_ids.pt, val_ids.pt and test_ids.pt.",
+        "drawn with --seed",
+    ),
+    workers: int | None = option(None, "N", "Processes that decode pictures; 0: none.", "by processors"),
+    skip_broken: SkipBroken = False,
+    running: Running,
+    keeping: Keeping,
 ) -> None:
     """Explain every neuron of one or more layers in terms of concepts.
 
@@ -128,54 +155,63 @@ def explain(
         raise ValueError(f"--seed {seed} and --split '{split}' contradict each other. Leave one out.")
     if n_shards is not None:
         warnings.warn("--n-shards is now called --n-groups. The old name goes with the next release.", stacklevel=1)
-        n_groups = n_shards
-    from linexp.commands import ExplainOptions, run_explain
+        linear = dataclasses.replace(linear, n_groups=n_shards)
+    from linexp._internal.checks import check_at_least, choose_device
+    from linexp._internal.files import check_writable_folder
+    from linexp.explainers import on_device
+    from linexp.forward import find_layers, look_at_layers, reuse_large_buffers
+    from linexp.matrix import Split
+    from linexp.models import tell_device, tell_model
+    from linexp.results import choose_folders, leave_out, only_readable, prepare, prepare_unread, record_runs
+    from linexp.store import open_store
 
-    explainer = open_explainer(
-        method,
-        set or [],
-        strength=strength,
-        l1_ratio=l1_ratio,
-        max_terms=max_terms,
-        n_candidates=n_candidates,
-        min_gain=min_gain,
-        search=search,
-        min_activity=min_activity,
-        n_groups=n_groups,
-        n_repeats=n_repeats,
-    )
-    options = ExplainOptions(
-        model=model,
-        weights=weights,
-        preprocess=preprocess,
-        layers=tuple(layer),
-        images=images,
-        class_names=class_names,
-        concepts=concepts,
-        groups=groups,
-        merge_homonyms=merge_homonyms,
-        vocabulary=vocabulary,
-        encoder=encoder,
-        calibration=calibration,
-        template=tuple(template or ()),
-        out=out,
-        pool=pool,
-        channels=channels,
-        token=token,
-        output=output,
-        seed=seed,
-        split=split,
-        device=device,
-        batch_size=batch_size,
-        workers=workers,
-        skip_broken=skip_broken,
-        trust_remote_code=trust_remote_code,
-        store=choose_store(store, no_store=no_store),
-    )
-    run_explain(options, explainer)
+    explainer = _open_explainer(method, set or [], **vars(linear))
+    kept = keeping.folder()
+    concepts.check()
+    units.open()
+    check_at_least("seed", seed, 0)
+    running.check()
+    check_at_least("workers", workers or 0, 0)
+    running = dataclasses.replace(running, device=str(choose_device(running.device)))
+    explainer = on_device(explainer, running.device)
+    folder, store = labelled.open(), open_store(kept)
+    parts = None if split is None else Split.from_file(split, folder)
+    source = concepts.open(labelled, folder, running)
+    prepared = None
+    if concepts.concepts == "labels":  # it takes no time, and says what is wrong with labels and groups
+        prepared = prepare_unread(folder, source, explainer, parts, seed)
+    check_writable_folder(out)
+    model = network.open(running)
+    find_layers(model.module, layer)
+    outs = choose_folders(out, layer)
+    images = only_readable(folder, workers=workers, leave_out=skip_broken, store=kept)
+    taken = look_at_layers(model, layer, images, units.open())
+    reuse_large_buffers()
+    tell_model(model, network.model)
+    tell_device(running.device)
+    if prepared is None or images is not folder:
+        parts = None if parts is None else leave_out(parts, folder, images)
+        prepared = prepare(images, source, explainer, parts, seed, store)
+    drawn = {"layers": tuple(layer), "split": split, "seed": seed if split is None else None}  # else nothing was drawn
+    settings = {**drawn, "workers": workers, "skip_broken": skip_broken, **vars(labelled), **vars(units)}
+    settings |= {**vars(running), **vars(network), **concepts.settings(source)}
+    runs = record_runs(model, taken, images, prepared, settings, explainer, store)
+    for name, run in runs.items():
+        _explain(outs[name], run, explainer, prepared.usable)
 
 
-def open_explainer(method: str, pairs: list[str], **flat: Any) -> Explainer:
+def _explain(out: Path, run: Run, explainer: Explainer, usable: Usable) -> None:
+    """Explain a layer, and print what came out and the command that scores it."""
+    from linexp._internal.checks import printable
+    from linexp.results import explain_run, tell_explanations, tell_next
+
+    explanations, seconds = explain_run(out, run, explainer, usable)
+    print("\n".join(map(printable, tell_explanations(explanations, run).split("\n"))))
+    print(f"  {seconds:.1f} s ({seconds / max(len(explanations), 1) * 1000:.1f} ms per neuron), saved in {out}")
+    print(tell_next(out, run))
+
+
+def _open_explainer(method: str, pairs: list[str], **flat: Any) -> Explainer:
     """Return the method with its settings, the linear method's also from options of their own."""
     from linexp.explainers import LinearExplainer, explainer_of, tell_method
 

@@ -3,111 +3,103 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from linexp.cli.app import app
-from linexp.cli.options import (
-    BatchSize,
-    ChannelsPlace,
-    Device,
-    ModelName,
-    NoStore,
-    OutputName,
-    PreprocessName,
-    StoreFolder,
-    TrustRemoteCode,
-    WeightsFile,
-    choose_store,
-    option,
-)
+from linexp.cli.command import command
+from linexp.cli.groups import Keeping, Network, Running, Units
+from linexp.cli.options import SkipBroken, flag, option
+
+_OWN = "own"
 
 
-@app.command()
+@command(app)
 def impact(
     *,
-    model: ModelName,
+    network: Network,
     layer: Annotated[
         list[str],
         typer.Option(
             "--layer", "--layers", metavar="NAME", help="Layer to measure; may be repeated. linexp layers lists them."
         ),
     ],
-    images: Annotated[Path, option("DIR", "Folder of pictures, one sub-folder per class.")],
-    out: Annotated[Path, option("DIR", "Folder for the table, every neuron's figures and the curves.")] = Path(
-        "linexp-impact"
+    images: Path = option(..., "DIR", "Folder of pictures, one sub-folder per class."),
+    out: Path = option(Path("linexp-impact"), "DIR", "Folder for the table, every neuron's figures and the curves."),
+    betas: str | None = option(
+        None, "X,X,…", "Shares of the images, highest activations first.", "0.0003,0.002,0.02,0.1,0.5"
     ),
-    betas: Annotated[
-        str | None, option("X,X,…", "Shares of the images, highest activations first.", "0.0003,0.002,0.02,0.1,0.5")
-    ] = None,
-    outputs: Annotated[
-        str | None,
-        option(
-            "FILE",
-            "Which output of the model a class is: lines of sub-folder, tab, number from 0; imagenet, if sub-folders "
-            "are wnids; or own, to compare with the model's own answers.",
-            "in the order of the sub-folders",
-        ),
-    ] = None,
-    weights: WeightsFile = None,
-    preprocess: PreprocessName = None,
-    n_images: Annotated[int | None, option("N", "Measure on so many pictures, drawn by --seed.", "all")] = None,
-    n_neurons: Annotated[
-        int | None, option("N", "Measure so many neurons of each layer, drawn by --seed.", "all")
-    ] = None,
-    seed: Annotated[int, option("N", "Seed of everything that is drawn.")] = 0,
-    temperature: Annotated[
-        float | None, option("X", "What logits are divided by before the loss.", "fitted on a tenth of the pictures")
-    ] = None,
-    pool: Annotated[
-        str, option("HOW", "From a feature map to the number that orders pictures: mean, max, token or none.")
-    ] = "mean",
-    channels: ChannelsPlace = "auto",
-    token: Annotated[int, option("N", "Which token --pool token takes; 0 is the class token.")] = 0,
-    output: OutputName = None,
-    precision: Annotated[str, option("NAME", "What the network computes in: float32, bfloat16 or float16.")] = (
-        "float32"
+    outputs: str | None = option(
+        None,
+        "FILE",
+        "Which output of the model a class is: lines of sub-folder, tab, number from 0; imagenet, if sub-folders "
+        "are wnids; or own, to compare with the model's own answers.",
+        "in the order of the sub-folders",
     ),
-    as_published: Annotated[
-        bool, typer.Option("--as-published", help="Count one picture more, as the notebook behind Table 1 does.")
-    ] = False,
-    device: Device = "auto",
-    batch_size: BatchSize = None,
-    skip_broken: Annotated[bool, typer.Option("--skip-broken", help="Leave out pictures that cannot be read.")] = False,
-    trust_remote_code: TrustRemoteCode = False,
-    store: StoreFolder = None,
-    no_store: NoStore = False,
+    n_images: int | None = option(None, "N", "Measure on so many pictures, drawn by --seed.", "all"),
+    n_neurons: int | None = option(None, "N", "Measure so many neurons of each layer, drawn by --seed.", "all"),
+    seed: int = option(0, "N", "Seed of everything that is drawn."),
+    temperature: float | None = option(
+        None, "X", "What logits are divided by before the loss.", "fitted on a tenth of the pictures"
+    ),
+    units: Units,
+    precision: str = option("float32", "NAME", "What the network computes in: float32, bfloat16 or float16."),
+    as_published: bool = flag("--as-published", "Count one picture more, as the notebook behind Table 1 does."),
+    skip_broken: SkipBroken = False,
+    running: Running,
+    keeping: Keeping,
 ) -> None:
     """Measure how much each neuron matters to a classifier, and how much of that its highest activations make up.
 
     Removes every neuron in turn and compares answers and losses, image by image (Section 2 of the paper).
     """
-    from linexp.commands import ImpactOptions, run_impact
+    from linexp._internal.files import check_writable_folder
+    from linexp.ablation import find_outputs
+    from linexp.ablation.impact import count_images, impact_layers
+    from linexp.forward import find_layers, reuse_large_buffers
+    from linexp.images import ImageFolder
+    from linexp.models import tell_device, tell_model
+    from linexp.report import tell_impact
+    from linexp.results import only_readable
+    from linexp.store import open_store, with_store
 
-    options = ImpactOptions(
-        model=model,
-        layers=tuple(layer),
-        images=images,
-        out=out,
-        betas=betas,
-        outputs=outputs,
-        weights=weights,
-        preprocess=preprocess,
-        n_images=n_images,
-        n_neurons=n_neurons,
-        seed=seed,
-        temperature=temperature,
-        pool=pool,
-        channels=channels,
-        token=token,
-        output=output,
-        precision=precision,
-        as_published=as_published,
-        device=device,
-        batch_size=batch_size,
-        skip_broken=skip_broken,
-        trust_remote_code=trust_remote_code,
-        store=choose_store(store, no_store=no_store),
-    )
-    run_impact(options)
+    kept = keeping.folder()
+    shares = _read_betas(betas)
+    count_images(1, shares)  # says what is wrong with one
+    folder = ImageFolder(images)
+    labels = _OWN if outputs == _OWN else find_outputs(outputs, folder)
+    if labels is None and folder.labels is None:
+        raise ValueError(
+            f"The pictures in '{images}' are in no sub-folders, so they have no labels. Put those of each "
+            "class into a sub-folder, or compare with the model's own answers (--outputs own)."
+        )
+    store = open_store(kept)
+    check_writable_folder(out)
+    model = network.open(running)
+    find_layers(model.module, layer)
+    readable = only_readable(folder, leave_out=skip_broken, store=kept)
+    if readable is not folder and isinstance(labels, list):
+        labels = find_outputs(outputs, readable)
+    reuse_large_buffers()
+    tell_model(model, network.model)
+    tell_device(running.device)
+    settings: dict[str, Any] = {"neurons": n_neurons, "n_images": n_images, "seed": seed, "temperature": temperature}
+    settings |= {"labels": labels, "precision": precision, "batch_size": running.batch_size, **vars(units)}
+    found = with_store(store, lambda store: impact_layers(model, layer, readable, store=store, **settings))
+    tell_impact(list(found.values()), shares, out, as_published=as_published)
+
+
+def _read_betas(text: str | None) -> tuple[float, ...]:
+    """Read numbers with commas or spaces between them; ``None``: Table 1's."""
+    from linexp.ablation.impact import BETAS
+
+    if text is None:
+        return BETAS
+    betas: list[float] = []
+    for word in text.replace(",", " ").split():
+        try:
+            betas.append(float(word))
+        except ValueError as error:
+            raise ValueError(f"'{word}' in --betas is no number. Write shares such as 0.002,0.02,0.1.") from error
+    return tuple(betas)

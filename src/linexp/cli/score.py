@@ -1,184 +1,73 @@
-"""``linexp score``, ``linexp simulate`` and ``linexp calibrate``."""
+"""``linexp score``."""
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Annotated
-
-import typer
+from typing import TYPE_CHECKING
 
 from linexp.cli.app import app
-from linexp.cli.options import (
-    ENCODERS,
-    BatchSize,
-    CalibrationName,
-    ClassNames,
-    Device,
-    Groups,
-    MergeHomonyms,
-    NoStore,
-    ResultFolder,
-    Seed,
-    StoreFolder,
-    Template,
-    TrustRemoteCode,
-    choose_store,
-    option,
-)
+from linexp.cli.command import command
+from linexp.cli.groups import Judging, Keeping, Running
+from linexp.cli.options import Results, TableName, flag, option
 
-Simulator = Annotated[
-    str | None,
-    option("NAME", f"What judges which concepts are in an image: {ENCODERS}.", "what explained"),
-]
-Others = Annotated[
-    Path | None,
-    option("FILE", "Other explanations, CSV or JSON: ours, the paper's, neuron and text.", "those in DIR"),
-]
-Results = Annotated[
-    list[Path],
-    typer.Argument(
-        metavar="RESULT...",
-        help="Folders that linexp explain wrote (--out), and files of other explanations (CSV or JSON) of the "
-        "neurons of the first.",
-        show_default=False,
-    ),
-]
-TableName = Annotated[
-    Path | None, option("NAME", "Also write the tables, as NAME.csv, NAME.md and NAME.tex.", "not written")
-]
-Pictures = Annotated[Path | None, option("DIR", "Where the pictures of the result are now.", "where they were")]
+if TYPE_CHECKING:
+    from linexp.results import Judge, Result
+    from linexp.score import Scores
 
 
-@app.command()
+@command(app)
 def score(
     results: Results,
     *,
-    explanations: Others = None,
-    simulator: Simulator = None,
-    metrics: Annotated[
-        str,
-        option("LIST", "Which scores, with commas: correlation, cosine, auprc, f1, iou, spearman, auroc."),
-    ] = "correlation",
-    top_share: Annotated[
-        float, option("X", "On this share of the images a neuron is called active (auprc, f1, iou, auroc).")
-    ] = 0.05,
+    judging: Judging,
+    metrics: str = option(
+        "correlation", "LIST", "Which scores, with commas: correlation, cosine, auprc, f1, iou, spearman, auroc."
+    ),
+    top_share: float = option(
+        0.05, "X", "On this share of the images a neuron is called active (auprc, f1, iou, auroc)."
+    ),
     table: TableName = None,
-    part: Annotated[str, option("NAME", "Which images of the split: test; val and train only with --force.")] = "test",
-    force: Annotated[
-        bool,
-        typer.Option(
-            "--force",
-            help="Score on train or val images, explanations that were fitted on test images, or explanations whose "
-            "layer is called otherwise.",
-        ),
-    ] = False,
-    calibration: CalibrationName = None,
-    template: Template = None,
-    images: Pictures = None,
-    device: Device = "auto",
-    batch_size: BatchSize = None,
-    trust_remote_code: TrustRemoteCode = False,
-    store: StoreFolder = None,
-    no_store: NoStore = False,
-) -> None:
+    part: str = option("test", "NAME", "Which images of the split: test; val and train only with --force."),
+    force: bool = flag(
+        "--force",
+        "Score on train or val images, explanations that were fitted on test images, or explanations whose layer "
+        "is called otherwise.",
+    ),
+    running: Running,
+    keeping: Keeping,
+) -> list[Scores]:
     """Measure how true explanations are: predict the neurons on the test images and compare with what they did.
 
     Several results are judged by the same simulator, which looks at the images once; one table compares them.
     """
-    from linexp.commands import run_score
-    from linexp.results import ScoreOptions
+    from linexp.results import check_part, check_unseen_cases, judge_parts, open_cases, score_case, tell_tables
+    from linexp.score import scorers_of
 
-    options = ScoreOptions(
-        explanations=explanations,
-        simulator=simulator,
-        calibration=calibration,
-        template=tuple(template or ()),
-        images=images,
-        device=device,
-        batch_size=batch_size,
-        trust_remote_code=trust_remote_code,
-        store=choose_store(store, no_store=no_store),
-        metrics=tuple(metric.strip() for metric in metrics.split(",")),
-        top_share=top_share,
-        part=part,
-        force=force,
-        table=table,
-    )
-    run_score(results, options)
+    kept = keeping.folder()
+    scorers = scorers_of(tuple(metric.strip() for metric in metrics.split(",")), top_share)
+    check_part(part, force=force)
+    cases = open_cases(results, judging.explanations, force=force)
+    check_unseen_cases(cases, part, force=force)
+    judge = judging.open(cases, running, kept)
+    judged = zip(cases, judge_parts(cases, judge, part), strict=True)
+    found = [score_case(case, seen, scorers, judge, part) for case, seen in judged]
+    for case, scored in zip(cases, found, strict=True):
+        _save(case, scored, judge, part)
+    if len(cases) > 1 or table is not None:
+        print(tell_tables(found, table))
+    return [scores for scored in found for scores in scored.scores]
 
 
-@app.command()
-def simulate(
-    result: ResultFolder,
-    *,
-    out: Annotated[Path | None, option("FILE", "Where to write, as safetensors.", "into DIR")] = None,
-    explanations: Others = None,
-    simulator: Simulator = None,
-    calibration: CalibrationName = None,
-    template: Template = None,
-    images: Pictures = None,
-    device: Device = "auto",
-    batch_size: BatchSize = None,
-    trust_remote_code: TrustRemoteCode = False,
-    store: StoreFolder = None,
-    no_store: NoStore = False,
-) -> None:
-    """Predict what the neurons do on all images from their explanations alone, and write it into a file."""
-    from linexp.commands import run_simulate
-    from linexp.results import ScoreOptions
+def _save(case: Result, scored: Result, judge: Judge | None, part: str) -> None:
+    """Save the scores of a case, and print them."""
+    from linexp.results import save_apart, save_simulability, tell_seen, tell_simulability, tell_without_dead
 
-    options = ScoreOptions(
-        explanations=explanations,
-        simulator=simulator,
-        calibration=calibration,
-        template=tuple(template or ()),
-        images=images,
-        device=device,
-        batch_size=batch_size,
-        trust_remote_code=trust_remote_code,
-        store=choose_store(store, no_store=no_store),
-    )
-    run_simulate(result, options, out)
-
-
-@app.command()
-def calibrate(
-    *,
-    encoder: Annotated[str, option("NAME", f"What to calibrate: {ENCODERS}.")],
-    images: Annotated[Path, option("DIR", "Folder of pictures, one sub-folder per class.")],
-    out: Annotated[Path, option("FILE", "Where to write the calibration: a name that ends in .json.")],
-    class_names: ClassNames = None,
-    groups: Groups = None,
-    merge_homonyms: MergeHomonyms = False,
-    template: Template = None,
-    max_share: Annotated[float, option("X", "Leave out concepts in more than this share of the images.")] = 0.3,
-    seed: Seed = 0,
-    device: Device = "auto",
-    batch_size: BatchSize = None,
-    trust_remote_code: TrustRemoteCode = False,
-    store: StoreFolder = None,
-    no_store: NoStore = False,
-) -> None:
-    """Fit what turns an encoder's similarities into probabilities, on pictures whose classes are known.
-
-    Fits on the training part of the split and measures on its validation part; the test part is not looked at.
-    Draws the reliability curve beside the file.
-    """
-    from linexp.commands import CalibrateOptions, run_calibrate
-
-    options = CalibrateOptions(
-        encoder=encoder,
-        images=images,
-        out=out,
-        class_names=class_names,
-        groups=groups,
-        merge_homonyms=merge_homonyms,
-        template=tuple(template or ()),
-        max_share=max_share,
-        seed=seed,
-        device=device,
-        batch_size=batch_size,
-        trust_remote_code=trust_remote_code,
-        store=choose_store(store, no_store=no_store),
-    )
-    run_calibrate(options)
+    without = tell_without_dead(scored) or [""] * len(scored.scores)
+    for scores, line in zip(scored.scores, without, strict=True):
+        path = save_apart(case, scores, judge, part)
+        print(f"layer {case.activations.layer}: {part} {scores}\n  saved in {path}")
+        if line:
+            print(line)
+    if seen := tell_seen(case, part):
+        print(seen)
+    for known in scored.simulability:
+        print(tell_simulability(case, known, save_simulability(case, known, judge)))

@@ -1,53 +1,17 @@
-"""``linexp show``, ``linexp layers`` and ``linexp demo``."""
+"""``linexp show``."""
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
-import typer
-
 from linexp.cli.app import app
-from linexp.cli.options import ModelName, PreprocessName, ResultFolder, TrustRemoteCode, WeightsFile, option
+from linexp.cli.command import command
+from linexp.cli.options import ResultFolder, argument
 
 
-@app.command()
-def show(
-    result: ResultFolder,
-    neuron: Annotated[int, typer.Argument(metavar="NEURON", help="Number of the neuron, from 0.", show_default=False)],
-) -> None:
+@command(app)
+def show(result: ResultFolder, neuron: Annotated[int, argument("NEURON", "Number of the neuron, from 0.")]) -> None:
     """Show one neuron: its explanation, scores, and the images at the two ends of its range."""
-    from linexp.commands import run_show
+    from linexp.results import tell_neuron
 
-    run_show(result, neuron)
-
-
-@app.command()
-def layers(
-    *,
-    model: ModelName,
-    weights: WeightsFile = None,
-    preprocess: PreprocessName = None,
-    depth: Annotated[int | None, option("N", "How many levels to show.", "all")] = None,
-    side: Annotated[int, option("N", "Side of the grey picture the model is tried on, in pixels.")] = 224,
-    trust_remote_code: TrustRemoteCode = False,
-) -> None:
-    """Show the tree of a model's layers with the shapes they return, to choose one from."""
-    from linexp.commands import run_layers
-
-    run_layers(model, weights, depth, side, trust_remote_code=trust_remote_code, preprocess=preprocess)
-
-
-@app.command()
-def demo(
-    *,
-    out: Annotated[Path, option("DIR", "Folder for the results.")] = Path("linexp-demo"),
-    neurons: Annotated[int | None, option("N", "Only the first N neurons of each layer.", "all")] = None,
-    full: Annotated[
-        bool, typer.Option("--full", help="Also remove the neurons one by one and measure what that costs: minutes.")
-    ] = False,
-) -> None:
-    """Explain two layers of EfficientNet-Lite0 on OpenMoji pictures; nothing is downloaded."""
-    from linexp.demo import run_demo
-
-    run_demo(out, neurons, full=full)
+    print(tell_neuron(result, neuron))

@@ -5,12 +5,14 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
 import typer
 
 from linexp.cli.app import app
-from linexp.cli.options import StoreFolder, option
+from linexp.cli.command import command
+from linexp.cli.groups import StoreFolder
+from linexp.cli.options import option
 
 if TYPE_CHECKING:
     from linexp.store import Store, Stored
@@ -26,7 +28,7 @@ _UNITS = ("B", "kB", "MB", "GB", "TB")
 app.add_typer(store_app, name="store")
 
 
-@store_app.command("list")
+@command(store_app, "list")
 def show(*, store: StoreFolder = None) -> None:
     """Show what the store holds, the last used first."""
     from rich.console import Console
@@ -52,7 +54,7 @@ def show(*, store: StoreFolder = None) -> None:
     print(f"{_count(entries)} in the store '{opened.folder}'")
 
 
-@store_app.command("verify")
+@command(store_app, "verify")
 def verify(*, store: StoreFolder = None) -> None:
     """Read every file and compare it with its checksum; exit code 1 if one is damaged."""
     from linexp._internal.checks import StoreMismatchError, listing
@@ -69,16 +71,12 @@ def verify(*, store: StoreFolder = None) -> None:
     print(f"{n_sound} files in the store '{opened.folder}', all sound")
 
 
-@store_app.command("prune")
+@command(store_app, "prune")
 def prune(
     *,
     store: StoreFolder = None,
-    older_than: Annotated[
-        str | None, option("AGE", "Remove what was not used for so long: 90m, 12h, 30d or 8w.", "no")
-    ] = None,
-    max_size: Annotated[
-        str | None, option("SIZE", "Remove the longest unused until no more is left: 500MB, 10GB.", "no")
-    ] = None,
+    older_than: str | None = option(None, "AGE", "Remove what was not used for so long: 90m, 12h, 30d or 8w.", "no"),
+    max_size: str | None = option(None, "SIZE", "Remove the longest unused until no more is left: 500MB, 10GB.", "no"),
 ) -> None:
     """Remove what was not used for long, or what is too much; what is in use stays."""
     from linexp.store import list_store, parse_age, parse_size, prune_store

@@ -1,7 +1,7 @@
 """What an explanation says, how it is read and written, and what it predicts."""
 
 from linexp._internal.numbers import format_number
-from linexp.explanations.columns import Columns
+from linexp.explanations.columns import Columns, first_unknown
 from linexp.explanations.dropped import DroppedConcept, read_dropped, tell_dropped, write_dropped
 from linexp.explanations.explanation import Explanation, Term, line_of
 from linexp.explanations.fitted_on import FittedOn
@@ -20,6 +20,7 @@ __all__ = [
     "FittedOn",
     "Quality",
     "Term",
+    "first_unknown",
     "format_number",
     "is_headless",
     "line_of",

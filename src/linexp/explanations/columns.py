@@ -37,3 +37,9 @@ class Columns:
         if self._matrix is None:
             return torch.zeros(len(torch.arange(self._n_images)[rows]), 0)
         return self._matrix.block(rows)
+
+
+def first_unknown(concepts: ConceptMatrix, names: Sequence[str]) -> str | None:
+    """Return the first of some concepts that is no column of the matrix, before anything is computed."""
+    known = set(concepts.names)
+    return next((name for name in names if name not in known), None)

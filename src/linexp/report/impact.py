@@ -10,7 +10,7 @@ from linexp._internal.files import check_writable_folder, csv_text, write_atomic
 from linexp._internal.numbers import exact
 from linexp.ablation.impact import TOTALS, Figures, Impact, count_images, mean_figures, measure_figures, top_curve
 from linexp.figures import draw_shares
-from linexp.results import Cell, Measured, Table, print_table, write_tables
+from linexp.results import Cell, Measured, Table, draw_table, write_tables
 
 _TITLE = "Impact of single neurons, in percent: means ± standard errors"
 _HEADINGS = {"total": "total %", "signed": "signed %", "share": "images hit %"}
@@ -116,7 +116,7 @@ def tell_impact(impacts: Sequence[Impact], betas: Sequence[float], out: Path, *,
     first = impacts[0]
     figures = [measure_figures(one, betas, as_published=as_published) for one in impacts]
     table = impact_table(figures)
-    print_table(table)
+    print(draw_table(table), end="")
     print(
         f"{first.n_images:,} images, {100 * first.accuracy:.1f} % answered right, "
         f"mean loss {float(first.losses.mean()):.4f} at temperature {first.temperature:.3f}. "

@@ -1,70 +1,92 @@
-"""A layer explained in one way, with its scores: kept in a folder, judged, compared."""
+"""A layer explained in one way, with its scores: made, kept in a folder, judged, compared, and told in text."""
 
+from linexp.results.ablating import Ablation, prepare_ablations, tell_ablation, with_constants
+from linexp.results.cases import check_unseen_cases, open_cases, tell_seen
 from linexp.results.columns import Column, column_of
-from linexp.results.compare import on_shared_neurons, print_tables, same_neurons, tell_without_dead
-from linexp.results.digests import keep_digests
-from linexp.results.folder import Run, load_explanations, load_run, save_explanations, save_run, save_scores
-from linexp.results.judge import (
-    Judgement,
-    ScoreOptions,
-    file_name,
-    judge_cases,
-    judge_parts,
-    open_cases,
-    origin_of,
-    save_apart,
+from linexp.results.compare import tell_tables, tell_without_dead
+from linexp.results.digests import only_readable
+from linexp.results.explaining import (
+    choose_folders,
+    explain_run,
+    leave_out,
+    prepare,
+    prepare_unread,
+    record_runs,
+    tell_explanations,
+    tell_next,
 )
+from linexp.results.folder import load_explanations, load_run, results_in, save_explanations, save_run, save_scores
+from linexp.results.judge import Judge, file_name, judge_cases, judge_parts, said_in, warn_of_same_model
 from linexp.results.judges import ENCODER, suggest_judge
-from linexp.results.known import measure_simulability, save_simulability, tell_simulability
-from linexp.results.pictures import reopen_pictures
-from linexp.results.result import LABELS, Finding, Result, by_layer, give_images, own_score, read_finding, read_result
+from linexp.results.known import save_simulability, tell_simulability
+from linexp.results.layers import by_layer, give_images
+from linexp.results.neuron import tell_neuron
+from linexp.results.pictures import reopen_pictures, with_pictures
+from linexp.results.renamed import Finding, read_finding
+from linexp.results.result import Result, own_score, read_result
+from linexp.results.run import Run
 from linexp.results.score_files import free_name, read_columns
-from linexp.results.seen import check_unseen_cases, tell_seen
-from linexp.results.tables import Cell, Measured, Table, print_table, write_tables
+from linexp.results.scoring import check_part, save_apart, score_case
+from linexp.results.summaries import summarize_files
+from linexp.results.tables import Cell, Measured, Table, draw_table, write_tables
 
 __all__ = [
     "ENCODER",
-    "LABELS",
+    "Ablation",
     "Cell",
     "Column",
     "Finding",
-    "Judgement",
+    "Judge",
     "Measured",
     "Result",
     "Run",
-    "ScoreOptions",
     "Table",
     "by_layer",
+    "check_part",
     "check_unseen_cases",
+    "choose_folders",
     "column_of",
+    "draw_table",
+    "explain_run",
     "file_name",
     "free_name",
     "give_images",
     "judge_cases",
     "judge_parts",
-    "keep_digests",
+    "leave_out",
     "load_explanations",
     "load_run",
-    "measure_simulability",
-    "on_shared_neurons",
+    "only_readable",
     "open_cases",
-    "origin_of",
     "own_score",
-    "print_table",
-    "print_tables",
+    "prepare",
+    "prepare_ablations",
+    "prepare_unread",
     "read_columns",
     "read_finding",
     "read_result",
+    "record_runs",
     "reopen_pictures",
-    "same_neurons",
+    "results_in",
+    "said_in",
     "save_apart",
     "save_explanations",
     "save_run",
     "save_scores",
     "save_simulability",
+    "score_case",
     "suggest_judge",
+    "summarize_files",
+    "tell_ablation",
+    "tell_explanations",
+    "tell_neuron",
+    "tell_next",
     "tell_seen",
     "tell_simulability",
+    "tell_tables",
     "tell_without_dead",
+    "warn_of_same_model",
+    "with_constants",
+    "with_pictures",
     "write_tables",
 ]

@@ -11,7 +11,7 @@ import torch
 
 from linexp.matrix import DEAD_BELOW
 from linexp.results.result import Result
-from linexp.results.tables import Cell, Measured, Table, print_table, write_tables
+from linexp.results.tables import Cell, Measured, Table, draw_table, write_tables
 from linexp.score import FAILING, Origin, compare_scores
 
 # In the files, but too wide for the terminal.
@@ -20,8 +20,8 @@ _DETAILS = ("simulator", "images", "part", "n_images")
 _SEEN, _UNKNOWN = "fitted on", "unknown terms"
 
 
-def print_tables(found: Sequence[Result], path: Path | None) -> None:
-    """Print the table of all methods and their differences; with a path, write them too (see ``write_tables``).
+def tell_tables(found: Sequence[Result], path: Path | None) -> str:
+    """Return the table of all methods and their differences as text; with a path, write them (see ``write_tables``).
 
     Methods of the same neurons on the same images are compared on the neurons that all of them explain.
     """
@@ -33,21 +33,20 @@ def print_tables(found: Sequence[Result], path: Path | None) -> None:
         title = "Differences of scores, paired by neuron, with 95 % confidence intervals over neurons"
         columns = ("layer", "first", "second", "metric", "difference", "from", "to", "neurons")
         tables["-differences"] = Table(columns, tuple(differences), title)
-    for table in tables.values():
-        print_table(_shown(table))
+    lines: list[str] = []
     for before, after in zip(itertools.chain(*whole), itertools.chain(*groups), strict=True):
         if len(after.explanations) < len(before.explanations):
             counts = f"{len(after.explanations):,} of its {len(before.explanations):,} neurons"
-            print(f"{_origin(before).method}: {counts}, those that all methods explain")
-    for first, second in itertools.combinations(whole, 2):
-        if told := _why_no_differences(first[0], second[0]):
-            print(told)
+            lines.append(f"{_origin(before).method}: {counts}, those that all methods explain")
+    lines += filter(None, (_why_no_differences(one[0], other[0]) for one, other in itertools.combinations(whole, 2)))
     for metric in found[0].scores:
         failed = FAILING.get(metric.metric.split("@")[0])
         if failed is not None:
-            print(f"{metric.metric} {failed}: better not to choose by it.")
+            lines.append(f"{metric.metric} {failed}: better not to choose by it.")
     if path is not None:
-        print(f"  written to {', '.join(map(str, write_tables(path, tables)))}")
+        lines.append(f"  written to {', '.join(map(str, write_tables(path, tables)))}")
+    drawn = "".join(draw_table(_shown(table)) for table in tables.values())
+    return drawn.removesuffix("\n") + "".join(f"\n{line}" for line in lines)
 
 
 def _origin(scored: Result) -> Origin:

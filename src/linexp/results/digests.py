@@ -13,8 +13,10 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from linexp._internal.checks import listing
 from linexp._internal.files import write_atomically
-from linexp.images import ImageFolder, Seen
+from linexp._internal.progress import progress_bar
+from linexp.images import ImageFolder, Images, Seen, find_broken, skip_broken
 
 FOLDER = "pictures"
 _FORMAT = 1
@@ -49,6 +51,31 @@ def keep_digests(images: ImageFolder, store: Path | None) -> None:
         if not path.exists() or path.read_bytes() != content:
             path.parent.mkdir(parents=True, exist_ok=True)
             write_atomically(path, content)
+
+
+def only_readable(
+    images: ImageFolder, *, workers: int | None = None, leave_out: bool = False, store: Path | None = None
+) -> Images:
+    """Look at every picture before the long work: name the broken ones, or leave them out if asked to.
+
+    Every file is read, and what was in it is kept in the folder of the store: later commands need not read those that
+    are still the same.
+
+    Raises
+    ------
+    OSError
+        A picture cannot be read, and is not to be left out.
+    """
+    with progress_bar("checking", len(images)) as advance:
+        broken = find_broken(images, workers=workers, progress=advance)
+    keep_digests(images, store)
+    if broken and not leave_out:
+        names = [f"'{images.name(row)}' ({reason})" for row, reason in broken.items()]
+        raise OSError(
+            f"{len(broken)} of {len(images)} pictures cannot be read: {listing(names, 5)}. "
+            "Remove them, or leave them out with --skip-broken."
+        )
+    return skip_broken(images, broken) if broken else images
 
 
 def _path(images: ImageFolder, store: Path) -> Path:

@@ -12,7 +12,7 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -21,11 +21,12 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from linexp._internal.checks import DifferentImagesError, StoreMismatchError, check_same_images, listing
+from linexp._internal.checks import StoreMismatchError, listing
 from linexp._internal.files import check_writable_folder, csv_text, read_csv, replacing, write_atomically
 from linexp._internal.version import __version__
 from linexp.explanations import Explanations, FittedOn, read_dropped, write_dropped
 from linexp.matrix import ActivationMatrix, ConceptMatrix, EmbeddedConceptMatrix, Split
+from linexp.results.run import Run
 from linexp.score import Scores
 
 _FORMAT = 2
@@ -34,51 +35,6 @@ _EXPLANATIONS, _DROPPED = "explanations.csv", "dropped.csv"
 _ANEW = "Make the result anew with linexp explain."
 # Names of files need not be text; like this they come back as they were.
 _KEEP = "surrogateescape"
-
-
-@dataclass(frozen=True, eq=False)
-class Run:
-    """Everything needed to explain, score and show one layer, without the model and without the images.
-
-    Parameters
-    ----------
-    activations, concepts, split
-        The recorded layer, the concepts of the same images, and what each image is for.
-    image_names
-        What messages and pages call each image: its path, usually. Default: "image 0", "image 1" and so on.
-    settings
-        How it was made: model, layer, pooling, explainer and so on; plain values that JSON can hold.
-    contents
-        SHA-256 of each picture's file, in hexadecimal digits, by which a picture that was replaced can be named. Empty:
-        not known.
-
-    Raises
-    ------
-    DifferentImagesError
-        Activations, concepts, split or names are not of the same images.
-    """
-
-    activations: ActivationMatrix
-    concepts: ConceptMatrix
-    split: Split
-    image_names: tuple[str, ...] = field(default=(), kw_only=True)
-    settings: dict[str, Any] = field(default_factory=dict[str, Any], kw_only=True)
-    contents: tuple[str, ...] = field(default=(), kw_only=True)
-
-    def __post_init__(self) -> None:
-        first, second = self.activations, self.concepts
-        if not self.image_names:
-            object.__setattr__(self, "image_names", tuple(f"image {row}" for row in range(first.n_images)))
-        check_same_images(first.images, second.images, first.n_images, second.n_images)
-        self.split.check(first.n_images)
-        if len(self.image_names) != first.n_images:
-            raise DifferentImagesError(
-                f"There are {len(self.image_names)} names for {first.n_images} images. Give one for each image."
-            )
-        if len(self.contents) not in (0, first.n_images):
-            raise DifferentImagesError(
-                f"There are {len(self.contents)} digests for {first.n_images} images. Give one for each image, or none."
-            )
 
 
 def save_run(folder: Path, run: Run) -> None:
@@ -93,29 +49,26 @@ def save_run(folder: Path, run: Run) -> None:
         The folder cannot be written.
     """
     check_writable_folder(folder)
-    for stale in ("run.json", _EXPLANATIONS, _DROPPED, *_judged(folder)):
-        (folder / stale).unlink(missing_ok=True)
+    judged = (path for kind in ("scores", "simulability") for path in folder.glob(f"{kind}*.csv"))
+    for stale in (folder / "run.json", folder / _EXPLANATIONS, folder / _DROPPED, *judged):
+        stale.unlink(missing_ok=True)
     with replacing(folder / _MATRICES) as draft:
         save_file(_tensors(run), draft)
     write_atomically(folder / _IMAGES, _images_csv(run).encode(errors=_KEEP))
+    concepts = run.concepts
     manifest = {
         "format": _FORMAT,
         "linexp": __version__,
         "layer": run.activations.layer,
-        "images": run.activations.images or run.concepts.images,
+        "images": run.activations.images or concepts.images,
         "neurons": list(run.activations.neurons),
-        "concepts": list(run.concepts.names),
-        "calibration": _calibration(run.concepts),
+        "concepts": list(concepts.names),
+        "calibration": {"a": concepts.a, "b": concepts.b} if isinstance(concepts, EmbeddedConceptMatrix) else None,
         "settings": run.settings,
         "sha256": {name: _digest(folder / name) for name in (_MATRICES, _IMAGES)},
     }
     text = json.dumps(manifest, indent=1, ensure_ascii=False, sort_keys=True)
     write_atomically(folder / "run.json", f"{text}\n".encode(errors=_KEEP))
-
-
-def _judged(folder: Path) -> list[str]:
-    """Name the files in which judges of the explanations have their say."""
-    return [path.name for kind in ("scores", "simulability") for path in folder.glob(f"{kind}*.csv")]
 
 
 def load_run(folder: Path) -> Run:
@@ -136,8 +89,8 @@ def load_run(folder: Path) -> Run:
         activations = ActivationMatrix(
             tensors["activations"], manifest["neurons"], manifest["layer"], manifest["images"]
         )
-        known: dict[str, Any] = {"image_names": names, "settings": manifest["settings"], "contents": contents}
-        return Run(activations, _concepts(tensors, manifest), split, **known)
+        settings, concepts = manifest["settings"], _concepts(tensors, manifest)
+        return Run(activations, concepts, split, image_names=names, settings=settings, contents=contents)
     except StoreMismatchError:
         raise
     except KeyError as error:
@@ -173,10 +126,8 @@ def slug(*parts: str) -> str:
 def load_explanations(folder: Path) -> Explanations:
     """Read the explanations of a result folder, with the concepts that took no part.
 
-    A folder without ``dropped.csv``, as older versions wrote it, does not say which those were: ``dropped`` is then
-    ``None``.
-
-    Which images they were fitted on is not in files of older versions: then these are train and val of the result.
+    A folder of older versions has no ``dropped.csv``: ``dropped`` is then ``None``; nor does it say which images they
+    were fitted on: then these are train and val of the result.
 
     Raises
     ------
@@ -205,22 +156,14 @@ def _fitted_on(folder: Path) -> FittedOn | None:
 
 def _tensors(run: Run) -> dict[str, Tensor]:
     """Return what goes into the matrix file; zeros and ones take a byte each there."""
-    tensors = {"activations": run.activations.values.contiguous()}
-    if isinstance(run.concepts, EmbeddedConceptMatrix):
-        embeddings = run.concepts.image_embeddings, run.concepts.text_embeddings
-        return {
-            **tensors,
-            "image_embeddings": embeddings[0].contiguous(),
-            "text_embeddings": embeddings[1].contiguous(),
-        }
-    presence = run.concepts.values
-    whole = presence.dtype == torch.float32 and bool(((presence == 0) | (presence == 1)).all())
-    return {**tensors, "concepts": (presence.to(torch.uint8) if whole else presence).contiguous()}
-
-
-def _calibration(concepts: ConceptMatrix) -> dict[str, float] | None:
-    """Return what turns embeddings into concepts; ``None`` where the concepts are kept as they are."""
-    return {"a": concepts.a, "b": concepts.b} if isinstance(concepts, EmbeddedConceptMatrix) else None
+    concepts = run.concepts
+    if isinstance(concepts, EmbeddedConceptMatrix):
+        kept = {"image_embeddings": concepts.image_embeddings, "text_embeddings": concepts.text_embeddings}
+    else:
+        presence = concepts.values
+        whole = presence.dtype == torch.float32 and bool(((presence == 0) | (presence == 1)).all())
+        kept = {"concepts": presence.to(torch.uint8) if whole else presence}
+    return {name: tensor.contiguous() for name, tensor in {"activations": run.activations.values, **kept}.items()}
 
 
 def _concepts(tensors: Mapping[str, Tensor], manifest: Mapping[str, Any]) -> ConceptMatrix:
@@ -233,14 +176,13 @@ def _concepts(tensors: Mapping[str, Tensor], manifest: Mapping[str, Any]) -> Con
 
 
 def _images_csv(run: Run) -> str:
-    part = dict.fromkeys(range(run.activations.n_images), "")
-    for name, rows in (("train", run.split.train), ("val", run.split.val), ("test", run.split.test)):
-        part.update(dict.fromkeys(rows.tolist(), name))
-    lines = [(row, part[row], name) for row, name in enumerate(run.image_names)]
+    parts = {"train": run.split.train, "val": run.split.val, "test": run.split.test}
+    part = {row: name for name, rows in parts.items() for row in rows.tolist()}
+    known = [(row, part.get(row, ""), name) for row, name in enumerate(run.image_names)]
     if not run.contents:
-        return csv_text([("row", "part", "image"), *lines])
-    known = [(*line, content) for line, content in zip(lines, run.contents, strict=True)]
-    return csv_text([("row", "part", "image", "sha256"), *known])
+        return csv_text([("row", "part", "image"), *known])
+    lines = ((*line, content) for line, content in zip(known, run.contents, strict=True))
+    return csv_text([("row", "part", "image", "sha256"), *lines])
 
 
 def _read_images(path: Path) -> tuple[tuple[str, ...], tuple[str, ...], Split]:
@@ -271,8 +213,10 @@ def _check_files(folder: Path, digests: Mapping[str, str]) -> None:
 def _read_manifest(folder: Path) -> dict[str, Any]:
     path = folder / "run.json"
     if not path.is_file():
+        inside = [found for found in results_in(folder) if found != folder]
         raise FileNotFoundError(
-            f"There is no result in '{folder}' (no run.json).{_inside(folder)} "
+            f"There is no result in '{folder}' (no run.json)."
+            f"{f' Results in it: {listing(inside, 6)}.' if inside else ''} "
             "Give the folder that linexp explain was told with --out."
         )
     try:
@@ -297,7 +241,7 @@ def peek(folder: Path) -> dict[str, Any]:
     return cast("dict[str, Any]", found) if isinstance(found, dict) else {}
 
 
-def _inside(folder: Path) -> str:
-    """Name the results one level deeper: with several layers each has a folder of its own."""
-    found = sorted(str(path.parent) for path in folder.glob("*/run.json"))
-    return f" Results in it: {listing(found, 6)}." if found else ""
+def results_in(folder: Path) -> list[Path]:
+    """Return the folder itself, or the results one level deeper where it is none: several layers have one each."""
+    inside = sorted(path.parent for path in folder.glob("*/run.json"))
+    return [folder] if (folder / "run.json").exists() or not inside else inside

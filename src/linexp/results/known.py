@@ -10,7 +10,7 @@ from linexp._internal.checks import listing, printable
 from linexp._internal.files import replacing
 from linexp.explanations import Columns
 from linexp.matrix import ConceptMatrix
-from linexp.results.judge import Judgement, ScoreOptions, file_name
+from linexp.results.judge import Judge, Judgement, file_name
 from linexp.results.result import Result
 from linexp.score import SIMULABLE, Simulability, simulability
 
@@ -31,10 +31,9 @@ def measure_simulability(case: Result, judged: Judgement, simulator: str) -> Sim
     return simulability(explaining, judging, range(len(rows)), names, simulator)
 
 
-def save_simulability(case: Result, found: Simulability, options: ScoreOptions) -> Path:
+def save_simulability(case: Result, found: Simulability, judge: Judge | None) -> Path:
     """Write it into the result's folder, and return the path."""
-    name = file_name("simulability", case.name, ScoreOptions(simulator=options.simulator, template=options.template))
-    path = (case.folder or Path()) / f"{name}.csv"
+    path = (case.folder or Path()) / f"{file_name('simulability', case, judge)}.csv"
     with replacing(path) as draft:
         found.to_csv(draft, case.explanations)
     return path

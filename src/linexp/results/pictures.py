@@ -6,6 +6,7 @@ import hashlib
 import os
 import warnings
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,8 @@ from linexp._internal.checks import DifferentImagesError, StoreMismatchError
 from linexp.concepts.vocabulary import emoji_words
 from linexp.images import OPENMOJI, ImageFolder, Images, ImageSubset, contents_of, draw_openmoji, is_openmoji
 from linexp.results.digests import keep_digests, recall_digests
-from linexp.results.folder import Run
+from linexp.results.result import Result
+from linexp.results.run import Run
 
 _REMEDY = "Say with --images where those are, or make the result anew with linexp explain."
 
@@ -63,6 +65,19 @@ def reopen_pictures(run: Run, folder: Path | None, store: Path | None = None) ->
     if images.fingerprint == run.activations.images:
         return images
     return _as_recorded(images, run, path)
+
+
+def with_pictures(result: Result, folder: Path | None, store: Path | None = None) -> Result:
+    """Open the pictures of a result; where they are gone and no folder was named, say so and go on without."""
+    try:
+        if "images" not in result.settings:
+            raise FileNotFoundError("The result does not say where its pictures are. Say it with --images.")
+        return replace(result, images=reopen_pictures(result, folder, store))
+    except (FileNotFoundError, DifferentImagesError) as error:
+        if folder is not None:
+            raise
+        warnings.warn(f"{error} The report of '{result.method}' has no pictures.", UserWarning, stacklevel=2)
+        return result
 
 
 def _redraw(run: Run) -> Images:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
@@ -12,14 +11,15 @@ from typing import Any
 
 import torch
 
-from linexp._internal.checks import DifferentImagesError, check_same_images
+from linexp._internal.checks import check_same_images
 from linexp._internal.files import csv_text, replacing, write_atomically
 from linexp._internal.version import __version__
 from linexp.explanations import Explanations, simulate
-from linexp.images import Images, as_images
+from linexp.images import Images
 from linexp.results.columns import Column, column_of
-from linexp.results.folder import Run, load_explanations, load_run, peek, save_explanations, save_run, save_scores, slug
-from linexp.results.score_files import free_name, read_columns
+from linexp.results.folder import load_explanations, load_run, peek, save_explanations, save_run, save_scores, slug
+from linexp.results.run import Run
+from linexp.results.score_files import read_columns
 from linexp.score import CorrelationScorer, Origin, Scores, Simulability, check_unseen, count_seen, read_simulability
 
 LABELS = "labels"
@@ -224,80 +224,6 @@ def own_score(result: Result) -> Scores:
     simulated = simulate(result.explanations, result.concepts)
     scores = CorrelationScorer().score(simulated, result.activations, result.split.test)
     return replace(scores, origin=Origin("", result.judge, result.activations.images or "", "test"))
-
-
-def same_layer(first: Result, second: Result) -> bool:
-    """Say whether two results are about the same neurons on the same images, split alike."""
-    return (
-        _identity(first) == _identity(second)
-        and first.activations.n_images == second.activations.n_images
-        and first.activations.images == second.activations.images
-        and torch.equal(first.split.test.sort().values, second.split.test.sort().values)
-    )
-
-
-def by_layer(results: Sequence[Result]) -> list[list[Result]]:
-    """Gather the results about one layer, methods with names of their own, layers in the order first met."""
-    layers: list[list[Result]] = []
-    for result in results:
-        home = next((layer for layer in layers if same_layer(layer[0], result)), None)
-        if home is None:
-            layers.append([result])
-        else:
-            home.append(replace(result, method=free_name(result.method, [other.method for other in home])))
-    return layers
-
-
-def give_images(results: Sequence[Result], images: Any) -> list[Result]:
-    """Give pictures to the results that have none and are about them.
-
-    Raises
-    ------
-    DifferentImagesError
-        No result is about these pictures.
-    """
-    collection = as_images(images)
-    given: list[Result] = []
-    complaint: DifferentImagesError | None = None
-    for result in results:
-        try:
-            given.append(result if result.images is not None else replace(result, images=collection))
-        except DifferentImagesError as error:
-            complaint = error
-            given.append(result)
-    if complaint is not None and all(result.images is None for result in given):
-        raise complaint
-    return given
-
-
-def Finding(  # noqa: N802 - it was a class
-    method: str,
-    run: Run,
-    explanations: Explanations,
-    columns: tuple[Column, ...] = (),
-    images: Images | None = None,
-    version: str = __version__,
-    simulability: tuple[Simulability, ...] = (),
-) -> Result:
-    """Return a ``Result``: the name and the order of parameters until 0.2."""
-    _warn_of_old_name("Finding(method, run, explanations)", "Result(activations, concepts, split, explanations)")
-    more = {"method": method, "known": columns, "images": images, "version": version, "simulability": simulability}
-    return Result.of(run, explanations, **more)
-
-
-def read_finding(folder: Path | str) -> Result:
-    """Return ``read_result(folder)``: its name until 0.2."""
-    _warn_of_old_name("read_finding", "read_result")
-    return read_result(folder)
-
-
-def _warn_of_old_name(old: str, new: str) -> None:
-    warnings.warn(f"le.{old} is now called le.{new}; the old name goes in the next release.", FutureWarning, 3)
-
-
-def _identity(result: Result) -> tuple[Any, ...]:
-    settings = result.settings
-    return result.activations.layer, settings.get("model"), settings.get("pool"), settings.get("token")
 
 
 def _parts(kind: str, method: str, judge: str, metric: str) -> tuple[str, ...]:

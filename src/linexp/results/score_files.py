@@ -18,7 +18,7 @@ from typing import Any
 from linexp._internal.files import read_csv
 from linexp._internal.privacy import as_text, hide_folders
 from linexp.results.columns import Column
-from linexp.results.folder import Run
+from linexp.results.run import Run
 from linexp.score import Origin
 
 _ERROR, _SILENT = "_error", "silent"

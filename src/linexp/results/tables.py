@@ -89,8 +89,8 @@ def as_latex(table: Table) -> str:
     return "\n".join([*title, *start, *lines[1:], r"\bottomrule", r"\end{tabular}"]) + "\n"
 
 
-def print_table(table: Table) -> None:
-    """Print the table on the terminal, with four decimals; never narrower than it is, so that no number is broken."""
+def draw_table(table: Table) -> str:
+    """Return the table as the terminal shows it, with four decimals; as wide as it is, so that no number is broken."""
     from rich.console import Console
     from rich.markup import escape
     from rich.table import Table as RichTable
@@ -103,7 +103,9 @@ def print_table(table: Table) -> None:
     console = Console(soft_wrap=True, highlight=False)
     wanted = console.measure(drawn, options=console.options.update(max_width=_WIDEST)).maximum
     console.width = max(console.width, wanted)
-    console.print(drawn)
+    with console.capture() as captured:
+        console.print(drawn)
+    return captured.get()
 
 
 def write_tables(path: Path, tables: Mapping[str, Table]) -> list[Path]:

@@ -1,4 +1,4 @@
-"""``linexp show`` and ``linexp layers``: look at one neuron, and at a model."""
+"""One neuron of a result, described in lines of text."""
 
 from __future__ import annotations
 
@@ -8,11 +8,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from linexp._internal.checks import check_at_least, listing, printable
+from linexp._internal.checks import listing, printable
 from linexp.explanations import Explanation, Quality, format_number, show_selected, simulate
-from linexp.forward import LayerInfo, list_layers
-from linexp.models import VisionModel, load_model
-from linexp.results import load_explanations, load_run
+from linexp.results.folder import load_explanations, load_run
 from linexp.score import CorrelationScorer, Origin, Simulability, count_seen, read_simulability
 
 # Images shown at each end of a neuron's range.
@@ -21,10 +19,10 @@ _SHOWN = 5
 _BAR = 20
 
 
-def run_show(result: Path, neuron: int) -> None:
-    """Print one neuron: explanation, scores, range, and the images at the two ends of it."""
-    run = load_run(result)
-    explanations = load_explanations(result)
+def tell_neuron(folder: Path, neuron: int) -> str:
+    """Describe one neuron of a result: explanation, scores, range, and the images at the two ends of it."""
+    run = load_run(folder)
+    explanations = load_explanations(folder)
     if neuron not in explanations:
         raise ValueError(
             f"Neuron {neuron} is not in this result. Its {len(explanations)} neurons are "
@@ -34,19 +32,18 @@ def run_show(result: Path, neuron: int) -> None:
     scores = CorrelationScorer().score(simulate(chosen, run.concepts), run.activations, run.split.test)
     scores = replace(scores, origin=Origin(part="test"))
     values = run.activations.select([neuron]).values[:, 0]
-    judges = [read_simulability(path) for path in sorted(result.glob("simulability-by-*.csv"))]
+    judges = [read_simulability(path) for path in sorted(folder.glob("simulability-by-*.csv"))]
     seen = count_seen(chosen, run.activations, run.split.test)
-    for line in (str(chosen.with_scores(scores)), *_terms(chosen[neuron], judges)):
-        print(printable(line))
+    lines = [printable(line) for line in (str(chosen.with_scores(scores)), *_terms(chosen[neuron], judges))]
     silent = ", where it predicts the same everywhere" if scores.n_silent else ""
-    print(f"layer {explanations.layer}, scored on {scores.n_images} test images{silent}{_selected(chosen[neuron])}")
+    lines += [f"layer {explanations.layer}, scored on {scores.n_images} test images{silent}{_selected(chosen[neuron])}"]
     if seen:
-        print(f"  which is too high: the explanation was fitted or chosen on {seen} of them")
-    print(f"activation {values.min():.3g} to {values.max():.3g}, median {values.median():.3g}")
+        lines += [f"  which is too high: the explanation was fitted or chosen on {seen} of them"]
+    lines += [f"activation {values.min():.3g} to {values.max():.3g}, median {values.median():.3g}"]
     for title, descending in (("highest", True), ("lowest", False)):
-        print(f"{title} on")
-        for row in values.argsort(descending=descending, stable=True).tolist()[:_SHOWN]:
-            print(f"  {values[row]:10.3g}  {printable(run.image_names[row])}")
+        rows = values.argsort(descending=descending, stable=True).tolist()[:_SHOWN]
+        lines += [f"{title} on", *(f"  {values[row]:10.3g}  {printable(run.image_names[row])}" for row in rows)]
+    return "\n".join(lines)
 
 
 def _terms(explanation: Explanation, judges: Sequence[Simulability]) -> list[str]:
@@ -93,46 +90,3 @@ def _writes(text: str) -> bool:
 def _selected(item: Explanation) -> str:
     """Return the validation correlation, which chose the terms; "" if it is not known."""
     return "" if item.val_correlation is None else f"; {show_selected(Quality(item.val_correlation, item.val_error))}"
-
-
-def run_layers(
-    model: str,
-    weights: Path | None,
-    depth: int | None,
-    side: int,
-    *,
-    trust_remote_code: bool,
-    preprocess: str | None = None,
-) -> None:
-    """Print the tree of a model's layers with their output shapes."""
-    from rich.console import Console
-    from rich.markup import escape
-    from rich.tree import Tree
-
-    check_at_least("depth", 1 if depth is None else depth, 1)
-    check_at_least("side", side, 1)
-    loaded = load_model(model, weights=weights, trust_remote_code=trust_remote_code, preprocess=preprocess)
-    root = Tree(escape(loaded.name))
-    branches = {"": root}
-    for layer in _try_layers(loaded, side):
-        parent, _, _ = layer.name.rpartition(".")
-        if parent not in branches or (depth is not None and layer.name.count(".") >= depth):
-            continue
-        shape = "×".join(map(str, layer.shape)) if layer.shape is not None else "no tensor"
-        note = {0: "does not run", 1: shape}.get(layer.n_calls, f"{shape}, runs {layer.n_calls} times")
-        style = "" if layer.n_calls == 1 and layer.shape is not None else "dim"
-        branches[layer.name] = branches[parent].add(
-            f"{escape(layer.name)}  [cyan]{escape(layer.kind)}[/]  {note}", style=style
-        )
-    Console(soft_wrap=True, highlight=False).print(root)
-
-
-def _try_layers(model: VisionModel, side: int) -> list[LayerInfo]:
-    try:
-        return list_layers(model, side=side)
-    except (RuntimeError, MemoryError) as error:
-        reason = (str(error).splitlines() or ["not enough memory"])[0].rstrip(".")
-        raise RuntimeError(
-            f"The model fails on a grey picture of {side} by {side} pixels ({reason}). "
-            "Give the side that it expects with --side."
-        ) from error

@@ -1,4 +1,4 @@
-"""``linexp summarize``: the tables of the paper from files of explanations and scores."""
+"""The tables of the paper from files of explanations and scores."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from linexp.explanations import Explanations
-from linexp.results import Cell, Measured, Table, print_table, write_tables
+from linexp.results.tables import Cell, Measured, Table
 from linexp.score import Origin, Scores, published_sem, read_scores
 
 _COLUMNS = ("method", "file", "simulator", "part", "neurons", "terms", "val, selected", "no score", "silent")
@@ -23,17 +23,20 @@ class _Summary:
     scores: dict[str, Measured] = field(default_factory=dict[str, Measured])
 
 
-def run_summarize(files: Sequence[Path], table: Path | None = None) -> Table:
-    """Print the mean length and scores of every file, the scores being those in the file; returns the table.
-
-    Files that cannot be read are left out and listed at the end, each with its reason.
+def summarize_files(files: Sequence[Path]) -> tuple[Table, dict[Path, Exception]]:
+    """Return the mean length and scores of every file, the scores being those in the file.
 
     Parameters
     ----------
     files
         The paper's published results, explanations of ours, or scores of ours (CSV).
+
+    Returns
+    -------
     table
-        Where to write the table, too; see ``write_tables``.
+        A line for each file, or for each origin of the scores in it.
+    odd
+        Files that cannot be read, each with its reason.
 
     Raises
     ------
@@ -41,7 +44,7 @@ def run_summarize(files: Sequence[Path], table: Path | None = None) -> Table:
         What is wrong with the first file, if none can be read.
     """
     summaries: list[_Summary] = []
-    odd: dict[Path, OSError | ValueError] = {}
+    odd: dict[Path, Exception] = {}
     for path in files:
         try:
             summaries += _summarize(path)
@@ -49,13 +52,7 @@ def run_summarize(files: Sequence[Path], table: Path | None = None) -> Table:
             odd[path] = error
     if not summaries:
         raise next(iter(odd.values()))
-    found = _table(summaries)
-    print_table(found)
-    if table is not None:
-        print(f"  written to {', '.join(map(str, write_tables(table, {'': found})))}")
-    for path, error in odd.items():
-        print(f"Left out: {path}: {error}")
-    return found
+    return _table(summaries), odd
 
 
 def _table(summaries: Sequence[_Summary]) -> Table:

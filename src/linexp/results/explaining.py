@@ -1,0 +1,181 @@
+"""From what was recorded and described to explanations in a folder, and what is said of them."""
+
+from __future__ import annotations
+
+import shlex
+import statistics
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, NamedTuple
+from urllib.parse import quote
+
+from linexp._internal.files import check_writable_folder
+from linexp.concepts import ConceptSource, TextConcepts
+from linexp.explainers import Explainer, Usable, describe_explainer, find_usable
+from linexp.explanations import Explanations, tell_dropped
+from linexp.forward import record_layers, remarked
+from linexp.images import Images, ImageSubset, contents_of
+from linexp.matrix import DEAD_BELOW, ConceptMatrix, Split
+from linexp.models import VisionModel, describe_preprocess
+from linexp.results.folder import save_explanations, save_run
+from linexp.results.judges import suggest_judge
+from linexp.results.run import Run
+from linexp.store import Store, UnknownContentError, content_of, with_store
+
+
+class _Unread(ImageSubset):
+    """Pictures of which only the labels are looked at: a fingerprint would open every file."""
+
+    @property
+    def fingerprint(self) -> str:
+        """Nothing: nobody has read them."""
+        return ""
+
+
+class Prepared(NamedTuple):
+    """What explaining needs beside the recorded activations; every layer and every method can share it."""
+
+    concepts: ConceptMatrix
+    split: Split
+    usable: Usable
+
+
+def prepare(
+    images: Images,
+    source: ConceptSource,
+    explainer: Explainer,
+    split: Split | None,
+    seed: int = 0,
+    store: Store | None = None,
+) -> Prepared:
+    """Describe and split the images, and find the concepts that the explainer can use.
+
+    Raises
+    ------
+    ValueError
+        The labels are wrong, or no concept is of use.
+    """
+    concepts = (
+        with_store(store, lambda store: source.describe(images, store=store))
+        if isinstance(source, TextConcepts)
+        else source.describe(images)
+    )
+    split = Split.random(len(images), seed) if split is None else split
+    return Prepared(concepts, split, find_usable(concepts, split, explainer.min_activity))
+
+
+def prepare_unread(
+    images: Images, source: ConceptSource, explainer: Explainer, split: Split | None, seed: int
+) -> Prepared:
+    """Prepare by labels before any picture is opened, so that the concepts do not say yet of which images they are."""
+    return prepare(_Unread(images, range(len(images))), source, explainer, split, seed)
+
+
+def record_runs(
+    model: VisionModel,
+    layers: Mapping[str, str | None],
+    images: Images,
+    prepared: Prepared,
+    settings: Mapping[str, Any],
+    explainer: Explainer,
+    store: Store | None = None,
+) -> dict[str, Run]:
+    """Record layers in one pass, each with everything needed to explain it.
+
+    ``layers`` has the tensor that is taken of each; see ``look_at_layers``. What recording needs is read from
+    ``settings``, and all of these are kept with the result, as are the explainer's.
+    """
+    names = ("pool", "channels", "token", "output", "batch_size", "workers")
+    how = {name: settings[name] for name in names}
+    contents = tuple(content.hex() for content in contents_of(images))
+    concepts = prepared.concepts
+    if not concepts.images:  # of labels, which were looked at before the pictures
+        concepts = replace(concepts, images=images.fingerprint)
+    with remarked():  # look_at_layers has said it
+        recorded = with_store(store, lambda store: record_layers(model, list(layers), images, store=store, **how))
+    told = {name: str(value) if isinstance(value, Path) else value for name, value in settings.items()}
+    told |= {"model": model.name, "explainer": describe_explainer(explainer), "preprocessing": _preprocessing(model)}
+    called = tuple(images.name(row) for row in range(len(images)))
+    return {
+        layer: Run(
+            activations,
+            concepts,
+            prepared.split,
+            image_names=called,
+            settings={**told, "output": layers[layer]},
+            contents=contents,
+        )
+        for layer, activations in recorded.items()
+    }
+
+
+def explain_run(out: Path, run: Run, explainer: Explainer, usable: Usable | None = None) -> tuple[Explanations, float]:
+    """Save what was recorded, explain it, and save that too; returns also the seconds it took to explain."""
+    save_run(out, run)
+    started = time.perf_counter()
+    explanations = explainer.explain(run.activations, run.concepts, run.split, usable=usable)
+    seconds = time.perf_counter() - started
+    save_explanations(out, explanations)
+    return explanations, seconds
+
+
+def tell_explanations(explanations: Explanations, run: Run) -> str:
+    """Describe a layer's explanations in a few lines: how many, what they are worth, and what took no part."""
+    explained, recorded = explanations.n_with("explained"), run.activations.select(explanations.neurons)
+    quality = f", {explanations.mean_terms:.2f} terms each, {_selected(explanations)}" if explained else ""
+    n_dead, n_neurons = int(recorded.is_dead.sum()), len(explanations)
+    dropped = explanations.dropped or ()
+    lines = [
+        f"layer {explanations.layer}: {explained} of {n_neurons} neurons explained{quality}; "
+        f"{explanations.n_with('empty')} without a fitting concept, "
+        f"{explanations.n_with('constant')} constant on the training images",
+        f"  {n_dead} of {n_neurons} neurons dead ({100 * n_dead / max(n_neurons, 1):.1f} %): "
+        f"activation below {DEAD_BELOW} on all {recorded.n_images:,} images",
+        f"  {run.concepts.n_concepts - len(dropped)} of {run.concepts.n_concepts} concepts used"
+        + (f"; {len(dropped)} dropped, all of them in dropped.csv" if dropped else ""),
+    ]
+    return "\n".join([*lines, *(f"    {line}" for line in tell_dropped(dropped))])
+
+
+def _selected(explanations: Explanations) -> str:
+    """Return the mean validation correlation ± its standard error over neurons; it chose the terms."""
+    known = [item.val_correlation for item in explanations if item.val_correlation is not None]
+    if not known:
+        return "no val correlation"
+    error = f" ± {statistics.stdev(known) / len(known) ** 0.5:.4f}" if len(known) > 1 else ""
+    return f"val correlation {statistics.fmean(known):.4f}{error}, selected"
+
+
+def tell_next(out: Path, run: Run) -> str:
+    """Return the command that scores, with a simulator that is another model than what explains and is explained."""
+    encoder = None if run.settings["concepts"] == "labels" else run.settings["encoder"]
+    simulator, note = suggest_judge(run.settings["model"], encoder)
+    return f"Next: linexp score {shlex.quote(str(out))} --simulator {simulator}" + (f"\n  ({note})" if note else "")
+
+
+def choose_folders(out: Path, layers: Sequence[str]) -> dict[str, Path]:
+    """Return each layer's folder, writable."""
+    if len(layers) == 1:
+        return {layers[0]: out}
+    # A model can call a layer "../x": quoted, it stays below --out.
+    return {layer: check_writable_folder(out / quote(layer, safe="")) for layer in layers}
+
+
+def leave_out(split: Split, folder: Images, images: Images) -> Split:
+    """Return the split of the pictures that are left where broken ones were left out, whose rows a file counts too."""
+    if not isinstance(images, ImageSubset) or len(images) == len(folder):
+        return split
+    place = {row: number for number, row in enumerate(images.rows)}
+    parts = (split.train, split.val, split.test)
+    return Split(*([place[row] for row in rows.tolist() if row in place] for rows in parts))
+
+
+def _preprocessing(model: VisionModel) -> dict[str, str | None]:
+    """Return in words how pictures become inputs, and the digest that stands for it in the store's keys."""
+    try:
+        digest = content_of(model.preprocess, "preprocess")
+    except UnknownContentError:
+        digest = None
+    return {"what": describe_preprocess(model.preprocess), "sha256": digest}
