@@ -64,7 +64,7 @@ def run_calibrate(options: CalibrateOptions) -> CalibrationFit:
         encoder=encoder.name,
         source=f"{n_train} of the {len(folder)} images in '{folder.folder.name}' (train part of seed {options.seed})",
         images=folder.fingerprint,
-        date=datetime.datetime.now(datetime.timezone.utc).date().isoformat(),
+        date=datetime.datetime.now(datetime.UTC).date().isoformat(),
         fitted_on=range(n_train),
         measured_on=range(n_train, len(images)),
         max_share=options.max_share,
