@@ -22,7 +22,7 @@ from tests.command_line import Run, command_line
 
 COMMANDS = (
     *("explain", "score", "simulate", "calibrate", "show", "report", "summarize", "ablate", "impact", "layers"),
-    "demo",
+    *("demo", "run"),
 )
 START = ("explain", "--model", "mymodels:build", "--images", "pictures", "--seed", "1")
 

@@ -5,6 +5,7 @@ from linexp.cli.app import app, main
 from linexp.cli.explain import explain
 from linexp.cli.impact import impact
 from linexp.cli.report import report
+from linexp.cli.run import run
 from linexp.cli.score import calibrate, score, simulate
 from linexp.cli.show import demo, layers, show
 from linexp.cli.store import store_app
@@ -20,6 +21,7 @@ __all__ = [
     "layers",
     "main",
     "report",
+    "run",
     "score",
     "show",
     "simulate",

@@ -14,7 +14,7 @@ from linexp._internal.checks import AUTO, check_at_least, check_choice, choose_d
 from linexp._internal.files import check_writable_folder
 from linexp.commands.sources import only_readable
 from linexp.concepts import ConceptSource, LabelConcepts, TextConcepts, find_calibration
-from linexp.concepts.encoders import load_encoder
+from linexp.concepts.encoders import load_encoder, same_model
 from linexp.concepts.vocabulary import (
     IMAGENET,
     IMAGENET_PAPER,
@@ -273,4 +273,7 @@ def _settings(options: ExplainOptions, explainer: Explainer, source: ConceptSour
     if isinstance(source, TextConcepts):
         plain |= {"encoder": source.encoder.name, "calibration": asdict(source.calibration)}
         plain |= {"vocabulary": options.vocabulary or VOCABULARY, "template": source.templates}
+        asked = options.encoder or ENCODER
+        if not same_model(asked, source.encoder.name):  # a function of the user's, which calls itself as it likes
+            plain["encoder_asked"] = asked
     return {**plain, "explainer": describe_explainer(explainer)}
