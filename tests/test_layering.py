@@ -27,7 +27,6 @@ ROOMS = [
     "ablation",
     "results",
     "report",
-    "demo",
     "commands",
     "cli",
     "__main__",

@@ -15,7 +15,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from linexp import cli
-from linexp.cli.recipe import STEPS, Recipe, read_toml
+from linexp.cli.recipe import STEPS, Recipe
+from linexp.cli.recipe_file import read_toml
 from linexp.cli.written import options_of
 from tests.colour_world import make_world
 from tests.command_line import Run, command_line

@@ -2,12 +2,13 @@
 
 from linexp.cli.ablate import ablate
 from linexp.cli.app import app, main
+from linexp.cli.demo import demo
 from linexp.cli.explain import explain
 from linexp.cli.impact import impact
 from linexp.cli.report import report
 from linexp.cli.run import run
 from linexp.cli.score import calibrate, score, simulate
-from linexp.cli.show import demo, layers, show
+from linexp.cli.show import layers, show
 from linexp.cli.store import store_app
 from linexp.cli.summarize import summarize
 

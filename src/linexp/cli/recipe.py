@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import os
 import shlex
-import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 from urllib.parse import quote
 
+import typer
+
 from linexp._internal.checks import closest, listing
+from linexp.cli.app import app
 from linexp.cli.written import Settings, named, options_of, written
 
 # In the order of the work, whatever the order in the file.
@@ -28,6 +30,8 @@ class Step:
         What messages call the part of the recipe it is from: "[explain.words]".
     command
         The command.
+    way
+        What tells this use of it from others, and its folder is called: "words".
     arguments
         What it is told, as on the command line.
     folders
@@ -36,6 +40,7 @@ class Step:
 
     table: str
     command: str
+    way: str
     arguments: tuple[str, ...]
     folders: tuple[Path, ...]
 
@@ -43,25 +48,23 @@ class Step:
         return shlex.join(["linexp", self.command, *self.arguments])
 
 
-def read_toml(path: Path) -> dict[str, Any]:
-    """Read a recipe's tables and keys, unchecked.
+def open_steps(name: str, told: Mapping[str, Any]) -> list[tuple[Step, Any]]:
+    """Return the steps of a recipe, each with what click makes of its arguments, before any of them begins.
 
     Raises
     ------
-    FileNotFoundError, IsADirectoryError
-        There is no such file.
     ValueError
-        It is not TOML in UTF-8; the message says in which line and column.
+        Something in the recipe cannot be; the message says where.
     """
-    if path.is_dir():
-        raise IsADirectoryError(f"'{path}' is a folder. Give a recipe, or the run.json of a result.")
-    try:
-        return tomllib.loads(path.read_bytes().decode())
-    except FileNotFoundError:
-        near = [str(path.parent / other.name) for other in path.parent.glob("*.toml")]
-        raise FileNotFoundError(f"There is no recipe '{path}'.{closest(str(path), near)} Give a TOML file.") from None
-    except (ValueError, RecursionError) as error:  # UnicodeDecodeError is a ValueError
-        raise ValueError(f"'{path}' is not TOML: {str(error).rstrip('.')}. Correct it there.") from error
+    commands: Any = typer.main.get_command(app)
+    opened: list[tuple[Step, Any]] = []
+    for step in Recipe(name, told, commands.commands).steps():
+        try:
+            context = commands.commands[step.command].make_context(step.command, [*step.arguments])
+        except typer.BadParameter as error:  # also what is missing
+            raise ValueError(f"{name}: {step.table}: {error.format_message()}") from error
+        opened.append((step, context))
+    return opened
 
 
 @dataclass(frozen=True)
@@ -142,10 +145,8 @@ class Recipe:
         known = options_of(self.commands["explain"])
         inside = {key: value for key, value in told.items() if isinstance(value, dict) and key not in known}
         common = named(f"{self.name}: {table}", {key: value for key, value in told.items() if key not in inside})
-        methods = common.pop("methods", [])
-        if not isinstance(methods, list) or not all(isinstance(one, str) for one in cast("list[Any]", methods)):
-            raise ValueError(f"{self.name}: {table} methods is {methods!r}. Write a list of names.")
-        ways: dict[str, Settings] = {one: {"method": one} for one in cast("list[str]", methods)}
+        methods = _words(f"{self.name}: {table} methods", common.pop("methods", []), "names")
+        ways: dict[str, Settings] = {one: {"method": one} for one in methods}
         for way, settings in inside.items():
             label = f"[{table.strip('[]')}.{way}]"
             ways[way] = {**ways.get(way, {}), **named(f"{self.name}: {label}", cast("Settings", settings))}
@@ -155,8 +156,8 @@ class Recipe:
             yield f"[{table.strip('[]')}.{way}]", way, {**common, **settings}
 
     def _step(self, table: str, command: str, way: str, told: Settings, results: Sequence[str]) -> Step:
-        options = options_of(self.commands[command])
-        settings = {**self._shared_with(command), **told}
+        options, offered = options_of(self.commands[command]), self._offered(command) - {"out"}
+        settings = {**{key: value for key, value in self.shared.items() if key in offered}, **told}
         positional = self._results(table, settings, results) if _takes_results(self.commands[command]) else []
         if "out" in options:
             file = f"{way}.json" if options["out"].metavar == "FILE" else quote(way, safe=" ")
@@ -169,17 +170,16 @@ class Recipe:
                     f"linexp {command} --help lists them."
                 )
             arguments += written(f"{self.name}: {table} {key}", options[key], value)
-        return Step(table, command, (*positional, *arguments), _folders(command, settings))
+        return Step(table, command, way, (*positional, *arguments), _folders(command, settings))
 
-    def _shared_with(self, command: str) -> Settings:
-        """Return what is said at the top and a command has; results know where their pictures are."""
-        skipped = {"out", "images"} if _takes_results(self.commands[command]) else {"out"}
-        options = options_of(self.commands[command])
-        return {key: value for key, value in self.shared.items() if key in options and key not in skipped}
+    def _offered(self, command: str) -> set[str]:
+        """Return which settings a command takes from the top; results know where their pictures are."""
+        names = set(options_of(self.commands[command]))
+        return names - {"images"} if _takes_results(self.commands[command]) else names
 
     def _check_shared(self) -> None:
         present = [command for command in STEPS if command in self.told]
-        known = {key for command in present for key in self._known(command)} | {"out"}
+        known = {"out"}.union(*map(self._offered, present))
         for key, value in self.shared.items():
             if key not in known:
                 raise ValueError(
@@ -188,21 +188,20 @@ class Recipe:
             if key == "out" and not isinstance(value, str):
                 raise ValueError(f"{self.name}: out is {value!r}. Name a folder.")
 
-    def _known(self, command: str) -> set[str]:
-        return set(options_of(self.commands[command])) - (
-            {"images"} if _takes_results(self.commands[command]) else set[str]()
-        )
-
     def _results(self, table: str, settings: Settings, results: Sequence[str]) -> list[str]:
-        more = settings.pop("results", [])
-        if not isinstance(more, list) or not all(isinstance(one, str) for one in cast("list[Any]", more)):
-            raise ValueError(f"{self.name}: {table} results is {more!r}. Write a list of folders and files.")
+        more = _words(f"{self.name}: {table} results", settings.pop("results", []), "folders and files")
         if not results and not more:
             raise ValueError(
                 f"{self.name}: {table} has no results to work on. Add a step [explain], or name folders that linexp "
                 "explain wrote: results = ['folder']."
             )
-        return [*results, *cast("list[str]", more)]
+        return [*results, *more]
+
+
+def _words(where: str, value: Any, wanted: str) -> list[str]:
+    if not isinstance(value, list) or not all(isinstance(one, str) for one in cast("list[Any]", value)):
+        raise ValueError(f"{where} is {value!r}. Write a list of {wanted}.")
+    return cast("list[str]", value)
 
 
 def _takes_results(command: Any) -> bool:

@@ -5,24 +5,22 @@ from __future__ import annotations
 import contextlib
 import shlex
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 import typer
 
 from linexp.cli.app import app
 from linexp.cli.options import NoStore, StoreFolder, option
 
-if TYPE_CHECKING:
-    from linexp.cli.recipe import Step
-
 
 @app.command()
 def run(
-    context: typer.Context,
     recipe: Annotated[
         Path,
         typer.Argument(
-            metavar="RECIPE", help="Recipe in TOML, or the run.json of a result to explain again.", show_default=False
+            metavar="RECIPE",
+            help="Recipe in TOML; demo, which comes with linexp; or the run.json of a result, to explain it again.",
+            show_default=False,
         ),
     ],
     *,
@@ -40,15 +38,15 @@ def run(
     The recipe is checked before anything begins. A step that fails ends the run; run it again to go on: every step is
     done again, but what the store kept of it, such as recorded activations, is read.
     """
-    from linexp.cli.recipe import Recipe, read_toml
+    from linexp.cli.recipe import open_steps
+    from linexp.cli.recipe_file import find_recipe, read_toml
     from linexp.cli.replay import check_pictures, read_run
 
-    above: Any = context.parent
-    again = recipe.suffix.lower() == ".json"
-    told = read_run(recipe, out) if again else read_toml(recipe)
-    # The paths in a run.json are as they were given to linexp explain, those in a recipe start where it lies.
-    started = Path.cwd()
-    home = started if again else recipe.absolute().parent
+    file, started = find_recipe(recipe), Path.cwd()
+    again = file.suffix.lower() == ".json"
+    told = read_run(file, out) if again else read_toml(file)
+    # Paths in a recipe start where it lies; those in a run.json, where linexp explain was run. One of ours has none.
+    home = started if again or file != recipe else recipe.absolute().parent
     if out is not None and not again:
         told["out"] = str(out if home == started else out.absolute())
     if store is not None or no_store:
@@ -56,22 +54,13 @@ def run(
         told |= {"no-store": True} if no_store else {}
         told |= {"store": str(store.absolute())} if store is not None else {}
     with contextlib.chdir(home):
-        steps = Recipe(recipe.name, told, above.command.commands).steps()
-        opened = [_open(recipe.name, step, above) for step in steps]
+        steps = open_steps(file.name, told)
         if print_only and home != started:
             print(f"cd {shlex.quote(str(home))}")
-        for step, inner in zip(steps, opened, strict=True):
+        for step, context in steps:
             print(f"{'' if print_only else '$ '}{step}", flush=True)
             if not print_only:
-                with inner:
-                    inner.command.invoke(inner)
+                with context:
+                    context.command.invoke(context)
     if out is not None and again and not print_only:
-        check_pictures(recipe, out)
-
-
-def _open(recipe: str, step: Step, above: Any) -> Any:
-    """Let click read what a step is told, before any step begins."""
-    try:
-        return above.command.commands[step.command].make_context(step.command, [*step.arguments], parent=above)
-    except typer.BadParameter as error:  # also what is missing
-        raise ValueError(f"{recipe}: {step.table}: {error.format_message()}") from error
+        check_pictures(file, out)

@@ -1,8 +1,7 @@
-"""``linexp show``, ``linexp layers`` and ``linexp demo``."""
+"""``linexp show`` and ``linexp layers``."""
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -36,18 +35,3 @@ def layers(
     from linexp.commands import run_layers
 
     run_layers(model, weights, depth, side, trust_remote_code=trust_remote_code, preprocess=preprocess)
-
-
-@app.command()
-def demo(
-    *,
-    out: Annotated[Path, option("DIR", "Folder for the results.")] = Path("linexp-demo"),
-    neurons: Annotated[int | None, option("N", "Only the first N neurons of each layer.", "all")] = None,
-    full: Annotated[
-        bool, typer.Option("--full", help="Also remove the neurons one by one and measure what that costs: minutes.")
-    ] = False,
-) -> None:
-    """Explain two layers of EfficientNet-Lite0 on OpenMoji pictures; nothing is downloaded."""
-    from linexp.demo import run_demo
-
-    run_demo(out, neurons, full=full)

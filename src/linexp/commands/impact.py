@@ -11,8 +11,8 @@ from linexp._internal.files import check_writable_folder
 from linexp.ablation import find_outputs
 from linexp.ablation.impact import BETAS, Impact, count_images, impact_layers
 from linexp.commands.sources import only_readable
+from linexp.concepts.vocabulary import open_pictures
 from linexp.forward import find_layers, reuse_large_buffers
-from linexp.images import ImageFolder
 from linexp.models import load_model, tell_device, tell_model
 from linexp.report import tell_impact
 from linexp.store import open_store, with_store
@@ -53,7 +53,7 @@ def run_impact(options: ImpactOptions) -> dict[str, Impact]:
     """Measure, print the table, write it with every neuron's figures and the curves."""
     betas = read_betas(options.betas)
     count_images(1, betas)  # says what is wrong with one
-    folder = ImageFolder(options.images)
+    folder = open_pictures(options.images, None)
     labels = OWN if options.outputs == OWN else find_outputs(options.outputs, folder)
     if labels is None and folder.labels is None:
         raise ValueError(

@@ -11,7 +11,7 @@ from linexp.concepts.vocabulary.files import (
     read_groups,
 )
 from linexp.concepts.vocabulary.groups import Group, group_names, resolve_groups
-from linexp.concepts.vocabulary.openmoji import EmojiWords, emoji_concepts, emoji_words
+from linexp.concepts.vocabulary.openmoji import EmojiWords, OpenMojiImages, emoji_concepts, emoji_words
 from linexp.concepts.vocabulary.read import Vocabulary, read_vocabulary
 from linexp.concepts.vocabulary.wordnet import imagenet_classes, superclasses
 
@@ -21,6 +21,7 @@ __all__ = [
     "WORDNET",
     "EmojiWords",
     "Group",
+    "OpenMojiImages",
     "Vocabulary",
     "emoji_concepts",
     "emoji_words",
