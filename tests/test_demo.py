@@ -156,14 +156,20 @@ def test_three_networks_take_part():
     assert {name.removeprefix("conse:") for name in names} == {f"efficientnet_lite{number}" for number in range(3)}
 
 
-def test_the_full_demo_shows_what_the_network_loses_without_a_neuron(results, linexp, tmp_path, capsys):
-    told = read_toml(Path("small.toml"))
-    steps = {step.command: context.params for step, context in open_steps("small.toml", told)}
-    show_impact(steps["impact"], results[0].images or reopen_pictures(results[0], None), tmp_path / "impact", 4)
-    said = capsys.readouterr().out
+def test_the_full_demo_shows_what_the_network_loses_without_a_neuron(results, linexp, tmp_path, capfd):
+    (step, context) = open_steps("small.toml", read_toml(Path("small.toml")))[-2]
+    assert step.command == "impact"
+    show_impact(context.params, reopen_pictures(results[0], None), tmp_path / "demo", 4)
+    said = capfd.readouterr().out
     assert "100.0 % answered right" in said
-    assert re.findall(r"(_\w+(?:\.10)?) +│ +4 ", said) == ["_blocks.10", "_avg_pooling"]
-    assert (tmp_path / "impact" / "top-impact.png").stat().st_size > 10_000
+    assert re.findall(r"(_blocks\.10|_avg_pooling) +│ +4 ", said) == ["_blocks.10", "_avg_pooling"]
+    assert (tmp_path / "demo" / "top-impact.png").stat().st_size > 10_000
+
+    ended = linexp("impact", *step.arguments, "--n-neurons", 4, "--out", tmp_path / "step")
+    assert ended.code == 0, ended.err
+    tables = {path.name: path.read_bytes() for path in (tmp_path / "demo").glob("*.csv")}
+    assert tables
+    assert tables == {path.name: path.read_bytes() for path in (tmp_path / "step").glob("*.csv")}
 
 
 def test_the_recipe_of_the_demo_is_found_by_name(linexp):

@@ -133,7 +133,8 @@ def _explainer(params: Mapping[str, Any]) -> Explainer:
 
 
 def _settings(params: Mapping[str, Any], layer: str, explainer: Any) -> dict[str, Any]:
-    plain = {name: params[name] for name in ("model", "concepts", "encoder", "vocabulary")}
+    plain = {name: params[name] for name in ("model", "concepts", "encoder")}
+    plain |= {"vocabulary": params["vocabulary"]} if params["concepts"] == "text" else {}
     return {**plain, "layer": layer, "images": str(params["images"]), "explainer": asdict(explainer)}
 
 
