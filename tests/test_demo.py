@@ -172,7 +172,19 @@ def test_the_full_demo_shows_what_the_network_loses_without_a_neuron(results, li
     assert tables == {path.name: path.read_bytes() for path in (tmp_path / "step").glob("*.csv")}
 
 
-def test_the_recipe_of_the_demo_is_found_by_name(linexp):
+def test_the_recipe_of_the_demo_is_found_by_name(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    shipped = find_recipe(Path("demo"))
+    assert "linexp demo" in shipped.read_text(encoding="utf-8")
+    (tmp_path / "demo").mkdir()  # where it has written before
+    assert find_recipe(Path("demo")) == shipped
+    assert find_recipe(Path("./elsewhere/demo")) == Path("elsewhere/demo")
+    (tmp_path / "demo").rmdir()
+    (tmp_path / "demo").touch()
+    assert find_recipe(Path("demo")) == Path("demo")
+
+
+def test_the_recipe_of_the_demo_runs_from_where_one_is(linexp):
     printed = linexp("run", "demo", "--print").out.splitlines()
     assert printed[0].startswith("linexp explain --model efficientnet_lite0 --layer _blocks.10 --layer _avg_pooling")
     assert [line.split()[1] for line in printed] == ["explain", "explain", "score", "impact", "report"]

@@ -10,9 +10,12 @@ from linexp._internal.checks import closest
 
 
 def find_recipe(path: Path) -> Path:
-    """Return the file of a recipe: one that comes with linexp if there is none of that name here."""
+    """Return the file of a recipe: one that comes with linexp if there is no file of that name here.
+
+    A folder is none: the recipe's own outputs lie in one of its name.
+    """
     shipped = Path(__file__).parent / "recipes" / f"{path.name}.toml"
-    return shipped if path.name == str(path) and shipped.is_file() and not path.exists() else path
+    return shipped if path.name == str(path) and shipped.is_file() and not path.is_file() else path
 
 
 def read_toml(path: Path) -> dict[str, Any]:
