@@ -11,17 +11,20 @@ from __future__ import annotations
 import argparse
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 
 import linexp as le
+from linexp.cli.recipe_file import find_recipe, read_toml
 from linexp.concepts.vocabulary.openmoji import emoji_concepts, emoji_words
 from linexp.concepts.vocabulary.read import read_vocabulary
-from linexp.demo import run as demo
-from linexp.images import ImageSubset
+from linexp.images import ImageSubset, draw_openmoji
 from real_scores import SCALINGS, print_relation
 
 LAYER, LOGITS = "_avg_pooling", "_fc"
+DEMO = read_toml(find_recipe(Path("demo")))
+WORDS, JUDGE = DEMO["explain"]["text"], DEMO["score"]["simulator"]
 
 
 def main() -> None:
@@ -29,8 +32,8 @@ def main() -> None:
     parser.add_argument("--every", type=int, default=1, help="take every n-th drawing only, to try it out")
     options = parser.parse_args()
     words = emoji_words()[:: options.every]
-    images = demo.draw_openmoji([word.stem for word in words])
-    model = le.load_model(demo.MODEL)
+    images = draw_openmoji([word.stem for word in words])
+    model = le.load_model(DEMO["model"])
     both = le.record_layers(model, [LAYER, LOGITS], images)
     recorded, own = both[LAYER], both[LOGITS].values.argmax(1).tolist()
     split = le.Split.random(len(images))
@@ -64,14 +67,14 @@ def simulations(
     """Yield the name, the mean number of terms and the simulated activations of each method, on all images."""
     names, table = emoji_concepts(words)
     labels = le.LabelConcepts(table=table, names=names).describe(images)
-    vocabulary = read_vocabulary(demo.VOCABULARY, labels=names)
-    seen = see(demo.EXPLAINER, vocabulary.words, images)
+    vocabulary = read_vocabulary(WORDS["vocabulary"], labels=names)
+    seen = see(WORDS["encoder"], vocabulary.words, images)
     for most, suffix in ((10, ""), (1, ", one word")):
         explainer = le.LinearExplainer(max_terms=most, n_groups=0)
         by_labels = explainer.explain(recorded, labels, split)
         yield f"labels{suffix}", by_labels.mean_terms, le.simulate(by_labels, labels)
-        by_words = replace(explainer, min_activity=demo.MIN_ACTIVITY).explain(recorded, seen, split)
-        whole = le.simulate(by_words, see(demo.SIMULATOR, by_words.concepts, images))
+        by_words = replace(explainer, min_activity=WORDS["min-activity"]).explain(recorded, seen, split)
+        whole = le.simulate(by_words, see(JUDGE, by_words.concepts, images))
         yield f"words{suffix}", by_words.mean_terms, whole
         if most > 1:
             others = np.roll(np.random.default_rng(0).permutation(recorded.n_neurons), 1)

@@ -21,7 +21,7 @@ from tests.command_line import Run, command_line
 
 COMMANDS = (
     *("explain", "score", "simulate", "calibrate", "show", "report", "summarize", "ablate", "impact", "layers"),
-    "demo",
+    *("demo", "run"),
 )
 START = ("explain", "--model", "mymodels:build", "--images", "pictures", "--seed", "1")
 
@@ -296,7 +296,7 @@ def test_the_old_name_of_n_groups_warns_and_works(linexp: Run, tmp_path: Path):
 
 def test_the_demo_has_the_defaults_of_the_command(linexp: Run, monkeypatch: pytest.MonkeyPatch):
     called: list[Any] = []
-    monkeypatch.setattr("linexp.demo.run_demo", lambda *arguments, full: called.append((*arguments, full)))
+    monkeypatch.setattr("linexp.cli.demo_run.run_demo", lambda _, *told, full: called.append((*told, full)))
     assert linexp("demo").code == 0
     assert linexp("demo", "--out", "elsewhere", "--neurons", 3, "--full").code == 0
     assert called == [(Path("linexp-demo"), None, False), (Path("elsewhere"), 3, True)]

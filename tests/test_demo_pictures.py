@@ -10,7 +10,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from linexp.concepts import LabelConcepts
+from linexp.concepts.vocabulary.files import open_pictures
 from linexp.concepts.vocabulary.openmoji import EmojiWords, emoji_concepts, emoji_words
+from linexp.images import ImageFiles
 from linexp.images.openmoji import draw_pictures, picture_folder, picture_stems
 
 WORDS = emoji_words()
@@ -112,6 +115,29 @@ def test_concepts_need_a_least_number():
 
 
 STEMS = ["1F600", "0031-FE0F-20E3", "1F436", "2764"]
+
+
+def test_the_drawings_are_a_collection_with_several_labels_each(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setattr("linexp.concepts.vocabulary.openmoji.emoji_words", lambda: WORDS[:30])
+    images = open_pictures(Path("OpenMoji"), None)
+    assert [images.name(row) for row in range(len(images))] == [word.name for word in WORDS[:30]]
+    assert (
+        images.fingerprint
+        == ImageFiles(draw_pictures([word.stem for word in WORDS[:30]], picture_folder())).fingerprint
+    )
+    concepts = LabelConcepts().describe(images)
+    names, table = emoji_concepts(WORDS[:30])
+    assert concepts.names == names == images.label_names
+    assert concepts.values.tolist() == table.tolist()
+    with pytest.raises(ValueError, match="These images have no labels"):
+        LabelConcepts({"all": list(names)}).describe(images)
+
+
+def test_a_folder_called_like_the_drawings_is_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    draw_pictures(STEMS, tmp_path / "OpenMoji", side=16)
+    monkeypatch.chdir(tmp_path)
+    assert len(open_pictures(Path("OpenMoji"), None)) == len(STEMS)
 
 
 def test_draws_square_rgb_pictures_on_white(tmp_path: Path):

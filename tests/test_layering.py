@@ -27,7 +27,6 @@ ROOMS = [
     "ablation",
     "results",
     "report",
-    "demo",
     "cli",
     "__main__",
 ]

@@ -25,9 +25,11 @@ PAGES = (
     "docs/scoring.md",
     "docs/ablation.md",
     "docs/report.md",
+    "docs/recipes.md",
 )
 SCORING = (ROOT / "docs" / "scoring.md").read_text(encoding="utf-8")
 WORDS = (ROOT / "docs" / "text-concepts.md").read_text(encoding="utf-8")
+RECIPES = (ROOT / "docs" / "recipes.md").read_text(encoding="utf-8")
 
 
 def make_pictures(folder: Path) -> None:
@@ -74,8 +76,21 @@ def test_the_examples_of_scoring_run(capsys):
         assert f"\n{line}\n" in SCORING
 
 
+def test_the_recipe_runs_and_its_results_are_explained_again(tmp_path, monkeypatch):
+    """Word by word as on the page, and with the commands that stand there."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    make_pictures(tmp_path / "pictures")
+    (tmp_path / "recipe.toml").write_text(re.findall(r"```toml\n(.*?)```", RECIPES, flags=re.DOTALL)[0])
+    for line in re.findall(r"^linexp (run [^#\n]*)", RECIPES, flags=re.MULTILINE):
+        subprocess.run([sys.executable, "-m", "linexp", *line.split()], cwd=tmp_path, check=True, capture_output=True)
+    again, swaps = tmp_path / "again", tmp_path / "result" / "swaps"
+    for name in ("run.json", "explanations.csv", "matrices.safetensors", "images.csv", "dropped.csv"):
+        assert (again / name).read_bytes() == (swaps / name).read_bytes()
+    assert {"paper", "swaps", "words", "report", "table.csv"} <= {path.name for path in (tmp_path / "result").iterdir()}
+
+
 def test_every_command_named_exists():
-    commands = set(re.findall(r"^(?:\$ )?linexp (\w+)", README + WORDS + SCORING, flags=re.MULTILINE))
+    commands = set(re.findall(r"^(?:\$ )?linexp (\w+)", README + WORDS + SCORING + RECIPES, flags=re.MULTILINE))
     assert commands
     for command in commands:
         subprocess.run([sys.executable, "-m", "linexp", command, "--help"], check=True, capture_output=True)

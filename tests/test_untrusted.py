@@ -228,6 +228,9 @@ def test_groups_in_a_chain_without_end() -> None:
         ('{"a": 1, "b": NaN}', "b = nan"),
         ('{"a": 1e999, "b": 1}', "a = inf"),
         ('{"a": 1, "b": 1, "c": "x"}', "unexpected keyword argument 'c'"),
+        ('{"settings": {}}', "'calibration'"),  # a run.json
+        ('{"settings": 3}', "not subscriptable"),
+        ('{"settings": {"calibration": null}}', "it holds a NoneType"),
     ],
 )
 def test_files_that_are_no_calibration(tmp_path: Path, content: str, said: str) -> None:

@@ -8,6 +8,7 @@ from linexp.cli.explain import explain
 from linexp.cli.impact import impact
 from linexp.cli.layers import layers
 from linexp.cli.report import report
+from linexp.cli.run import run
 from linexp.cli.score import score
 from linexp.cli.show import show
 from linexp.cli.simulate import simulate
@@ -24,6 +25,7 @@ __all__ = [
     "layers",
     "main",
     "report",
+    "run",
     "score",
     "show",
     "simulate",

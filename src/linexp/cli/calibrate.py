@@ -55,7 +55,7 @@ def calibrate(
         encoder=loaded.name,
         source=f"{n_train} of the {len(folder)} images in '{folder.folder.name}' (train part of seed {seed})",
         images=folder.fingerprint,
-        date=datetime.datetime.now(datetime.timezone.utc).date().isoformat(),
+        date=datetime.datetime.now(datetime.UTC).date().isoformat(),
         fitted_on=range(n_train),
         measured_on=range(n_train, len(images)),
         max_share=max_share,

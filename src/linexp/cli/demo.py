@@ -1,4 +1,4 @@
-"""``linexp demo``."""
+"""``linexp demo``: the recipe that comes with linexp, done in one pass and told in one table."""
 
 from __future__ import annotations
 
@@ -17,6 +17,8 @@ def demo(
     full: bool = flag("--full", "Also remove the neurons one by one and measure what that costs: minutes."),
 ) -> None:
     """Explain two layers of EfficientNet-Lite0 on OpenMoji pictures; nothing is downloaded."""
-    from linexp.demo import run_demo
+    from linexp.cli.demo_run import run_demo
+    from linexp.cli.recipe import open_steps
+    from linexp.cli.recipe_file import find_recipe, read_toml
 
-    run_demo(out, neurons, full=full)
+    run_demo(open_steps("demo.toml", read_toml(find_recipe(Path("demo")))), out, neurons, full=full)

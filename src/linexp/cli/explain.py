@@ -86,12 +86,17 @@ class _Concepts:
     def settings(self, source: ConceptSource) -> dict[str, Any]:
         """Return what a result says of them: of words, what was not said too."""
         from linexp.concepts import TextConcepts
+        from linexp.concepts.encoders import same_model
+        from linexp.results import ENCODER
 
         plain = {**vars(self), "template": tuple(self.template or ())}
         if isinstance(source, TextConcepts):
             calibration = dataclasses.asdict(source.calibration)
             plain |= {"encoder": source.encoder.name, "calibration": calibration}
             plain |= {"vocabulary": self.vocabulary or _VOCABULARY, "template": source.templates}
+            asked = self.encoder or ENCODER
+            if not same_model(asked, source.encoder.name):  # a function of the user's, which calls itself as it likes
+                plain["encoder_asked"] = asked
         return plain
 
 
@@ -165,7 +170,7 @@ def explain(
     from linexp.results import choose_folders, leave_out, only_readable, prepare, prepare_unread, record_runs
     from linexp.store import open_store
 
-    explainer = _open_explainer(method, set or [], **vars(linear))
+    explainer = open_explainer(method, set or [], **vars(linear))
     kept = keeping.folder()
     concepts.check()
     units.open()
@@ -211,7 +216,7 @@ def _explain(out: Path, run: Run, explainer: Explainer, usable: Usable) -> None:
     print(tell_next(out, run))
 
 
-def _open_explainer(method: str, pairs: list[str], **flat: Any) -> Explainer:
+def open_explainer(method: str, pairs: list[str], **flat: Any) -> Explainer:
     """Return the method with its settings, the linear method's also from options of their own."""
     from linexp.explainers import LinearExplainer, explainer_of, tell_method
 

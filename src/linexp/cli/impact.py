@@ -57,8 +57,8 @@ def impact(
     from linexp._internal.files import check_writable_folder
     from linexp.ablation import find_outputs
     from linexp.ablation.impact import count_images, impact_layers
+    from linexp.concepts.vocabulary import open_pictures
     from linexp.forward import find_layers, reuse_large_buffers
-    from linexp.images import ImageFolder
     from linexp.models import tell_device, tell_model
     from linexp.report import tell_impact
     from linexp.results import only_readable
@@ -67,7 +67,7 @@ def impact(
     kept = keeping.folder()
     shares = _read_betas(betas)
     count_images(1, shares)  # says what is wrong with one
-    folder = ImageFolder(images)
+    folder = open_pictures(images, None)
     labels = _OWN if outputs == _OWN else find_outputs(outputs, folder)
     if labels is None and folder.labels is None:
         raise ValueError(

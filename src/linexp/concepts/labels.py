@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from linexp.concepts.vocabulary import Group, resolve_groups
+from linexp.concepts.vocabulary import Group, OpenMojiImages, resolve_groups
 from linexp.images import Images, as_images
 from linexp.matrix import ConceptMatrix
 
@@ -79,6 +79,8 @@ class LabelConcepts:
         collection = as_images(images)
         if self.table is not None:
             return self._from_table(collection)
+        if isinstance(collection, OpenMojiImages) and self.groups is None:
+            return LabelConcepts(table=collection.table, names=collection.label_names)._from_table(collection)
         labels, names = _require_labels(collection)
         members = resolve_groups(self.groups or {}, names)
         columns = torch.zeros(len(names), len(names) + len(members))

@@ -12,8 +12,8 @@ from pathlib import Path
 import numpy as np
 
 from linexp._internal.checks import DifferentImagesError, StoreMismatchError
-from linexp.concepts.vocabulary import emoji_words
-from linexp.images import OPENMOJI, ImageFolder, Images, ImageSubset, contents_of, draw_openmoji, is_openmoji
+from linexp.concepts.vocabulary import OpenMojiImages
+from linexp.images import OPENMOJI, ImageFolder, Images, ImageSubset, contents_of, is_openmoji
 from linexp.results.digests import keep_digests, recall_digests
 from linexp.results.result import Result
 from linexp.results.run import Run
@@ -82,7 +82,7 @@ def with_pictures(result: Result, folder: Path | None, store: Path | None = None
 
 def _redraw(run: Run) -> Images:
     """Return the drawings behind a result of the demo; which these are the package says that names them."""
-    images = draw_openmoji([word.stem for word in emoji_words()])
+    images = OpenMojiImages()
     if images.fingerprint != run.activations.images:
         raise _different(Path(OPENMOJI), "; another release of them is installed, or only some were drawn")
     return images

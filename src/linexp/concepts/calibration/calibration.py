@@ -89,7 +89,7 @@ class Calibration:
 
     @staticmethod
     def from_json(path: str | Path) -> Calibration:
-        """Read a calibration that ``to_json`` wrote.
+        """Read a calibration that ``to_json`` wrote, or that of a result from its ``run.json``.
 
         Raises
         ------
@@ -100,13 +100,15 @@ class Calibration:
         """
         try:
             fields: Any = json.loads(decode_text(Path(path).read_bytes(), Path(path)))
+            if isinstance(fields, dict) and "settings" in fields:
+                fields = cast("dict[str, Any]", fields)["settings"]["calibration"]
             _check_kinds(fields)
             return Calibration(**fields)
         except FileNotFoundError:
             raise FileNotFoundError(f"There is no file '{path}'. Give the path of a calibration.") from None
         except IsADirectoryError:
             raise IsADirectoryError(f"'{path}' is a folder. Give the path of a calibration.") from None
-        except (ValueError, TypeError, RecursionError) as error:
+        except (ValueError, TypeError, KeyError, RecursionError) as error:
             raise StoreMismatchError(
                 f"'{path}' is not a calibration ({error}). Write it anew with Calibration.to_json."
             ) from error

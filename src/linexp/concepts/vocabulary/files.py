@@ -10,8 +10,9 @@ from typing import Any, cast
 from linexp._internal.checks import listing
 from linexp._internal.files import decode_text
 from linexp.concepts.encoders import imagenet_names
+from linexp.concepts.vocabulary.openmoji import OpenMojiImages
 from linexp.concepts.vocabulary.wordnet import imagenet_classes, superclasses
-from linexp.images import ImageFolder
+from linexp.images import ImageFolder, is_openmoji
 
 _FORM = 'Write it as {"animal": ["cat", "dog"]}.'
 
@@ -97,7 +98,12 @@ IMAGENET, IMAGENET_PAPER, WORDNET = "imagenet", "imagenet-paper", "wordnet"
 
 
 def open_pictures(folder: Path, class_names: str | None) -> ImageFolder:
-    """Open a folder of pictures; ``class_names`` is a file, or names a list for sub-folders called by wnids."""
+    """Open a folder of pictures, or the drawings that are called OpenMoji.
+
+    ``class_names`` is a file, or names a list for sub-folders called by wnids.
+    """
+    if is_openmoji(str(folder)) and class_names is None:
+        return OpenMojiImages()
     if class_names == IMAGENET:
         return open_folder(folder, {one.wnid: one.name for one in imagenet_classes()}, "ImageNet")
     if class_names == IMAGENET_PAPER:

@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import UInt8
 
 from linexp._internal.checks import check_at_least
-from linexp.images import demo_package, picture_stems
+from linexp.images import ImageFolder, demo_package, draw_openmoji, picture_stems
 
 # Nothing one could see: grammar, and "early" and "late", which every clock face is filed under, whatever its hour.
 _UNSEEN = set(re.findall(r"\w+", "and early for from in late like not of off on or over the to with without"))
@@ -34,6 +34,29 @@ class EmojiWords:
     """Of Unicode: "face smiling"."""
     keywords: tuple[str, ...]
     """Words people search it by and the words of its name, sorted, none twice, in lower case."""
+
+
+class OpenMojiImages(ImageFolder):
+    """The drawings of which the words are known, as a collection; drawn if they are not yet.
+
+    A drawing has several words, not one class: ``labels`` is ``None``, ``label_names`` are all words, and ``table``
+    says which of them hold for which drawing [images, concepts].
+    """
+
+    words: tuple[EmojiWords, ...]
+    table: UInt8[np.ndarray, "images concepts"]
+
+    def __init__(self) -> None:
+        words = emoji_words()
+        paths = draw_openmoji([word.stem for word in words]).paths
+        names, table = emoji_concepts(words)
+        told = {"folder": paths[0].parent, "class_names": None, "files": tuple(path.name for path in paths)}
+        for name, value in {**told, "labels": None, "label_names": names, "table": table, "words": words}.items():
+            object.__setattr__(self, name, value)
+
+    def name(self, index: int) -> str:
+        """Return what the drawing is called."""
+        return self.words[index].name
 
 
 def emoji_words(*, flags: bool = False) -> tuple[EmojiWords, ...]:

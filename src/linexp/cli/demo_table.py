@@ -5,20 +5,20 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from linexp.demo.clock import Clock
 from linexp.matrix import DEAD_BELOW
 from linexp.results import Result
 
 
-def print_results(results: Sequence[Result], layers: Mapping[str, str], clock: Clock, report: Path) -> None:
+def print_results(
+    results: Sequence[Result], called: Mapping[str, str], seconds: Mapping[str, float], report: Path
+) -> None:
     """Print the table, the seconds of each stage, the best neurons of the last result, all folders, and the report.
 
-    ``layers`` says what each layer is called here; the scores are by what explained, and by the simulator.
+    ``called`` says what each layer is called here; the scores are by what explained, and by the simulator.
     """
     from rich.console import Console
     from rich.table import Table
 
-    called = {layer: name for name, layer in layers.items()}
     # no wider than 80 columns
     n_images = results[0].activations.n_images
     table = Table(title=f"EfficientNet-Lite0 on {n_images:,} OpenMoji pictures: correlation on test pictures")
@@ -45,7 +45,7 @@ def print_results(results: Sequence[Result], layers: Mapping[str, str], clock: C
             others = f"over the others {scores.mean_explained:.3f} ± {scores.sem_explained:.3f} by same"
             silent = f"{scores.n_silent:,} neurons of which nothing is said count as 0"
             console.print(f"{called[result.activations.layer]}, {result.method}: {silent}; {others}")
-    console.print(", ".join(f"{stage} {seconds:.1f} s" for stage, seconds in clock.seconds.items()))
+    console.print(", ".join(f"{stage} {spent:.1f} s" for stage, spent in seconds.items()))
     last = results[-1]
     best = last.explanations.best(5, last.scores[1])
     console.print(
