@@ -64,6 +64,13 @@ def put(output: Tensor, neuron: int, value: float, replace: str, token: int | No
     output[0] = flat if last else flat.T.reshape(output[0].shape)
 
 
+def changed_copies(units, output: Tensor, neurons: list[int], values: Tensor, replace: str = "set") -> Tensor:
+    """All images with the first neuron changed, then all with the second, and so on; values are [neurons, images]."""
+    copies = output.repeat(len(neurons), *[1] * (output.ndim - 1))
+    names = torch.tensor(neurons).repeat_interleave(len(output))
+    return units.changed(copies, names, values.flatten(), replace)
+
+
 def change_literally(
     model, layer, images, labels, neuron, values, temperature=1.0, replace="set", token=None
 ) -> np.ndarray:

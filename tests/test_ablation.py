@@ -9,8 +9,8 @@ import torch
 from torch import nn
 
 import linexp as le
-from linexp.ablation.chebyshev import Curves, chebyshev_coefficients, chebyshev_nodes
-from linexp.ablation.losses import HeadLosses, NetworkLosses, judge
+from linexp.ablation.losses import HeadLosses, Network, NetworkLosses, judge, network
+from linexp.ablation.losses.chebyshev import Curves, chebyshev_coefficients, chebyshev_nodes
 from linexp.ablation.score.scaling import Scaling, fit_adam, fit_constant, fit_norm, fit_optim
 from linexp.ablation.score.side import COLUMNS, Side
 from linexp.ablation.temperature import fit_temperature
@@ -131,10 +131,11 @@ def both_losses(model, layer, t):
     tail = LinearTail(model.fc.weight.detach(), model.fc.bias.detach())
     fast = HeadLosses.of(tail, logits, targets, recorded.values[:, list(neurons)], neurons, t)
     original = judge(logits, targets, t)[0]
-    return fast, NetworkLosses(batches, targets, original, neurons, Channels(), "set", t, 12), recorded
+    return fast, NetworkLosses(Network(behind, Channels(), t), batches, targets, original, neurons, "set"), recorded
 
 
-def test_both_paths_agree():
+def test_both_paths_agree(monkeypatch):
+    monkeypatch.setattr(network, "_STACK_CPU", 5)  # which no batch of four images, copied, is a multiple of
     fast, general, recorded = both_losses(small_resnet().double(), "layer2", 1.3)
     values = torch.randn(2, N_IMAGES, 3, generator=torch.Generator().manual_seed(0), dtype=torch.float64) * 2
     torch.testing.assert_close(fast.changes(range(3), values), general.changes(range(3), values), rtol=0, atol=1e-6)

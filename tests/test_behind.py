@@ -8,7 +8,7 @@ from torch import nn
 
 from linexp.forward.partial import BehindLayer, StoredBatches, find_linear_tail
 from linexp.forward.units import Channels, choose_units
-from tests.ablation_twin import logits_of, overwriter, put
+from tests.ablation_twin import changed_copies, logits_of, overwriter, put
 from tests.small_classifiers import SmallResNet, small_inputs, small_resnet, small_vit
 
 LAYERS = [
@@ -37,7 +37,7 @@ def test_same_logits_as_overwriting_the_layers_output(make, layer, replace):
     behind = BehindLayer(model, layer, images[:2])
     stored = behind.store(images)
     neurons, values = [1, 4, 1], torch.tensor([[0.3, -2.0, 1.0, 4.0], [0.5, 0.1, 0.0, 2.0], [9.0, 8.0, 7.0, 6.0]])
-    found = behind.logits(stored, Channels().replaced(stored.layer_output, neurons, values, replace))
+    found = behind.logits(stored, changed_copies(Channels(), stored.layer_output, neurons, values, replace))
     twin, spy = overwriter(model, layer)
     row = 0
     for neuron, of_neuron in zip(neurons, values.tolist(), strict=True):
@@ -96,7 +96,7 @@ def test_a_model_that_cannot_be_cut_runs_as_a_whole():
     assert behind.n_skipped == 0
     stored = behind.store(images)
     values = torch.full((1, 4), 3.0)
-    found = behind.logits(stored, Channels().replaced(stored.layer_output, [2], values))
+    found = behind.logits(stored, changed_copies(Channels(), stored.layer_output, [2], values))
     twin, spy = overwriter(model, "second")
     spy.change = lambda output: put(output, 2, 3.0, "set")
     expected = torch.stack([logits_of(twin, image) for image in images])
@@ -278,7 +278,7 @@ def test_picking_takes_all_parts_of_an_image():
 )
 def test_removing_sets_one_neuron_of_each_image_to_zero(shape, channels, axis):
     output = torch.rand(shape) + 1
-    removed = Channels(channels=channels).without(output, torch.tensor([4, 0, 2]))
+    removed = Channels(channels=channels).changed(output, torch.tensor([4, 0, 2]))
     expected = output.clone()
     for image, neuron in enumerate((4, 0, 2)):
         expected[image].select(axis - 1, neuron).fill_(0)

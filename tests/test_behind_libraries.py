@@ -12,7 +12,7 @@ from transformers import ResNetConfig, ResNetForImageClassification, ViTConfig, 
 
 from linexp.forward.partial import BehindLayer, find_linear_tail
 from linexp.forward.units import choose_units
-from tests.ablation_twin import overwriter, put
+from tests.ablation_twin import changed_copies, overwriter, put
 from tests.recording_twin import with_statistics
 
 
@@ -22,7 +22,7 @@ def check(model: nn.Module, layer: str, *, linear: bool, side: int = 32, **how: 
     behind = BehindLayer(model, layer, images)
     stored = behind.store(images)
     units = choose_units(**how)
-    changed = units.replaced(stored.layer_output, [3, 0], torch.full((2, 3), 0.7).double())
+    changed = changed_copies(units, stored.layer_output, [3, 0], torch.full((2, 3), 0.7).double())
     found = behind.logits(stored, changed)
     twin, spy = overwriter(model, layer)
     for tile, neuron in enumerate((3, 0)):
@@ -40,7 +40,7 @@ def check(model: nn.Module, layer: str, *, linear: bool, side: int = 32, **how: 
             torch.testing.assert_close(found[tile * 3 + image], expected[0], rtol=1e-6, atol=1e-8)
     rows, neurons = torch.tensor([2, 0, 2]), torch.tensor([1, 3, 0])
     picked = behind.pick(stored, rows)
-    removed = behind.logits(picked, units.without(picked.layer_output, neurons))
+    removed = behind.logits(picked, units.changed(picked.layer_output, neurons))
     for place, (image, neuron) in enumerate(zip(rows.tolist(), neurons.tolist(), strict=True)):
         spy.change = lambda output, neuron=neuron: zero(output, neuron, how.get("channels", "auto"))
         with torch.no_grad():

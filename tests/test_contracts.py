@@ -51,17 +51,12 @@ def test_unit(make, shape):
     assert before.dtype == torch.float32
     assert before.shape[0] == len(output)
     assert units.key == make().key
-    values = torch.linspace(-2, 3, 2 * len(output)).reshape(2, -1)
-    for replace in ("set", "shift"):
-        changed = units.replaced(output, [2, 0], values, replace)
-        for unit, value, copy in zip([2, 0], values, changed.split(len(output)), strict=True):
+    for chosen in ([1, 0, 2, 1], [2, 2, 0, 0]):  # runs of one unit are written together
+        for values, replace in ((torch.linspace(-2, 3, 4), "set"), (torch.linspace(-2, 3, 4), "shift"), (None, "set")):
             wanted = before.clone()
-            wanted[:, unit] = value
-            torch.testing.assert_close(units.read(copy, "layer", len(output)), wanted)
-    removed = torch.tensor([1, 0, 2, 1])
-    wanted = before.clone()
-    wanted[torch.arange(4), removed] = 0
-    torch.testing.assert_close(units.read(units.without(output, removed), "layer", len(output)), wanted)
+            wanted[range(4), chosen] = torch.zeros(4) if values is None else values
+            changed = units.changed(output, torch.tensor(chosen), values, replace)
+            torch.testing.assert_close(units.read(changed, "layer", len(output)), wanted)
     assert units.active(output).all()
     assert not units.active(torch.zeros(shape)).any()
     assert torch.equal(output, kept)

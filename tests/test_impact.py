@@ -11,9 +11,8 @@ import torch
 from torch import Tensor, nn
 
 import linexp as le
-from linexp.ablation.impact import head, mean_figures, measure_figures, top_curve
-from linexp.ablation.impact import layer as task
-from linexp.ablation.impact.network import NetworkRemoval
+from linexp.ablation.impact import mean_figures, measure_figures, top_curve
+from linexp.ablation.losses import Network, head, network
 from tests import removal_twin
 from tests.small_classifiers import small_inputs, small_labels, small_resnet, small_vit
 
@@ -108,7 +107,7 @@ def test_blocks_of_images_and_neurons_change_nothing(monkeypatch: pytest.MonkeyP
     again = le.impact(wide(), "2", small_inputs(40), **settings)
     assert torch.equal(again.answers_lost, whole.answers_lost)
     torch.testing.assert_close(again.loss_added, whole.loss_added, rtol=0, atol=1e-8)
-    monkeypatch.setattr(task, "_STACK_BYTES", 5 * 70 * 4)
+    monkeypatch.setattr(network, "_STACK_BYTES", 5 * 70 * 4)
     small = le.impact(wide(), "1", small_inputs(40), **settings)
     monkeypatch.undo()
     large = le.impact(wide(), "1", small_inputs(40), **settings)
@@ -221,6 +220,15 @@ def test_a_neuron_that_is_zero_all_over_an_image_has_no_impact_there():
     assert not bool(found.values[silent].any())
 
 
+def test_where_nothing_is_active_nothing_runs():
+    model = small_resnet()
+    with torch.no_grad():
+        model.stem[1].weight[0], model.stem[1].bias[0] = 0, -100
+    found = le.impact(model, "stem", small_inputs(24), labels=small_labels(24), neurons=[0], show_progress=False)
+    assert not bool(found.values.any())
+    assert found.is_dead.tolist() == [True]
+
+
 def test_dead_neurons_and_means_without_them():
     activations = torch.rand(200, 3, generator=torch.Generator().manual_seed(0))
     activations[:, 1] *= 0.009
@@ -316,20 +324,20 @@ def test_own_answers_serve_where_there_are_no_labels():
 
 
 def test_interrupted_work_goes_on_where_it_stopped(tmp_path, monkeypatch: pytest.MonkeyPatch):
-    store, n_done, remove = le.Store(tmp_path), 0, NetworkRemoval.remove
+    store, n_done, judge = le.Store(tmp_path), 0, Network.judge
 
     def work(store: le.Store | None) -> le.Impact:
         settings = {"labels": small_labels(200), "show_progress": False, "temperature": 1.0}
         return le.impact(small_resnet(), "layer1.0.bn1", small_inputs(200), store=store, **settings)
 
-    def counted(*given):
+    def counted(*given, **more):
         nonlocal n_done
         n_done += 1
         if n_done == stop_at:
             raise KeyboardInterrupt
-        return remove(*given)
+        return judge(*given, **more)
 
-    monkeypatch.setattr(NetworkRemoval, "remove", counted)
+    monkeypatch.setattr(Network, "judge", counted)
     stop_at = 20
     with pytest.raises(KeyboardInterrupt, match=r"128 of 200 images are in the store"):
         work(store)

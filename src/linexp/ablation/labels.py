@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -40,18 +39,14 @@ def check_labels(labels: Any, images: Images | Tensor, n_images: int) -> Int[Ten
     return classes.to(torch.int64)
 
 
-def check_classes(labels: Any, images: Images | Tensor, n_classes: int) -> None:
-    """Raise if the images' own labels cannot be positions in the output: they are of other classes."""
+def check_classes(labels: Any, classes: Int[Tensor, " images"], images: Images | Tensor, n_classes: int) -> None:
+    """Raise if the classes, or images' own labels that they are taken from, cannot be positions in the output."""
     if labels is None and not isinstance(images, Tensor) and len(images.label_names) not in (0, n_classes):
         raise ValueError(
             f"The images have {len(images.label_names)} classes and the model has {n_classes} outputs. "
             "Pass labels=, the position of each image's class in the model's output (on the command line: --outputs); "
             "images of classes that the model does not tell apart cannot be used for this."
         )
-
-
-def check_outside(classes: Int[Tensor, " images"], n_classes: int) -> None:
-    """Raise if a label is no position in the output."""
     outside = classes[(classes < 0) | (classes >= n_classes)]
     if len(outside):
         raise ValueError(
@@ -82,7 +77,14 @@ def find_outputs(outputs: str | None, images: Images) -> list[int] | None:
             f"The pictures are in no sub-folders, so {outputs} cannot say which output the class of one is. "
             "Put the pictures of each class into a sub-folder."
         )
-    place = _imagenet() if outputs == IMAGENET else _read(Path(outputs))
+    if outputs == IMAGENET:
+        place = {one.wnid: number for number, one in enumerate(imagenet_classes())}
+    else:
+        numbers = read_class_names(Path(outputs))
+        wrong = [text for text in numbers.values() if not text.isdecimal()]
+        if wrong:
+            raise ValueError(f"'{wrong[0]}' in '{Path(outputs)}' is no number of an output. Number the outputs from 0.")
+        place = {name: int(text) for name, text in numbers.items()}
     names = images.label_names
     missing = [name for name in names if name not in place]
     if missing:
@@ -91,15 +93,3 @@ def find_outputs(outputs: str | None, images: Images) -> list[int] | None:
             "Give a line for each sub-folder: its name, a tab, the output's number from 0."
         )
     return [place[names[label]] for label in images.labels]
-
-
-def _imagenet() -> Mapping[str, int]:
-    return {one.wnid: number for number, one in enumerate(imagenet_classes())}
-
-
-def _read(path: Path) -> Mapping[str, int]:
-    numbers = read_class_names(path)
-    wrong = [text for text in numbers.values() if not text.isdecimal()]
-    if wrong:
-        raise ValueError(f"'{wrong[0]}' in '{path}' is no number of an output. Number the outputs from 0.")
-    return {name: int(text) for name, text in numbers.items()}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -126,14 +126,9 @@ class Impact:
         """
         activations = self.activations.select(neurons)
         columns = torch.tensor([self.neurons.index(neuron) for neuron in neurons])
-        return Impact(
+        return replace(
+            self,
             activations=activations,
-            losses=self.losses,
-            correct=self.correct,
             loss_added=self.loss_added[:, columns],
             answers_lost=self.answers_lost[:, columns],
-            temperature=self.temperature,
-            resolution=self.resolution,
-            linear=self.linear,
-            n_layer_neurons=self.n_layer_neurons,
         )

@@ -2,32 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from jaxtyping import Int
 from torch import Tensor, nn
 
 from linexp._internal.progress import Advance, progress_bar
-from linexp.ablation.impact.head import HEAD_RESOLUTION, remove_before_head
 from linexp.ablation.impact.impact import Impact
-from linexp.ablation.impact.network import RESOLUTIONS, NetworkRemoval, Precision
-from linexp.ablation.losses import judge
+from linexp.ablation.losses import HEAD_RESOLUTION, RESOLUTIONS, HeadLosses, Network, Precision, judge, stack_on
 from linexp.forward import Inputs, Source, choose_tensor, network_key, record, remarked
-from linexp.forward.engines import Engine, Runner
+from linexp.forward.engines import Engine
 from linexp.forward.partial import BehindLayer, LinearTail
 from linexp.forward.units import Unit
 from linexp.matrix import ActivationMatrix, check_finite_activations
 from linexp.models import VisionModel
 from linexp.store import Keep, Key, Parts, Store, content_of, gather
 
-# Pairs of an image and a neuron that run at a time, and how many bytes their layer outputs may have together: what
-# comes behind the layer needs several times that.
-_STACK_CPU, _STACK_CUDA = 64, 1024
-_STACK_BYTES = 2**28
-# Pairs in a shard of the store, about: a kill shall not cost more than a minute or two.
+# Pairs of an image and a neuron in a shard of the store, about: a kill shall not cost more than a minute or two.
 _PAIRS = 20_000
 # What the whole module is called beside its layer: no layer has this name.
 _WHOLE = ""
@@ -36,21 +29,7 @@ _MATRICES = ("activations", "losses", "correct", "loss_added", "answers_lost")
 
 @dataclass(frozen=True, eq=False)
 class Layer:
-    """What is measured.
-
-    Parameters
-    ----------
-    name
-        Of the layer.
-    module
-        The layer itself.
-    n_neurons
-        How many it has.
-    neurons
-        Which of them are removed.
-    tail
-        The linear head that alone follows it, if one does.
-    """
+    """What is measured: some of a layer's ``n_neurons``; ``tail`` is the linear head that alone follows it, if any."""
 
     name: str
     module: nn.Module
@@ -59,28 +38,14 @@ class Layer:
     tail: LinearTail | None
 
 
-@dataclass(frozen=True)
-class How:
-    """How it is measured; see ``impact_layers``."""
-
-    units: Unit
-    temperature: float
-    precision: Precision
-    device: torch.device
-    workers: int | None
-    engine: Engine
-    show_progress: bool
-    store: Store | None
-
-
 @dataclass(frozen=True, eq=False)
-class What:
-    """On what it is measured.
+class Setting:
+    """How, and on what, layers are measured; what is not said here is said in ``impact_layers``.
 
     Parameters
     ----------
-    model
-        The classifier.
+    model, module
+        The classifier, as it was given and itself.
     inputs
         Its images, of which ``rows`` are measured.
     classes
@@ -92,156 +57,131 @@ class What:
     """
 
     model: nn.Module | VisionModel
+    module: nn.Module
     inputs: Inputs
     rows: Int[Tensor, " images"]
     classes: Int[Tensor, " images"] | None
     source: Source
     examples: Tensor
+    units: Unit
+    temperature: float
+    precision: Precision
+    engine: Engine
+    show_progress: bool
+    store: Store | None
 
-    @property
-    def module(self) -> nn.Module:
-        """The model itself."""
-        return self.model.module if isinstance(self.model, VisionModel) else self.model
 
-
-def measure_layer(layer: Layer, what: What, how: How) -> Impact:
+def measure_layer(layer: Layer, on: Setting) -> Impact:
     """Measure one layer in the faster of two ways."""
-    tail = layer.tail if how.precision == "float32" else None
-    found = _by_network(layer, what, how) if tail is None else _by_head(layer, tail, what, how)
+    tail = layer.tail if on.precision == "float32" else None
+    found: dict[str, Any] = _by_network(layer, on) if tail is None else _by_head(layer, tail, on)
+    activations = ActivationMatrix(found["activations"], layer.neurons, layer.name, on.source.fingerprint)
     return Impact(
-        activations=ActivationMatrix(found["activations"], layer.neurons, layer.name, what.source.fingerprint),
-        losses=found["losses"],
-        correct=found["correct"],
-        loss_added=found["loss_added"],
-        answers_lost=found["answers_lost"],
-        temperature=how.temperature,
-        resolution=RESOLUTIONS[how.precision] if tail is None else HEAD_RESOLUTION,
+        **found | {"activations": activations},
+        temperature=on.temperature,
+        resolution=RESOLUTIONS[on.precision] if tail is None else HEAD_RESOLUTION,
         linear=tail is not None,
         n_layer_neurons=layer.n_neurons,
     )
 
 
-def _by_head(layer: Layer, tail: LinearTail, what: What, how: How) -> dict[str, Tensor]:
-    seen = how.units.linear or how.units
-    whole = _record(layer, what, how, seen)
+def _by_head(layer: Layer, tail: LinearTail, on: Setting) -> dict[str, Tensor]:
+    seen = on.units.linear or on.units
+    whole = _record(layer, on, seen)
     logits = tail.logits(whole.values)
-    labels = logits.argmax(1) if what.classes is None else what.classes
+    labels = logits.argmax(1) if on.classes is None else on.classes
     chosen = whole.select(layer.neurons).values
-    with progress_bar("removing", len(layer.neurons), "neurons", show=how.show_progress) as advance:
-        added, lost = remove_before_head(tail, logits, labels, chosen, layer.neurons, how.temperature, advance)
-    losses, correct = judge(logits, labels, how.temperature)
-    if seen is not how.units:
-        chosen = _record(layer, what, how, how.units).select(layer.neurons).values
-    return {
-        "activations": chosen,
-        "losses": losses,
-        "correct": correct,
-        "loss_added": added,
-        "answers_lost": lost,
-    }
+    losses = HeadLosses.of(tail, logits, labels, chosen, layer.neurons, on.temperature)
+    with progress_bar("removing", len(layer.neurons), "neurons", show=on.show_progress) as advance:
+        removed = losses.remove(advance)
+    if seen is not on.units:
+        chosen = _record(layer, on, on.units).select(layer.neurons).values
+    return dict(zip(_MATRICES, (chosen, *judge(logits, labels, on.temperature), *removed), strict=True))
 
 
-def _record(layer: Layer, what: What, how: How, units: Unit) -> ActivationMatrix:
+def _record(layer: Layer, on: Setting, units: Unit) -> ActivationMatrix:
     with remarked():
         return record(
-            what.model,
+            on.model,
             layer.name,
-            what.inputs.only(what.rows),
+            on.inputs.only(on.rows),
             units=units,
-            preprocess=what.inputs.preprocess,
-            batch_size=what.source.batch_size,
-            engine=how.engine,
-            show_progress=how.show_progress,
-            store=how.store,
+            preprocess=on.inputs.preprocess,
+            batch_size=on.source.batch_size,
+            engine=on.engine,
+            show_progress=on.show_progress,
+            store=on.store,
         )
 
 
-def _by_network(layer: Layer, what: What, how: How) -> dict[str, Tensor]:
-    n_neurons, size = len(layer.neurons), what.source.batch_size
+def _by_network(layer: Layer, on: Setting) -> dict[str, Tensor]:
+    size, output = on.source.batch_size, on.units.output
+    outputs = {layer.name: output, _WHOLE: None}
 
-    def compute(parts: Parts, keep: Keep) -> None:
-        with (
-            progress_bar("removing", parts.n_rows * n_neurons, "removals", show=how.show_progress) as advance,
-            _open_engine(layer, what, how) as runner,
-        ):
-            removal = _open_removal(layer, what, how, runner.prepare)
-            for rows, batch in zip(parts.batches(size), what.source.batches(parts), strict=True):
-                keep(_measure_batch(removal, runner.prepare(batch.to(how.device)), rows.start, what, how, advance))
-
-    if how.store is None:
-        return gather(what.source.n_images, compute)
-    return how.store.fill(_key(layer, what, how), _MATRICES, compute, what=f"impact of '{layer.name}'")
-
-
-def _open_engine(layer: Layer, what: What, how: How) -> AbstractContextManager[Runner]:
-    """Open the engine for what is measured: the layer's neurons, and the logits, which the module itself returns."""
-    outputs = {layer.name: how.units.output, _WHOLE: None}
-
-    def read(name: str, output: object, _: int) -> Tensor:
-        tensor = choose_tensor(output, outputs[name], name)[1]
+    def read(name: str, returned: object, _: int) -> Tensor:
+        tensor = choose_tensor(returned, outputs[name], name)[1]
         if tensor is None:
             raise ValueError(f"'{name}' returns no tensor.")
         return tensor.detach().clone()
 
-    return how.engine.open(what.module, {layer.name: layer.module, _WHOLE: what.module}, what.examples, read)
+    def compute(parts: Parts, keep: Keep) -> None:
+        # The engine's test is on what is measured: the layer's neurons, and the logits, which the module returns.
+        modules, n_pairs = {layer.name: layer.module, _WHOLE: on.module}, parts.n_rows * len(layer.neurons)
+        with (
+            progress_bar("removing", n_pairs, "removals", show=on.show_progress) as advance,
+            on.engine.open(on.module, modules, on.examples, read) as runner,
+        ):
+            behind = BehindLayer(on.module, layer.name, runner.prepare(on.examples), output=output)
+            network = Network(behind, on.units, on.temperature, on.precision)
+            for rows, batch in zip(parts.batches(size), on.source.batches(parts), strict=True):
+                batch = runner.prepare(batch.to(on.examples.device))
+                keep(_remove(network, batch, rows.start, layer, on, advance))
+
+    if on.store is None:
+        return gather(on.source.n_images, compute)
+    return on.store.fill(_key(layer, on), _MATRICES, compute, what=f"impact of '{layer.name}'")
 
 
-def _open_removal(layer: Layer, what: What, how: How, prepare: Callable[[Tensor], Tensor]) -> NetworkRemoval:
-    cut = BehindLayer(what.module, layer.name, prepare(what.examples), output=how.units.output)
-    one = cut.store(prepare(what.examples)).layer_output[0]
-    stack = min(_stack(how.device), max(1, _STACK_BYTES // (one.numel() * one.element_size())))
-    return NetworkRemoval(cut, layer.neurons, how.units, how.temperature, stack, how.precision)
-
-
-def _measure_batch(
-    removal: NetworkRemoval, batch: Tensor, start: int, what: What, how: How, advance: Advance
+def _remove(
+    network: Network, batch: Tensor, start: int, layer: Layer, on: Setting, advance: Advance
 ) -> dict[str, Tensor]:
-    stored = removal.store(batch)
-    rows = slice(start, start + stored.n_images)
-    labels = stored.logits.argmax(1).cpu() if what.classes is None else what.classes[rows]
-    losses, correct = judge(stored.logits, labels, how.temperature)
-    added, lost = removal.remove(stored, labels, advance)
-    activations = removal.activations(stored)
-    check_finite_activations(
-        activations, removal.neurons, removal.behind.name, lambda row: what.source.name(start + row)
-    )
-    _check_finite_losses(added, removal, lambda row: what.source.name(start + row))
-    return {
-        "activations": activations,
-        "losses": losses,
-        "correct": correct,
-        "loss_added": added,
-        "answers_lost": lost,
-    }
-
-
-def _check_finite_losses(added: Tensor, removal: NetworkRemoval, name: Callable[[int], str]) -> None:
-    wrong = torch.nonzero(~torch.isfinite(added))
-    if len(wrong):
-        row, column = wrong[0].tolist()
+    """Remove each neuron from each image of a batch in which it is not 0 all over already."""
+    stored, neurons = network.store(batch), list(layer.neurons)
+    activations = on.units.read(stored.layer_output, layer.name, stored.n_images).cpu()[:, neurons]
+    check_finite_activations(activations, layer.neurons, layer.name, lambda row: on.source.name(start + row))
+    labels = stored.logits.argmax(1).cpu() if on.classes is None else on.classes[start : start + stored.n_images]
+    losses, correct = judge(stored.logits, labels, on.temperature)
+    active = on.units.active(stored.layer_output).cpu()[:, neurons]
+    columns, images = torch.nonzero(active.T, as_tuple=True)  # neuron by neuron: few are written at a time
+    advance(active.numel() - len(images))
+    names = torch.tensor(neurons)[columns]
+    after, right = network.judge(stored, labels, images, names, advance=advance)
+    added, lost = torch.zeros(active.shape, dtype=torch.float32), torch.zeros(active.shape, dtype=torch.int8)
+    added[images, columns] = (after - losses[images]).float()
+    lost[images, columns] = correct[images].to(torch.int8) - right.to(torch.int8)
+    wrong = torch.nonzero(~torch.isfinite(added)).tolist()
+    if wrong:
         raise ValueError(
-            f"Without neuron {removal.neurons[column]} of layer '{removal.behind.name}' the loss on {name(row)} is not "
-            "finite. Look at the model's number format (precision, --precision), or leave the neuron out."
+            f"Without neuron {neurons[wrong[0][1]]} of layer '{layer.name}' the loss on "
+            f"{on.source.name(start + wrong[0][0])} is not finite. "
+            "Look at the model's number format (precision, --precision), or leave the neuron out."
         )
+    return dict(zip(_MATRICES, (activations, losses, correct, added, lost), strict=True))
 
 
-def _stack(device: torch.device) -> int:
-    return _STACK_CUDA if device.type == "cuda" else _STACK_CPU
-
-
-def _key(layer: Layer, what: What, how: How) -> Key:
-    size = what.source.batch_size
+def _key(layer: Layer, on: Setting) -> Key:
+    size, source, device = on.source.batch_size, on.source, on.examples.device
     own = {
         "layer": layer.name,
         "neurons": list(layer.neurons),
-        "labels": "own" if what.classes is None else content_of(what.classes, "labels"),
-        "temperature": how.temperature,
-        "units": how.units.key,
-        "engine": how.engine.key,
-        "precision": how.precision,
-        "stack": _stack(how.device),
+        "labels": "own" if on.classes is None else content_of(on.classes, "labels"),
+        "temperature": on.temperature,
+        "units": on.units.key,
+        "engine": on.engine.key,
+        "precision": on.precision,
+        "stack": stack_on(device),
     }
-    source, shard = what.source, size * max(1, min(128, _PAIRS // len(layer.neurons)) // size)
+    shard = size * max(1, min(128, _PAIRS // len(layer.neurons)) // size)
     return network_key(
-        "impact", what.model, own, [layer.name], source.content, source.n_images, size, how.device, shard_rows=shard
+        "impact", on.model, own, [layer.name], source.content, source.n_images, size, device, shard_rows=shard
     )

@@ -14,9 +14,9 @@ from torch import Tensor, nn
 
 from linexp._internal.checks import check_at_least, check_choice, check_whole, listing
 from linexp.ablation.impact.impact import Impact
-from linexp.ablation.impact.layer import How, Layer, What, measure_layer
-from linexp.ablation.impact.network import PRECISIONS, Precision
-from linexp.ablation.labels import check_classes, check_labels, check_outside
+from linexp.ablation.impact.layer import Layer, Setting, measure_layer
+from linexp.ablation.labels import check_classes, check_labels
+from linexp.ablation.losses import RESOLUTIONS, Precision
 from linexp.ablation.temperature import fit_temperature
 from linexp.forward import (
     BATCH_SIZE_CPU,
@@ -79,9 +79,7 @@ def impact(
         Dotted name from ``model.named_modules()``, such as "layer4" or "blocks.10.mlp".
     neurons
         Which of its neurons to remove; a number: so many, drawn by ``seed``. Default: all.
-    model, images, labels, n_images, seed, temperature, units, pool, channels, token, output, preprocess
-        As in ``impact_layers``.
-    precision
+    model, images, labels, n_images, seed, temperature, units, pool, channels, token, output, preprocess, precision
         As in ``impact_layers``.
     device, batch_size, engine, show_progress, store
         As in ``impact_layers``.
@@ -198,7 +196,7 @@ def impact_layers(
     """
     module, _ = open_module(model)
     found, runs = find_layers(module, layers), find_engine(engine)
-    check_choice("precision", precision, PRECISIONS)
+    check_choice("precision", precision, list(RESOLUTIONS))
     check_at_least("batch_size", 1 if batch_size is None else batch_size, 1)
     if temperature is not None and not 0 < temperature < float("inf"):
         raise ValueError(f"temperature is {temperature}. It must be above 0; None fits it.")
@@ -209,20 +207,17 @@ def impact_layers(
         rows = _choose_rows(len(inputs.images), n_images, seed)
         classes = None if _is_own(labels) else check_labels(labels, inputs.images, len(inputs.images))[rows]
         examples = torch.cat(list(inputs.batches(rows[:N_EXAMPLES]))).to(place)
-        cuts = {
-            name: BehindLayer(module, name, examples, cut=False, output=chosen.output) for name in found
-        }  # says what is wrong with a layer
-        n_classes = next(iter(cuts.values())).n_classes
+        # Says what is wrong with a layer, of any of them before the first is measured.
+        cuts = [BehindLayer(module, name, examples, cut=False, output=chosen.output) for name in found]
         if classes is not None:
-            check_classes(labels, inputs.images, n_classes)
-            check_outside(classes, n_classes)
-        tasks = [_open_layer(cut, examples, chosen, neurons, seed) for cut in cuts.values()]
+            check_classes(labels, classes, inputs.images, cuts[0].n_classes)
+        tasks = [_open_layer(cut, examples, chosen, neurons, seed) for cut in cuts]
         if temperature is None:
             temperature = 1.0 if classes is None else _fit(module, inputs, rows, classes, seed, place)
         workers = None if place.type == "cuda" else (os.cpu_count() or 1) // CORES_PER_DECODER
-        how = How(chosen, temperature, precision, place, workers, runs, show_progress=show_progress, store=store)
-        what = What(model, inputs, rows, classes, inputs.of(rows, workers), examples)
-        return {task.name: measure_layer(task, what, how) for task in tasks}
+        how = chosen, temperature, precision, runs, show_progress, store
+        on = Setting(model, module, inputs, rows, classes, inputs.of(rows, workers), examples, *how)
+        return {task.name: measure_layer(task, on) for task in tasks}
 
 
 def _is_own(labels: Labels) -> bool:

@@ -11,8 +11,8 @@ from jaxtyping import Int
 from PIL.Image import Image
 from torch import Tensor, nn
 
-from linexp.ablation.labels import check_classes, check_labels, check_outside
-from linexp.ablation.losses import HeadLosses, Losses, NetworkLosses, judge
+from linexp.ablation.labels import check_classes, check_labels
+from linexp.ablation.losses import HeadLosses, Losses, Network, NetworkLosses, judge
 from linexp.ablation.temperature import fit_temperature
 from linexp.forward import BATCH_SIZE_CPU, BATCH_SIZE_CUDA, Inputs, open_module
 from linexp.forward.partial import BehindLayer, LinearTail, StoredBatches, find_linear_tail
@@ -23,8 +23,6 @@ from linexp.models import VisionModel
 ReplaceChoice = Literal["auto", "set", "shift"]
 _N_EXAMPLES = 3
 _TOLERANCE = 1e-3
-# Images, copies included, behind the layer at a time.
-_STACK_CPU, _STACK_CUDA = 64, 1024
 
 
 @dataclass(frozen=True)
@@ -97,8 +95,7 @@ def cut_model(
     rows = val, test
     examples = torch.cat(list(inputs.batches(rows[0][:_N_EXAMPLES]))).to(device)
     behind = BehindLayer(module, recorded.layer, examples, output=settings.units.output)
-    check_classes(labels, inputs.images, behind.n_classes)
-    check_outside(classes[torch.cat(rows)], behind.n_classes)
+    check_classes(labels, classes[torch.cat(rows)], inputs.images, behind.n_classes)
     stored = behind.store(examples)
     pooled = settings.units.read(stored.layer_output, recorded.layer, len(examples)).cpu()
     _check_recorded(recorded, pooled, rows[0][: len(examples)])
@@ -123,9 +120,8 @@ def open_losses(settings: Settings, recorded: ActivationMatrix, chosen: Activati
             losses.append(head)
             continue
         original = judge(logit, target, temperature)[0]
-        stack = _STACK_CUDA if device.type == "cuda" else _STACK_CPU
-        how = settings.units, used, temperature, stack
-        losses.append(NetworkLosses(one, target, original, chosen.neurons, *how))
+        network = Network(cut.behind, settings.units, temperature)
+        losses.append(NetworkLosses(network, one, target, original, chosen.neurons, used))
     about = temperature, tail is not None, accuracy, used, cut.is_exact(used)
     return Opened(losses[0], losses[1], rows[0], rows[1], *about)
 

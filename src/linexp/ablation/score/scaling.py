@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from linexp.ablation.chebyshev import Curves
+from linexp.ablation.losses.chebyshev import Curves
 
 _N_NEWTON, _N_POLISH = 20, 3
 # One number is found sooner than two.

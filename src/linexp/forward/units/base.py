@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
 from typing import Any, Literal
 
 import torch
@@ -80,52 +79,42 @@ class Unit(ABC):
         """What a store's key says of these units: the content of their settings and code."""
         return content_of(self, "units")
 
-    def replaced(
+    def changed(
         self,
         output: Float[Tensor, "images ..."],
-        units: Sequence[int],
-        values: Float[Tensor, "tiles images"],
+        units: Int[Tensor, " images"],
+        values: Float[Tensor, " images"] | None = None,
         replace: Replace = "set",
-    ) -> Float[Tensor, "stacked ..."]:
-        """Return the layer's output once per unit, with that unit alone changed.
+    ) -> Float[Tensor, "images ..."]:
+        """Return the layer's output with one unit of each image changed.
 
         Parameters
         ----------
         output
             The tensor that the layer returned.
         units
-            The unit to change in each copy.
+            The unit to change in each image.
         values
-            What is read of it then, for each copy and image.
+            What is read of it then. Default: it is removed.
         replace
             "set" or "shift".
-
-        Returns
-        -------
-        Tensor
-            [tiles · images, …]: all images for the first unit, then all for the second, and so on.
         """
-        n_images = len(output)
-        changed = output.repeat(len(units), *[1] * (output.ndim - 1))
-        now = self.read(output, "", n_images) if replace == "shift" else None
-        for copy, unit, value in zip(changed.split(n_images), units, values.to(output), strict=True):
-            if now is None:
-                self.set(copy, unit, value)
+        changed = output.clone()
+        if values is not None:
+            values = values.to(output)
+            if replace == "shift":
+                values = values - self.read(output, "", len(output))[range(len(output)), units.tolist()]
+        runs, lengths = units.unique_consecutive(return_counts=True)  # views: nothing more is copied
+        starts = (lengths.cumsum(0) - lengths).tolist()
+        for unit, start, length in zip(runs.tolist(), starts, lengths.tolist(), strict=True):
+            rows = slice(start, start + length)
+            if values is None:
+                self.remove(changed[rows], unit)
+            elif replace == "shift":
+                self.shift(changed[rows], unit, values[rows])
             else:
-                self.shift(copy, unit, value - now[:, unit])
+                self.set(changed[rows], unit, values[rows])
         return changed
-
-    def without(
-        self, output: Float[Tensor, "images ..."], units: Int[Tensor, " images"]
-    ) -> Float[Tensor, "images ..."]:
-        """Return the layer's output with one unit of each image removed."""
-        removed = output.clone()
-        for unit in units.unique().tolist():
-            rows = torch.nonzero(units == unit)[:, 0].to(output.device)
-            part = removed[rows]
-            self.remove(part, unit)
-            removed[rows] = part
-        return removed
 
 
 def activations_of(output: Any, which: Output, layer: str, n_images: int) -> Float[Tensor, "images ..."]:
