@@ -54,11 +54,11 @@ def gaps_of(side: Side) -> np.ndarray:
     means = side.actual.mean(0)
     gaps = []
     for neuron in range(N_NEURONS):
-        c, d, mean = float(least.c[neuron]), float(least.d[neuron]), float(means[neuron])
-        found = float(fitted.c[neuron]), float(fitted.d[neuron])
+        c, d, mean = float(least["c"][neuron]), float(least["d"][neuron]), float(means[neuron])
+        found = float(fitted["c"][neuron]), float(fitted["d"][neuron])
         starts = [found, (c, d), (0.0, mean), (c / 2, mean / 2), (2 * c, d), (0.0, 0.0)]
         best = max(best_score(side, neuron, start) for start in starts)
-        gaps.append(best - float(fitted.val[neuron]))
+        gaps.append(best - float(fitted["val"][neuron]))
     return np.array(gaps)
 
 

@@ -81,7 +81,7 @@ def ours(
             Side(one, columns, simulated[part][:, columns].double(), activations[part][:, columns].double())
             for one, part in zip(losses, parts, strict=True)
         ]
-        found += scorer._score_block(*sides).values.tolist()
+        found += scorer._score_block(*sides)["values"].tolist()
     return found
 
 

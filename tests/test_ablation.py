@@ -12,7 +12,8 @@ import linexp as le
 from linexp.ablation.losses import HeadLosses, Network, NetworkLosses, judge, network
 from linexp.ablation.losses.chebyshev import Curves, chebyshev_coefficients, chebyshev_nodes
 from linexp.ablation.score.scaling import Scaling, fit_adam, fit_constant, fit_norm, fit_optim
-from linexp.ablation.score.side import COLUMNS, Side
+from linexp.ablation.score.scores import COLUMNS
+from linexp.ablation.score.side import Side
 from linexp.ablation.temperature import fit_temperature
 from linexp.forward.partial import BehindLayer, LinearTail, StoredBatches
 from linexp.forward.units import Channels

@@ -8,8 +8,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from linexp._internal.jackknife import add_rows, groups, jackknife_error
 from linexp.score.alignment import ActivationScorer, Block
-from linexp.score.jackknife import add_rows, jackknife_error, shards
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ def _jackknife(simulated: Tensor, recorded: Tensor) -> Float[Tensor, " neurons"]
 
     Where one side does not vary without some part, the error is not known.
     """
-    parts = [(simulated[part], recorded[part]) for part in shards(len(simulated))]
+    parts = [(simulated[part], recorded[part]) for part in groups(len(simulated))]
     sums = [_sums(one, other) for one, other in parts]
     total = add_rows(torch.stack(sums))
     left: list[Tensor] = []

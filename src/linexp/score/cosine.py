@@ -8,8 +8,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from linexp._internal.jackknife import add_rows, estimate_by_sums
 from linexp.score.alignment import ActivationScorer, Block
-from linexp.score.jackknife import add_rows, score_sums
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class CosineScorer(ActivationScorer):
     name = "cosine"
 
     def _measure(self, simulated: Block, recorded: Block) -> tuple[Tensor, Tensor]:
-        return score_sums(_scale(simulated), _scale(recorded), _sums, _cosine)
+        return estimate_by_sums(_scale(simulated), _scale(recorded), _sums, _cosine)
 
 
 def _scale(side: Tensor) -> Tensor:

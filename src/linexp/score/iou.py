@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from jaxtyping import Float
 from torch import Tensor
 
+from linexp._internal.jackknife import estimate_by_sums
 from linexp.score.alignment import Block
-from linexp.score.jackknife import score_sums
 from linexp.score.threshold import ActiveScorer, count_active, cut
 
 
@@ -32,7 +32,7 @@ class IoUScorer(ActiveScorer):
     name = "iou"
 
     def _measure(self, simulated: Block, recorded: Block) -> tuple[Tensor, Tensor]:
-        return score_sums(cut(simulated, self.top_share), cut(recorded, self.top_share), count_active, _iou)
+        return estimate_by_sums(cut(simulated, self.top_share), cut(recorded, self.top_share), count_active, _iou)
 
 
 def _iou(counts: Float[Tensor, "2 neurons"]) -> Float[Tensor, " neurons"]:

@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from linexp.score.jackknife import jackknife_error, shards
+from linexp._internal.jackknife import groups, jackknife_error
 
 # Of 64 bits, so that two counts fit into a number.
 _HALF = 32
@@ -101,7 +101,7 @@ def with_errors(among: Callable[[Tensor], Tensor], n_rows: int) -> tuple[Tensor,
     """Return the scores among all rows, and their standard errors from those among all but a part."""
     everything = torch.ones(n_rows, dtype=torch.bool)
     left: list[Tensor] = []
-    for part in shards(n_rows):
+    for part in groups(n_rows):
         kept = everything.clone()
         kept[part] = False
         left.append(among(kept))

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from jaxtyping import Bool
 from torch import Tensor
 
+from linexp._internal.jackknife import add_rows
 from linexp.score.alignment import ActivationScorer, Block
-from linexp.score.jackknife import add_rows
 from linexp.score.ranks import order, with_errors
 
 

@@ -9,9 +9,11 @@ from itertools import accumulate
 from typing import Any, TypeVar, cast
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from linexp._internal.checks import check_at_least
+from linexp._internal.jackknife import jackknife_error
 from linexp.solve.least_squares import Solution, fit_terms
 from linexp.solve.moments import Moments
 from linexp.solve.shortlist import ShortlistMoments
@@ -65,10 +67,8 @@ def jackknife(train: Sequence[Kind], val: Sequence[Kind], solution: Solution) ->
     for left_out, rest in enumerate(zip(_leave_out(train), _leave_out(val), strict=True)):
         weights[left_out], correlations[left_out] = _refit(*rest, solution)
     used = solution.concepts >= 0
-    return Jackknife(
-        np.where(used, _spread(weights), np.nan),
-        np.where(used.any(1), _spread(correlations), np.nan),
-    )
+    weight_error, val_error = (jackknife_error(torch.from_numpy(left)).numpy() for left in (weights, correlations))
+    return Jackknife(np.where(used, weight_error, np.nan), np.where(used.any(1), val_error, np.nan))
 
 
 def _leave_out(shards: Sequence[Kind]) -> Iterator[Kind]:
@@ -79,13 +79,6 @@ def _leave_out(shards: Sequence[Kind]) -> Iterator[Kind]:
     for place in range(len(shards)):
         parts = [*before[:place][-1:], *after[place + 1 :][:1]]
         yield reduce(merge, parts)
-
-
-def _spread(repeated: Array) -> Array:
-    """Return the jackknife's standard error over the first axis; NaN where a repetition has no value."""
-    n_shards = len(repeated)
-    deviations = repeated - sum(repeated) / n_shards  # one by one: NumPy sums a single neuron's in another order
-    return np.sqrt((n_shards - 1) / n_shards * sum(np.square(deviations)))
 
 
 def _refit(train: Kind, val: Kind, solution: Solution) -> tuple[Array, Array]:

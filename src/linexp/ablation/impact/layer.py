@@ -75,9 +75,9 @@ def measure_layer(layer: Layer, on: Setting) -> Impact:
     """Measure one layer in the faster of two ways."""
     tail = layer.tail if on.precision == "float32" else None
     found: dict[str, Any] = _by_network(layer, on) if tail is None else _by_head(layer, tail, on)
-    activations = ActivationMatrix(found["activations"], layer.neurons, layer.name, on.source.fingerprint)
+    found["activations"] = ActivationMatrix(found["activations"], layer.neurons, layer.name, on.source.fingerprint)
     return Impact(
-        **found | {"activations": activations},
+        **found,
         temperature=on.temperature,
         resolution=RESOLUTIONS[on.precision] if tail is None else HEAD_RESOLUTION,
         linear=tail is not None,

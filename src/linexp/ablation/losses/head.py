@@ -103,9 +103,9 @@ class HeadLosses:
         right = np.empty((n_images, n_neurons), dtype=np.bool_)
         for start in range(0, n_images, _IMAGES_PER_BLOCK):
             rows = slice(start, start + _IMAGES_PER_BLOCK)
-            parts = tuple(part[rows].numpy() for part in (self.logits, self.labels, self.activations))
-            order = np.argsort(-parts[0], axis=1, kind="stable")
-            share_neurons(n_neurons, _fill_right, parts[0], order, *parts[1:], weight, right[rows])
+            logits, labels, activations = (one[rows].numpy() for one in (self.logits, self.labels, self.activations))
+            order = np.argsort(-logits, axis=1, kind="stable")
+            share_neurons(n_neurons, _fill_right, logits, order, labels, activations, weight, right[rows])
         correct = (self.logits.argmax(1) == self.labels).to(torch.int8)
         return added, correct[:, None] - torch.from_numpy(right).to(torch.int8)
 

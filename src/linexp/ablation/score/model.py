@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
 import torch
@@ -12,40 +11,27 @@ from PIL.Image import Image
 from torch import Tensor, nn
 
 from linexp.ablation.labels import check_classes, check_labels
-from linexp.ablation.losses import HeadLosses, Losses, Network, NetworkLosses, judge
+from linexp.ablation.losses import HeadLosses, Losses, Network, NetworkLosses, judge, stack_on
+from linexp.ablation.score.scores import COLUMNS
 from linexp.ablation.temperature import fit_temperature
-from linexp.forward import BATCH_SIZE_CPU, BATCH_SIZE_CUDA, Inputs, open_module
+from linexp.forward import BATCH_SIZE_CPU, BATCH_SIZE_CUDA, Inputs, network_key, open_module
 from linexp.forward.partial import BehindLayer, LinearTail, StoredBatches, find_linear_tail
 from linexp.forward.units import Replace, Unit
 from linexp.matrix import ActivationMatrix, Split
 from linexp.models import VisionModel
+from linexp.store import Key, content_of
 
 ReplaceChoice = Literal["auto", "set", "shift"]
 _N_EXAMPLES = 3
 _TOLERANCE = 1e-3
 
 
-@dataclass(frozen=True)
-class Settings:
-    """What of ``AblationScorer`` concerns the model."""
-
-    temperature: float | None
-    replace: ReplaceChoice
-    units: Unit
-
-
 class Opened(NamedTuple):
-    """Losses on the validation and the test images."""
+    """Losses on the validation and the test images, and on which share of the latter the model is right."""
 
-    val: Losses
-    test: Losses
-    val_rows: Int[Tensor, " images"]
-    test_rows: Int[Tensor, " images"]
+    losses: tuple[Losses, Losses]
     temperature: float
-    linear: bool
     accuracy: float
-    replace: Replace
-    exact: bool
 
 
 class Cut(NamedTuple):
@@ -55,8 +41,9 @@ class Cut(NamedTuple):
     """
 
     inputs: Inputs
-    device: torch.device
     behind: BehindLayer
+    device: torch.device
+    units: Unit
     tail: LinearTail | None
     n_neurons: int
     classes: Int[Tensor, " images"]
@@ -73,9 +60,37 @@ class Cut(NamedTuple):
         """Whether putting in the recorded activations themselves changes nothing."""
         return replace == "shift" or not self.has_pattern
 
+    def key(
+        self, settings: dict[str, Any], simulated: ActivationMatrix, recorded: ActivationMatrix, shard_rows: int
+    ) -> Key:
+        """Return the key of the scores of all simulated neurons; of the images, those scored on count.
+
+        Raises
+        ------
+        UnknownContentError
+            The model or the preprocessing holds something whose content cannot be known.
+        """
+        rows = torch.cat(self.rows)
+        source = self.inputs.of(rows)
+        own = {
+            "settings": settings | {"units": self.units.key},
+            "columns": list(COLUMNS),
+            "layer": recorded.layer,
+            "neurons": list(simulated.neurons),
+            "simulated": content_of(simulated.values[rows], "simulated"),
+            "recorded": [list(recorded.neurons), content_of(recorded.values[rows], "recorded")],
+            "labels": content_of(self.classes[rows], "labels"),
+            "parts": [len(part) for part in self.rows],
+            "stack": stack_on(self.device),
+        }
+        of, n_rows, size = [recorded.layer], simulated.n_neurons, source.batch_size
+        return network_key(
+            "ablation", self.inputs.model, own, of, source.content, n_rows, size, self.device, shard_rows=shard_rows
+        )
+
 
 def cut_model(
-    settings: Settings,
+    units: Unit,
     recorded: ActivationMatrix,
     split: Split,
     model: nn.Module | VisionModel,
@@ -92,51 +107,44 @@ def cut_model(
     split.check(recorded.n_images)
     classes = check_labels(labels, inputs.images, recorded.n_images)
     val, test = (torch.as_tensor(part).to(torch.int64).flatten() for part in (split.val, split.test))
-    rows = val, test
-    examples = torch.cat(list(inputs.batches(rows[0][:_N_EXAMPLES]))).to(device)
-    behind = BehindLayer(module, recorded.layer, examples, output=settings.units.output)
-    check_classes(labels, classes[torch.cat(rows)], inputs.images, behind.n_classes)
+    examples = torch.cat(list(inputs.batches(val[:_N_EXAMPLES]))).to(device)
+    behind = BehindLayer(module, recorded.layer, examples, output=units.output)
+    check_classes(labels, classes[torch.cat([val, test])], inputs.images, behind.n_classes)
     stored = behind.store(examples)
-    pooled = settings.units.read(stored.layer_output, recorded.layer, len(examples)).cpu()
-    _check_recorded(recorded, pooled, rows[0][: len(examples)])
-    tail = find_linear_tail(behind, stored, settings.units)
+    pooled = units.read(stored.layer_output, recorded.layer, len(examples)).cpu()
+    _check_recorded(recorded, pooled, val[: len(examples)])
+    tail = find_linear_tail(behind, stored, units)
     # A token is one position; feature maps and sequences have several, which are pooled.
-    several = settings.units.has_pattern and stored.layer_output.numel() > pooled.numel()
-    return Cut(inputs, device, behind, tail, pooled.shape[1], classes, rows, tail is None and several)
+    several = units.has_pattern and stored.layer_output.numel() > pooled.numel()
+    has_pattern = tail is None and several
+    return Cut(inputs, behind, device, units, tail, pooled.shape[1], classes, (val, test), has_pattern)
 
 
-def open_losses(settings: Settings, recorded: ActivationMatrix, chosen: ActivationMatrix, cut: Cut) -> Opened:
-    """Choose between the linear head and the network."""
-    tail, rows, device, used = cut.tail, cut.rows, cut.device, cut.replace(settings.replace)
-    batches = [_stored_batches(cut.behind, cut.inputs, part, device) for part in rows]
-    logits = [_logits(tail, recorded, cut.n_neurons, part, one) for part, one in zip(rows, batches, strict=True)]
-    targets = [cut.classes[part] for part in rows]
-    temperature = settings.temperature or fit_temperature(logits[0], targets[0])
+def open_losses(
+    cut: Cut, recorded: ActivationMatrix, neurons: Sequence[int], temperature: float | None, replace: Replace
+) -> Opened:
+    """Choose between the linear head and the network, for some of the recorded neurons."""
+    tail, targets = cut.tail, [cut.classes[rows] for rows in cut.rows]
+    batches = [
+        StoredBatches(cut.behind, lambda start, rows=rows: cut.inputs.batches(rows[start:]), cut.device)
+        for rows in cut.rows
+    ]
+    if tail is not None and recorded.neurons == tuple(range(cut.n_neurons)):  # nothing has to run
+        logits = [tail.logits(recorded.values[rows]) for rows in cut.rows]
+    else:
+        logits = [one.logits() for one in batches]
+    temperature = temperature or fit_temperature(logits[0], targets[0])
     accuracy = float((logits[1].argmax(1) == targets[1]).double().mean())
-    losses: list[Losses] = []
-    for part, one, logit, target in zip(rows, batches, logits, targets, strict=True):
+
+    def losses(side: int) -> Losses:
         if tail is not None:
-            head = HeadLosses.of(tail, logit, target, chosen.values[part], chosen.neurons, temperature)
-            losses.append(head)
-            continue
-        original = judge(logit, target, temperature)[0]
-        network = Network(cut.behind, settings.units, temperature)
-        losses.append(NetworkLosses(network, one, target, original, chosen.neurons, used))
-    about = temperature, tail is not None, accuracy, used, cut.is_exact(used)
-    return Opened(losses[0], losses[1], rows[0], rows[1], *about)
+            activations = recorded.select(neurons).values[cut.rows[side]]
+            return HeadLosses.of(tail, logits[side], targets[side], activations, neurons, temperature)
+        original = judge(logits[side], targets[side], temperature)[0]
+        network = Network(cut.behind, cut.units, temperature)
+        return NetworkLosses(network, batches[side], targets[side], original, tuple(neurons), replace)
 
-
-def _stored_batches(behind: BehindLayer, inputs: Inputs, rows: Tensor, device: torch.device) -> StoredBatches:
-    return StoredBatches(behind, lambda start: inputs.batches(rows[start:]), device)
-
-
-def _logits(
-    tail: LinearTail | None, recorded: ActivationMatrix, n_neurons: int, rows: Tensor, batches: StoredBatches
-) -> Tensor:
-    """Return the model's logits: from the recorded activations if they are all there, else by running it."""
-    if tail is not None and recorded.neurons == tuple(range(n_neurons)):
-        return tail.logits(recorded.values[rows])
-    return batches.logits()
+    return Opened((losses(0), losses(1)), temperature, accuracy)
 
 
 def _check_recorded(recorded: ActivationMatrix, pooled: Tensor, rows: Tensor) -> None:

@@ -12,11 +12,10 @@ from torch import Tensor, nn
 
 from linexp._internal.checks import check_choice, check_same_images
 from linexp._internal.progress import progress_bar
-from linexp.ablation.score.key import ablation_key
-from linexp.ablation.score.model import ReplaceChoice, Settings, cut_model, open_losses
+from linexp.ablation.score.model import ReplaceChoice, cut_model, open_losses
 from linexp.ablation.score.scaling import Scaling, fit_adam, fit_constant, fit_norm, fit_optim
-from linexp.ablation.score.scores import AblationScores
-from linexp.ablation.score.side import COLUMNS, Block, Side, both_sides
+from linexp.ablation.score.scores import COLUMNS, AblationScores
+from linexp.ablation.score.side import Side
 from linexp.forward import Output
 from linexp.forward.units import ChannelAxis, Pool, Unit, choose_units
 from linexp.matrix import ActivationMatrix, Split
@@ -140,42 +139,39 @@ class AblationScorer:
         check_same_images(simulated.images, recorded.images, simulated.n_images, recorded.n_images)
         chosen = recorded.select(simulated.neurons)
         check_same_layer(simulated.layer, recorded.layer)
-        cut = cut_model(self._settings, recorded, split, model, images, labels, preprocess, batch_size)
-        opened = open_losses(self._settings, recorded, chosen, cut)
+        cut = cut_model(self._units(), recorded, split, model, images, labels, preprocess, batch_size)
+        how, test_rows = cut.replace(self.replace), cut.rows[1]
+        opened = open_losses(cut, recorded, simulated.neurons, self.temperature, how)
 
         def compute(parts: Parts, keep: Keep) -> None:
             with progress_bar("ablating", parts.n_rows, show=show_progress, unit="neurons") as advance:
                 for columns in parts.batches(_NEURONS_PER_BLOCK):
-                    val, test = both_sides(opened, simulated, chosen, columns)
+                    val, test = (
+                        Side(losses, columns, *(one.values[:, columns][rows].double() for one in (simulated, chosen)))
+                        for losses, rows in zip(opened.losses, cut.rows, strict=True)
+                    )
                     block = self._score_block(val, test)
-                    ceiling = self._score_ceiling(val, test, block, exact=opened.exact)
-                    after(keep, advance)(block._asdict() | ceiling)
+                    ceiling = self._score_ceiling(val, test, block, exact=cut.is_exact(how))
+                    after(keep, advance)(block | ceiling)
 
-        named = replace(self, replace=opened.replace) if opened.replace != "set" else self
         if store is None:
-            found = gather(chosen.n_neurons, compute)
+            found: dict[str, Any] = gather(chosen.n_neurons, compute)
         else:
-            settings = {
-                "scaling": self.scaling,
-                "temperature": self.temperature,
-                "replace": opened.replace,
-                "units": self._units().key,
-            }
-            key = ablation_key(settings, simulated, recorded, model, cut, COLUMNS, _NEURONS_PER_BLOCK)
+            settings = {"scaling": self.scaling, "temperature": self.temperature, "replace": how}
+            key = cut.key(settings, simulated, recorded, _NEURONS_PER_BLOCK)
             found = store.fill(key, COLUMNS, compute, what="ablation scores", unit="neurons")
+        named = replace(self, replace=how) if how != "set" else self
         return AblationScores(
+            **found,
             neurons=simulated.neurons,
-            silent=is_constant(simulated.values[opened.test_rows]) & ~found["values"].isnan(),
+            silent=is_constant(simulated.values[test_rows]) & ~found["values"].isnan(),
             metric=named.metric,
-            n_images=len(opened.test_rows),
+            n_images=len(test_rows),
             temperature=opened.temperature,
-            linear=opened.linear,
+            linear=cut.tail is not None,
             accuracy=opened.accuracy,
-            replace=opened.replace,
-            exact=opened.exact,
-            ceiling=found["ceiling"],
-            ceiling_norm=found["ceiling_norm"],
-            **Block(**{name: found[name] for name in Block._fields})._asdict(),
+            replace=how,
+            exact=cut.is_exact(how),
         )
 
     def check(
@@ -189,38 +185,34 @@ class AblationScorer:
         preprocess: Callable[[Image], Tensor] | None = None,
     ) -> None:
         """Raise what ``score`` would raise about these, from three images: before the long work of simulating."""
-        cut_model(self._settings, recorded, split, model, images, labels, preprocess, None)
-
-    @property
-    def _settings(self) -> Settings:
-        return Settings(self.temperature, self.replace, self._units())
+        cut_model(self._units(), recorded, split, model, images, labels, preprocess, None)
 
     def _units(self) -> Unit:
         return choose_units(self.units, self.pool, self.channels, self.token, self.output)
 
-    def _score_block(self, val: Side, test: Side) -> Block:
+    def _score_block(self, val: Side, test: Side) -> dict[str, Tensor]:
         norm = fit_norm(val.simulated, val.actual)
         mean = val.actual.mean(0)
         chosen, level = (norm, mean) if self.scaling == "norm" else self._optimise(val, norm, mean)
         on_val = val.scores(mean, norm, chosen, level)
+        by_chosen = on_val["values"]
         if self.scaling == "optim":  # the curves are close, the scores are exact: the better start is kept
-            worse = on_val.norm > on_val.values
+            worse = on_val["norm"] > by_chosen
             chosen = Scaling(*(torch.where(worse, one, other) for one, other in zip(norm, chosen, strict=True)))
-            level = torch.where(on_val.constant < 0, mean, level)
-        on_test = test.scores(mean, norm, chosen, level)
-        on_val_chosen = torch.maximum(on_val.norm, on_val.values) if self.scaling == "optim" else on_val.values
-        return Block(**on_test._asdict(), val=on_val_chosen, c=chosen.c, d=chosen.d, level=level)
+            level = torch.where(on_val["constant"] < 0, mean, level)
+            by_chosen = torch.maximum(on_val["norm"], by_chosen)
+        return test.scores(mean, norm, chosen, level) | {"val": by_chosen, **chosen._asdict(), "level": level}
 
-    def _score_ceiling(self, val: Side, test: Side, block: Block, *, exact: bool) -> dict[str, Tensor]:
+    def _score_ceiling(self, val: Side, test: Side, block: dict[str, Tensor], *, exact: bool) -> dict[str, Tensor]:
         """Return what the recorded activations score in the place of the simulated ones, with both scalings.
 
         Where putting them in changes nothing it is known: least squares give c = 1 and d = 0, with which "optim" and
         "optim-adam" start and which nothing can better; but where a neuron does not vary on val they give its mean.
         """
         if not exact:
-            found = self._score_block(val.of_recorded, test.of_recorded)
-            return {"ceiling": found.values, "ceiling_norm": found.norm}
-        by_norm = torch.where(block.values.isnan(), torch.nan, (~is_constant(val.actual)).double())
+            found = self._score_block(*(replace(side, simulated=side.actual) for side in (val, test)))
+            return {"ceiling": found["values"], "ceiling_norm": found["norm"]}
+        by_norm = torch.where(block["values"].isnan(), torch.nan, (~is_constant(val.actual)).double())
         nothing_moves = self.scaling == "optim-adam"
         return {"ceiling": by_norm.clamp_min(1) if nothing_moves else by_norm, "ceiling_norm": by_norm}
 

@@ -16,6 +16,10 @@ from linexp.score import Scores
 _SCORES = ("norm", "constant", "val", "ceiling", "ceiling_norm", "signed", "signed_mean")
 _SCALES = ("c", "d", "level")
 _COLUMNS = (*_SCORES, *_SCALES)
+COLUMNS = ("values", "errors", *_COLUMNS)
+"""What there is of each neuron."""
+
+
 _BY_CONSTANT, _BY_RECORDED = "a constant", "the recorded activations"
 
 
@@ -101,14 +105,16 @@ class AblationScores(Scores):
     @property
     def by_constant(self) -> Scores:
         """The scores of the constant alone, to be compared with these (``compare_scores``) or shown beside them."""
-        origin = None if self.origin is None else replace(self.origin, method=_BY_CONSTANT, n_seen=0)
-        return Scores(self.constant, self.neurons, self.metric, self.n_images, None, origin)
+        return self._by(_BY_CONSTANT, self.constant)
 
     @property
     def by_recorded(self) -> Scores:
         """The scores of the recorded activations themselves: what a perfect simulation reaches."""
-        origin = None if self.origin is None else replace(self.origin, method=_BY_RECORDED, n_seen=0)
-        return Scores(self.ceiling, self.neurons, self.metric, self.n_images, None, origin)
+        return self._by(_BY_RECORDED, self.ceiling)
+
+    def _by(self, method: str, values: Tensor) -> Scores:
+        origin = None if self.origin is None else replace(self.origin, method=method, n_seen=0)
+        return Scores(values, self.neurons, self.metric, self.n_images, None, origin)
 
     @property
     def n_lowered(self) -> int:

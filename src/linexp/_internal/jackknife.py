@@ -1,4 +1,4 @@
-"""Standard errors of scores over images: each twentieth of the images is left out once (the jackknife)."""
+"""The delete-a-group jackknife: each twentieth of the rows is left out once, and what is estimated looked at again."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-_N_SHARDS = 20
+_N_GROUPS = 20
 
 
-def shards(n_rows: int) -> list[slice]:
+def groups(n_rows: int) -> list[slice]:
     """Return the parts that are left out in turn.
 
     They are taken with a stride, so that rows sorted by class are spread over all of them.
     """
-    n_shards = min(_N_SHARDS, n_rows)
-    return [slice(start, None, n_shards) for start in range(n_shards)]
+    n_groups = min(_N_GROUPS, n_rows)
+    return [slice(start, None, n_groups) for start in range(n_groups)]
 
 
 def add_rows(values: Float[Tensor, "rows ..."]) -> Tensor:
@@ -35,26 +35,26 @@ def add_rows(values: Float[Tensor, "rows ..."]) -> Tensor:
     return rows[0]
 
 
-def jackknife_error(left: Float[Tensor, "shards neurons"]) -> Float[Tensor, " neurons"]:
-    """Return the standard errors, given the scores without each shard; NaN where one of these is undefined.
+def jackknife_error(left: Float[Tensor, "groups ..."]) -> Float[Tensor, " ..."]:
+    """Return the standard errors, given the estimates without each group; NaN where one of these is undefined.
 
     References
     ----------
-    Efron & Stein (1981), The jackknife estimate of variance.
+    Efron & Stein (1981), The jackknife estimate of variance; Kott (2001), The delete-a-group jackknife.
     """
-    n_shards = len(left)
-    deviations = left - add_rows(left) / n_shards
-    return ((n_shards - 1) / n_shards * add_rows(deviations.square())).sqrt()
+    n_groups = len(left)
+    deviations = left - add_rows(left) / n_groups
+    return ((n_groups - 1) / n_groups * add_rows(deviations.square())).sqrt()
 
 
-def score_sums(
-    simulated: Float[Tensor, "rows neurons"],
-    recorded: Float[Tensor, "rows neurons"],
+def estimate_by_sums(
+    first: Float[Tensor, "rows neurons"],
+    second: Float[Tensor, "rows neurons"],
     sums: Callable[[Tensor, Tensor], Float[Tensor, "sums neurons"]],
     formula: Callable[[Float[Tensor, "sums neurons"]], Float[Tensor, " neurons"]],
 ) -> tuple[Float[Tensor, " neurons"], Float[Tensor, " neurons"]]:
-    """Score by a formula of sums over rows, and return the scores and their standard errors."""
-    parts = torch.stack([sums(simulated[part], recorded[part]) for part in shards(len(simulated))])
+    """Return what a formula makes of sums over the rows of two matrices, and its standard errors."""
+    parts = torch.stack([sums(first[rows], second[rows]) for rows in groups(len(first))])
     # Added up anew for each, not subtracted from the total: what is zero must come out as zero.
     left = [formula(add_rows(torch.cat([parts[:place], parts[place + 1 :]]))) for place in range(len(parts))]
     return formula(add_rows(parts)), jackknife_error(torch.stack(left))
