@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 from jaxtyping import Int
 from torch import Tensor, nn
 
+from linexp._internal.checks import check_whole, listing
 from linexp._internal.progress import Advance, progress_bar
 from linexp.ablation.impact.impact import Impact
 from linexp.ablation.losses import HEAD_RESOLUTION, RESOLUTIONS, HeadLosses, Network, Precision, judge, stack_on
-from linexp.forward import Inputs, Source, choose_tensor, network_key, record, remarked
+from linexp.forward import Inputs, Source, choose_tensor, network_key, record, remark_on, remarked, warn_of
 from linexp.forward.engines import Engine
-from linexp.forward.partial import BehindLayer, LinearTail
+from linexp.forward.partial import BehindLayer, LinearTail, find_linear_tail
 from linexp.forward.units import Unit
 from linexp.matrix import ActivationMatrix, check_finite_activations
 from linexp.models import VisionModel
@@ -69,6 +72,31 @@ class Setting:
     engine: Engine
     show_progress: bool
     store: Store | None
+
+
+def open_layer(
+    cut: BehindLayer, examples: Tensor, units: Unit, neurons: Mapping[str, Sequence[int]] | int | None, seed: int
+) -> Layer:
+    """Find what there is to know of a layer, say what may be wrong with it, and choose its neurons."""
+    stored = cut.store(examples)
+    warn_of([remark_on(stored.output.together(stored.output.parts), units.output, cut.name)])
+    n_neurons = units.read(stored.layer_output, cut.name, len(examples)).shape[1]
+    tail = find_linear_tail(cut, stored, units.linear or units)
+    return Layer(cut.name, cut.layer, n_neurons, _choose_neurons(cut.name, n_neurons, neurons, seed), tail)
+
+
+def _choose_neurons(
+    layer: str, n_all: int, neurons: Mapping[str, Sequence[int]] | int | None, seed: int
+) -> tuple[int, ...]:
+    if isinstance(neurons, int):
+        check_whole("neurons", neurons, 1)
+        return tuple(sorted(np.random.default_rng(seed).permutation(n_all)[:neurons].tolist()))
+    chosen = tuple(range(n_all)) if neurons is None or layer not in neurons else tuple(neurons[layer])
+    wrong = [neuron for neuron in chosen if not 0 <= neuron < n_all]
+    if wrong or not chosen or len(set(chosen)) < len(chosen):
+        asked = f"neuron {wrong[0]}" if wrong else f"the neurons {listing(chosen, 8) or 'of an empty list'}"
+        raise ValueError(f"Layer '{layer}' has {n_all} neurons (0 to {n_all - 1}), not {asked}. Name each once.")
+    return chosen
 
 
 def measure_layer(layer: Layer, on: Setting) -> Impact:

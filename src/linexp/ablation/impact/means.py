@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import torch
 from jaxtyping import Bool, Float
@@ -17,6 +16,31 @@ from linexp.ablation.impact.top import BETAS, Block, blocks, count_images, share
 
 TOTALS = ("total", "signed", "share")
 """Figures of a neuron beside its Top Impact: Σ|I|, ΣI, and the share of images on which it has any impact."""
+
+
+@dataclass(frozen=True, eq=False)
+class TopImpact:
+    """Top Impact of each neuron, for some β.
+
+    Parameters
+    ----------
+    betas
+        Shares of the images, those with the highest activations.
+    values
+        Share of Σ|I_k| on those images [neurons, betas], from 0 to 1; evenly spread impact gives β. NaN where β of the
+        images is less than one image, or where the neuron has no impact on any image.
+    errors
+        Standard errors of ``values``, as a random sample of images.
+    """
+
+    betas: tuple[float, ...]
+    values: Float[Tensor, "neurons betas"]
+    errors: Float[Tensor, "neurons betas"]
+
+    @property
+    def mean(self) -> Float[Tensor, " betas"]:
+        """Mean over neurons that have any impact (Table 1)."""
+        return self.values.nanmean(0)
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,16 +98,51 @@ def measure_figures(impact: Impact, betas: Sequence[float] = BETAS, *, as_publis
     influences = torch.zeros(2, impact.n_images, n_figures, dtype=torch.float64)
     values = torch.empty(impact.n_neurons, n_figures, dtype=torch.float64)
     errors = torch.empty_like(values)
-    scale = impact.n_images / max(impact.n_images - 1, 1)
     for block in blocks(impact):
-        found = [*_totals(impact, block), *(_top(block, count) for count in counts)]
+        found = [*_totals(impact, block), *(share_of_top(block, count) for count in counts)]
         dead = impact.is_dead[block.columns]
         for place, (value, influence) in enumerate(found):
             values[block.columns, place] = value
-            errors[block.columns, place] = (scale * influence.square().sum(0)).sqrt()
+            errors[block.columns, place] = (_unbias(impact.n_images) * influence.square().sum(0)).sqrt()
             for part, chosen in enumerate((~dead, dead)):
                 influences[part, :, place] += influence[:, chosen].nan_to_num(0).sum(1)
     return Figures(impact, tuple(betas), values, errors, impact.is_dead, influences)
+
+
+def top_impact(impact: Impact, betas: Sequence[float] = BETAS, *, as_published: bool = False) -> TopImpact:
+    """Return what share of each neuron's impact falls on the images that activate it most.
+
+    Images of equal activation share their impact evenly, so that no order among them is made up.
+
+    Parameters
+    ----------
+    impact
+        Output of ``impact``.
+    betas
+        Shares of the images, above 0 and at most 1.
+    as_published
+        Count as the notebook released with the paper does: its top β of n images are ⌊β·n⌋ + 1, where β·n may lose one
+        to floating point.
+
+    Raises
+    ------
+    ValueError
+        There is no β, or one lies outside (0, 1].
+
+    References
+    ----------
+    Paper, Section 2.1, Eq. 4.
+
+    Examples
+    --------
+    >>> import linexp as le
+    >>> model = torch.nn.Sequential(torch.nn.Linear(2, 3), torch.nn.ReLU(), torch.nn.Linear(3, 2))
+    >>> measured = le.impact(model, "1", torch.randn(200, 2), labels=[0, 1] * 100, show_progress=False)
+    >>> top_impact(measured, [0.1, 1]).values.shape
+    torch.Size([3, 2])
+    """
+    figures, first = measure_figures(impact, betas, as_published=as_published), len(TOTALS)
+    return TopImpact(figures.betas, figures.values[:, first:], figures.errors[:, first:])
 
 
 def mean_figures(layers: Sequence[Figures], *, with_dead: bool = True) -> Means:
@@ -107,38 +166,34 @@ def mean_figures(layers: Sequence[Figures], *, with_dead: bool = True) -> Means:
     for one in layers[1:]:
         other = one.impact.activations
         check_same_images(first.images, other.images, first.n_images, other.n_images)
-    nothing = torch.zeros(())
-    parts = [_sum_layer(one, with_dead=with_dead) for one in layers]
-    n_known = sum((part.n_known for part in parts), nothing)
-    influence = sum((part.influence for part in parts), nothing) / n_known
-    n_images = first.n_images
-    by_images = n_images / max(n_images - 1, 1) * influence.square().sum(0)
-    by_neurons = sum((part.variance for part in parts), nothing) / n_known.square()
-    values = sum((part.values for part in parts), nothing) / n_known
-    errors = torch.where(n_known > 0, (by_images + by_neurons).sqrt(), math.nan)
-    return Means(sum(part.n_neurons for part in parts), values, errors)
+    sums = zip(*(_sum_layer(one, with_dead=with_dead) for one in layers), strict=True)
+    n_neurons, n_known, values, influence, variance = (
+        sum(parts, torch.zeros((), dtype=torch.float64)) for parts in sums
+    )
+    by_images = _unbias(first.n_images) * (influence / n_known).square().sum(0)
+    errors = torch.where(n_known > 0, (by_images + variance / n_known.square()).sqrt(), math.nan)
+    return Means(int(n_neurons), values / n_known, errors)
 
 
-class _Sum(NamedTuple):
-    """Sums over the neurons of a layer; those that were measured stand for all of them."""
-
-    n_neurons: int
-    n_known: Float[Tensor, " figures"]
-    values: Float[Tensor, " figures"]
-    influence: Float[Tensor, "images figures"]
-    variance: Float[Tensor, " figures"]
+def _unbias(n_images: int) -> float:
+    """Return what turns the sum of squares of n influences into a variance of divisor n − 1; 1 for a single image."""
+    return n_images / max(n_images - 1, 1)
 
 
-def _sum_layer(layer: Figures, *, with_dead: bool) -> _Sum:
+def _sum_layer(layer: Figures, *, with_dead: bool) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+    """Return sums over the neurons of a layer, of which those that were measured stand for all.
+
+    How many were measured; of each figure, for how many it is known, its sum, the images' influence on that
+    [images, figures], and its variance with the neurons drawn.
+    """
     values = layer.values if with_dead else layer.values[~layer.is_dead]
     measured = layer.impact.n_neurons / layer.impact.n_layer_neurons
     known = (~values.isnan()).sum(0).double()
     spread = (values - values.nanmean(0)).nan_to_num(0).square().sum(0) / (known - 1).clamp_min(1)
     influence = layer.influences[: 1 + with_dead].sum(0)
     variance = (1 - measured) * known * spread
-    return _Sum(
-        len(values), known / measured, values.nansum(0) / measured, influence / measured, variance / measured**2
-    )
+    n_neurons = torch.tensor(len(values))
+    return n_neurons, known / measured, values.nansum(0) / measured, influence / measured, variance / measured**2
 
 
 def _totals(impact: Impact, block: Block) -> list[tuple[Tensor, Tensor]]:
@@ -153,9 +208,3 @@ def _totals(impact: Impact, block: Block) -> list[tuple[Tensor, Tensor]]:
     reached = impact.has_impact(block.columns).double()
     share = reached.mean(0)
     return [(values.abs().sum(0), total), (values.sum(0), signed), (share, (reached - share) / impact.n_images)]
-
-
-def _top(block: Block, count: int) -> tuple[Tensor, Tensor]:
-    """Return Top Impact and the images' influence on it, in the images' own order."""
-    share, influence = share_of_top(block, count)
-    return share, torch.empty_like(influence).scatter_(0, block.order, influence)

@@ -12,9 +12,9 @@ from jaxtyping import Int
 from PIL.Image import Image
 from torch import Tensor, nn
 
-from linexp._internal.checks import check_at_least, check_choice, check_whole, listing
+from linexp._internal.checks import check_at_least, check_choice, check_whole
 from linexp.ablation.impact.impact import Impact
-from linexp.ablation.impact.layer import Layer, Setting, measure_layer
+from linexp.ablation.impact.layer import Setting, measure_layer, open_layer
 from linexp.ablation.labels import check_classes, check_labels
 from linexp.ablation.losses import RESOLUTIONS, Precision
 from linexp.ablation.temperature import fit_temperature
@@ -24,16 +24,12 @@ from linexp.forward import (
     CORES_PER_DECODER,
     Inputs,
     Output,
-    evaluating,
     find_layers,
-    first_tensor,
     on_device,
     open_module,
-    remark_on,
-    warn_of,
 )
 from linexp.forward.engines import Engine, find_engine, takes_fold
-from linexp.forward.partial import BehindLayer, find_linear_tail
+from linexp.forward.partial import BehindLayer, StoredBatches
 from linexp.forward.units import ChannelAxis, Pool, Unit, choose_units
 from linexp.matrix import Split
 from linexp.models import VisionModel
@@ -205,26 +201,23 @@ def impact_layers(
         size = batch_size or (BATCH_SIZE_CUDA if place.type == "cuda" else BATCH_SIZE_CPU)
         inputs = Inputs(images, model, preprocess, size)
         rows = _choose_rows(len(inputs.images), n_images, seed)
-        classes = None if _is_own(labels) else check_labels(labels, inputs.images, len(inputs.images))[rows]
+        classes = None
+        if isinstance(labels, str):
+            check_choice("labels", labels, ("own",))
+        else:
+            classes = check_labels(labels, inputs.images, len(inputs.images))[rows]
         examples = torch.cat(list(inputs.batches(rows[:N_EXAMPLES]))).to(place)
         # Says what is wrong with a layer, of any of them before the first is measured.
         cuts = [BehindLayer(module, name, examples, cut=False, output=chosen.output) for name in found]
         if classes is not None:
             check_classes(labels, classes, inputs.images, cuts[0].n_classes)
-        tasks = [_open_layer(cut, examples, chosen, neurons, seed) for cut in cuts]
+        tasks = [open_layer(cut, examples, chosen, neurons, seed) for cut in cuts]
         if temperature is None:
-            temperature = 1.0 if classes is None else _fit(module, inputs, rows, classes, seed, place)
+            temperature = 1.0 if classes is None else _fit(cuts[0], inputs, rows, classes, seed, place)
         workers = None if place.type == "cuda" else (os.cpu_count() or 1) // CORES_PER_DECODER
         how = chosen, temperature, precision, runs, show_progress, store
         on = Setting(model, module, inputs, rows, classes, inputs.of(rows, workers), examples, *how)
         return {task.name: measure_layer(task, on) for task in tasks}
-
-
-def _is_own(labels: Labels) -> bool:
-    if isinstance(labels, str):
-        check_choice("labels", labels, ("own",))
-        return True
-    return False
 
 
 def _choose_rows(n_all: int, n_images: int | None, seed: int) -> Int[Tensor, " images"]:
@@ -237,31 +230,7 @@ def _choose_rows(n_all: int, n_images: int | None, seed: int) -> Int[Tensor, " i
     return torch.from_numpy(np.sort(np.random.default_rng(seed).permutation(n_all)[:n_images]))
 
 
-def _open_layer(
-    cut: BehindLayer, examples: Tensor, units: Unit, neurons: Mapping[str, Sequence[int]] | int | None, seed: int
-) -> Layer:
-    stored = cut.store(examples)
-    warn_of([remark_on(stored.output.together(stored.output.parts), units.output, cut.name)])
-    n_neurons = units.read(stored.layer_output, cut.name, len(examples)).shape[1]
-    tail = find_linear_tail(cut, stored, units.linear or units)
-    return Layer(cut.name, cut.layer, n_neurons, _choose_neurons(cut.name, n_neurons, neurons, seed), tail)
-
-
-def _choose_neurons(
-    layer: str, n_all: int, neurons: Mapping[str, Sequence[int]] | int | None, seed: int
-) -> tuple[int, ...]:
-    if isinstance(neurons, int):
-        check_whole("neurons", neurons, 1)
-        return tuple(sorted(np.random.default_rng(seed).permutation(n_all)[:neurons].tolist()))
-    chosen = tuple(range(n_all)) if neurons is None or layer not in neurons else tuple(neurons[layer])
-    wrong = [neuron for neuron in chosen if not 0 <= neuron < n_all]
-    if wrong or not chosen or len(set(chosen)) < len(chosen):
-        asked = f"neuron {wrong[0]}" if wrong else f"the neurons {listing(chosen, 8) or 'of an empty list'}"
-        raise ValueError(f"Layer '{layer}' has {n_all} neurons (0 to {n_all - 1}), not {asked}. Name each once.")
-    return chosen
-
-
-def _fit(module: nn.Module, inputs: Inputs, rows: Tensor, classes: Tensor, seed: int, place: torch.device) -> float:
+def _fit(cut: BehindLayer, inputs: Inputs, rows: Tensor, classes: Tensor, seed: int, place: torch.device) -> float:
     """Fit the temperature on the validation images of a split."""
     if len(rows) < _FEWEST:
         raise ValueError(
@@ -269,8 +238,7 @@ def _fit(module: nn.Module, inputs: Inputs, rows: Tensor, classes: Tensor, seed:
             f" --temperature), or at least {_FEWEST} images."
         )
     val = Split.random(len(rows), seed).val
-    with evaluating(module):
-        logits = torch.cat([_logits(module, batch.to(place)) for batch in inputs.batches(rows[val])])
+    logits = StoredBatches(cut, lambda start: inputs.batches(rows[val][start:]), place, keep_bytes=0).logits()
     n_right = int((logits.argmax(1) == classes[val]).sum())
     if n_right == 0 and len(val) >= _ENOUGH:
         raise ValueError(
@@ -280,9 +248,3 @@ def _fit(module: nn.Module, inputs: Inputs, rows: Tensor, classes: Tensor, seed:
     # Five digits: the rest is the network's rounding, which differs with the number of threads, and it is in the key of
     # what is stored.
     return float(f"{fit_temperature(logits, classes[val]):.5g}")
-
-
-def _logits(module: nn.Module, batch: Tensor) -> Tensor:
-    logits = first_tensor(module(batch))
-    assert logits is not None  # BehindLayer has looked
-    return logits.detach().cpu().double()

@@ -1,4 +1,4 @@
-"""Top Impact: what share of a neuron's impact falls on the images that activate it most (Eq. 4)."""
+"""What share of a neuron's impact falls on the images that activate it most (Eq. 4)."""
 
 from __future__ import annotations
 
@@ -18,69 +18,6 @@ BETAS = (0.0003, 0.002, 0.02, 0.1, 0.5)
 
 
 _NEURONS_PER_BLOCK = 32
-
-
-@dataclass(frozen=True, eq=False)
-class TopImpact:
-    """Top Impact of each neuron, for some β.
-
-    Parameters
-    ----------
-    betas
-        Shares of the images, those with the highest activations.
-    values
-        Share of Σ|I_k| on those images [neurons, betas], from 0 to 1; evenly spread impact gives β. NaN where β of the
-        images is less than one image, or where the neuron has no impact on any image.
-    errors
-        Standard errors of ``values``, as a random sample of images.
-    """
-
-    betas: tuple[float, ...]
-    values: Float[Tensor, "neurons betas"]
-    errors: Float[Tensor, "neurons betas"]
-
-    @property
-    def mean(self) -> Float[Tensor, " betas"]:
-        """Mean over neurons that have any impact (Table 1)."""
-        return self.values.nanmean(0)
-
-
-def top_impact(impact: Impact, betas: Sequence[float] = BETAS, *, as_published: bool = False) -> TopImpact:
-    """Return what share of each neuron's impact falls on the images that activate it most.
-
-    Images of equal activation share their impact evenly, so that no order among them is made up.
-
-    Parameters
-    ----------
-    impact
-        Output of ``impact``.
-    betas
-        Shares of the images, above 0 and at most 1.
-    as_published
-        Count as the notebook released with the paper does: its top β of n images are ⌊β·n⌋ + 1, where β·n may lose one
-        to floating point.
-
-    Raises
-    ------
-    ValueError
-        There is no β, or one lies outside (0, 1].
-
-    References
-    ----------
-    Paper, Section 2.1, Eq. 4.
-
-    Examples
-    --------
-    >>> import linexp as le
-    >>> model = torch.nn.Sequential(torch.nn.Linear(2, 3), torch.nn.ReLU(), torch.nn.Linear(3, 2))
-    >>> measured = le.impact(model, "1", torch.randn(200, 2), labels=[0, 1] * 100, show_progress=False)
-    >>> top_impact(measured, [0.1, 1]).values.shape
-    torch.Size([3, 2])
-    """
-    counts = count_images(impact.n_images, betas, as_published=as_published)
-    found = [_top_of_block(block, counts) for block in blocks(impact)]
-    values, errors = (torch.cat(parts) for parts in zip(*found, strict=True))
-    return TopImpact(tuple(betas), values, errors)
 
 
 def count_images(n_images: int, betas: Sequence[float], *, as_published: bool = False) -> list[int]:
@@ -158,20 +95,12 @@ def _even(sorted_part: Float[Tensor, "images neurons"], ties: Tensor | None) -> 
     if ties is None:
         return sorted_part
     flat, values = ties.flatten(), sorted_part.flatten()
-    sums = torch.zeros(ties.numel(), dtype=values.dtype).index_add_(0, flat, values)
-    counts = torch.zeros(ties.numel(), dtype=values.dtype).index_add_(0, flat, torch.ones_like(values))
-    return (sums / counts)[flat].reshape(ties.shape)
-
-
-def _top_of_block(block: Block, counts: Sequence[int]) -> tuple[Tensor, Tensor]:
-    values, errors = zip(*(share_of_top(block, count) for count in counts), strict=True)
-    n_images = len(block.sizes)
-    scale = n_images / max(n_images - 1, 1)
-    return torch.stack(values, 1), torch.stack([(scale * one.square().sum(0)).sqrt() for one in errors], 1)
+    means = torch.zeros_like(values).scatter_reduce_(0, flat, values, "mean", include_self=False)
+    return means[flat].reshape(ties.shape)
 
 
 def share_of_top(block: Block, count: int) -> tuple[Float[Tensor, " neurons"], Float[Tensor, "images neurons"]]:
-    """Return the share of the impact on the first images, and each image's influence on it, in ranked order.
+    """Return the share of the impact on the first images, and each image's influence on it, in the images' own order.
 
     The influence is the derivative with the image's weight in the sample, of which the share's standard error is
     the root of the sum of squares: through the image itself, through where the top ends, and through the network's
@@ -194,7 +123,7 @@ def share_of_top(block: Block, count: int) -> tuple[Float[Tensor, " neurons"], F
     share[unknown] = math.nan
     influence = influence / total
     influence[:, unknown] = math.nan
-    return share, influence
+    return share, torch.empty_like(influence).scatter_(0, block.order, influence)
 
 
 def top_curve(impact: Impact) -> Float[Tensor, " images"]:
