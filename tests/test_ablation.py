@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 import linexp as le
-from linexp.ablation.losses import HeadLosses, Network, NetworkLosses, judge, network
+from linexp.ablation.losses import HeadLosses, Network, NetworkLosses, head, judge, network
 from linexp.ablation.losses.chebyshev import Curves, chebyshev_coefficients, chebyshev_nodes
 from linexp.ablation.score.scaling import Scaling, fit_adam, fit_constant, fit_norm, fit_optim
 from linexp.ablation.score.scores import COLUMNS
@@ -152,9 +152,11 @@ def test_both_paths_agree(monkeypatch):
     assert recorded.n_neurons == 6
 
 
-@pytest.mark.parametrize("size", [0.01, 1.0, 30.0, 3000.0])
-def test_wide_ranges_stay_exact(size):
-    """Where no table is good enough, every class is summed."""
+@pytest.mark.parametrize(("size", "elements"), [(0.01, None), (1.0, None), (30.0, None), (3000.0, None), (3000.0, 84)])
+def test_wide_ranges_stay_exact(size, elements, monkeypatch):
+    """Where no table is good enough, every class is summed, some images at a time: six of the 20 for 84 numbers."""
+    if elements is not None:
+        monkeypatch.setattr(head, "_DIRECT_ELEMENTS", elements)
     g = torch.Generator().manual_seed(0)
     logits, weight = (torch.randn(shape, generator=g, dtype=torch.float64) for shape in ((20, 7), (7, 3)))
     actual, targets = torch.rand(20, 3, generator=g, dtype=torch.float64), torch.randint(7, (20,), generator=g)
@@ -166,6 +168,35 @@ def test_wide_ranges_stay_exact(size):
         after = torch.logsumexp(moved, -1) - moved.gather(-1, targets.expand(2, -1)[..., None])[..., 0]
         before = torch.logsumexp(logits, -1) - logits.gather(-1, targets[:, None])[:, 0]
         torch.testing.assert_close(found[:, :, neuron], after - before, rtol=1e-9, atol=1e-8)
+
+
+def test_a_range_of_no_width():
+    """A neuron that does not vary, replaced by one value: the range between the least and the most δ is a point."""
+    fast, general, _ = both_losses(small_resnet().double(), "layer2", 1.3)
+    still = replace(fast, activations=torch.full_like(fast.activations, 0.25))
+    moved = (fast.logits[:, None] + fast.weight.T).log_softmax(-1)  # 1.25 less 0.25, one neuron at a time
+    labels_of = fast.labels[:, None].expand(-1, 3)[..., None]
+    expected = fast.logits.log_softmax(-1).gather(1, fast.labels[:, None]) - moved.gather(2, labels_of)[..., 0]
+    found = still.changes(range(3), torch.full((1, N_IMAGES, 3), 1.25))[0]
+    torch.testing.assert_close(found, expected, rtol=0, atol=1e-9)
+    point = torch.full((3,), 0.5).double()
+    values = point.expand(N_IMAGES, -1)
+    for losses in (fast, general):
+        at_point = losses.curves(range(3), point, point).at(values)[0]
+        torch.testing.assert_close(at_point, losses.changes(range(3), values[None])[0], rtol=0, atol=1e-4)
+
+
+def test_the_range_of_the_curves_holds_all_own_activations(monkeypatch):
+    """Also of a simulation so weak that least squares shrink it to nearly nothing: any constant may be the best."""
+    losses, simulated, actual = planted()
+    ranges, curves = [], HeadLosses.curves
+    monkeypatch.setattr(HeadLosses, "curves", lambda self, *given: (ranges.append(given[1:]), curves(self, *given))[1])
+    noise = torch.randn(simulated.shape, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    side = Side(losses, range(6), noise, actual)
+    le.AblationScorer()._score_block(side, side)
+    (low, high), margin = ranges[0], 0.0999 * (actual.amax(0) - actual.amin(0))
+    assert bool((low < actual.amin(0) - margin).all())
+    assert bool((high > actual.amax(0) + margin).all())
 
 
 def test_curves_go_on_as_lines_and_know_their_slope():
@@ -274,6 +305,13 @@ def test_temperature_minimises_the_loss():
         assert t == pytest.approx(factor, rel=0.08)
         losses = [float(nn.functional.cross_entropy(factor * logits / u, targets)) for u in (t, t * 1.01, t / 1.01)]
         assert losses[0] == min(losses)
+
+
+def test_temperature_lies_between_its_bounds():
+    right = torch.eye(5, dtype=torch.float64).repeat(4, 1)
+    targets = torch.arange(5).repeat(4)
+    assert fit_temperature(0.1 * right, targets) == pytest.approx(0.01, rel=1e-9)
+    assert fit_temperature(right, (targets + 1) % 5) == pytest.approx(100, rel=1e-9)
 
 
 def test_a_perfect_simulation_scores_one_and_the_mean_zero():

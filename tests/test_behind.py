@@ -195,6 +195,18 @@ def test_no_linear_tail():
     assert tail_of(small_vit(), "norm") is None  # the head reads one token, not their mean
 
 
+def test_a_head_that_clips_what_is_pooled_is_no_tail():
+    """Far beyond what noise of each position, which pooling averages away, does to the mean of a neuron."""
+    model = small_resnet()
+    inside = small_resnet()
+    stored = BehindLayer(model, "layer2", small_inputs(3)).store(small_inputs(3))
+    bound = 6 * float(stored.layer_output.std())
+    assert float(stored.layer_output.mean((2, 3)).abs().max()) < bound / 2
+    model.dropout, inside.dropout = nn.Hardtanh(-bound, bound), nn.Hardtanh(-100 * bound, 100 * bound)
+    assert tail_of(model, "layer2") is None
+    assert tail_of(inside, "layer2") is not None
+
+
 class Odd(SmallResNet):
     def __init__(self, returned):
         super().__init__()

@@ -5,13 +5,16 @@ from __future__ import annotations
 import copy
 import dataclasses
 import math
+from contextlib import contextmanager
 
 import pytest
 import torch
 from torch import Tensor, nn
 
 import linexp as le
+from linexp.ablation.impact import layer as measuring
 from linexp.ablation.impact import mean_figures, measure_figures, top_curve
+from linexp.ablation.impact.top import blocks, share_of_top
 from linexp.ablation.losses import Network, head, network
 from tests import removal_twin
 from tests.small_classifiers import small_inputs, small_labels, small_resnet, small_vit
@@ -271,6 +274,72 @@ def test_standard_errors_are_those_of_drawing_images_anew():
     spread = torch.stack(drawn)
     torch.testing.assert_close(figures.errors, spread.std(0), rtol=0.2, atol=0)
     torch.testing.assert_close(means.errors, spread.mean(1).std(0), rtol=0.2, atol=0)
+
+
+def weighted_share(found: le.Impact, neuron: int, count: int, weights: Tensor) -> float:
+    """Top Impact literally, of images that count with weights; the last image of the top may be in it in part."""
+    correct, losses = (weights * found.correct).sum(), (weights * found.losses).sum()
+    added = found.loss_added[:, neuron].double() / losses
+    sizes = ((found.answers_lost[:, neuron].double() / correct + added) / 2).abs()
+    share, left = 0.0, count / found.n_images * float(weights.sum())
+    for image in found.activations.values[:, neuron].argsort(descending=True).tolist():
+        part = min(left, float(weights[image]))
+        share, left = share + part * float(sizes[image]), left - part
+    return share / float((weights * sizes).sum())
+
+
+def test_influence_is_the_derivative_in_an_images_weight():
+    """Around the end of the top the impact is, on average, what it is on the images next to that end."""
+    generator, n_images, count = torch.Generator().manual_seed(0), 60, 20
+    activations = torch.arange(n_images, 0.0, -1)[:, None]
+    added, lost = torch.rand(n_images, 1, generator=generator) + 0.1, torch.zeros(n_images, 1, dtype=torch.int8)
+    lost[:10] = torch.randint(-1, 2, (10, 1), generator=generator, dtype=torch.int8)
+    added[count - 8 : count + 8] = 0.7
+    added[count - 1], added[count] = 0.5, 0.9  # the last in the top and the first beyond: half of each end counts
+    order = torch.randperm(n_images, generator=generator)
+    losses, correct = (
+        torch.rand(n_images, generator=generator).double(),
+        torch.rand(n_images, generator=generator) < 0.8,
+    )
+    losses[count - 8 : count + 8], correct[count - 8 : count + 8] = 0.4, True
+    found = made_up(activations[order], added[order], answers_lost=lost[order], losses=losses[order])
+    found = dataclasses.replace(found, correct=correct[order])
+    share, influence = share_of_top(next(blocks(found)), count)
+    ones = torch.ones(n_images, dtype=torch.float64)
+    assert float(share[0]) == pytest.approx(weighted_share(found, 0, count, ones))
+    for image in range(n_images):
+        step = 1e-4 * torch.eye(n_images, dtype=torch.float64)[image]
+        above, below = (weighted_share(found, 0, count, ones + sign * step) for sign in (1, -1))
+        assert float(influence[image, 0]) == pytest.approx((above - below) / 2e-4, abs=1e-7)
+
+
+def test_a_single_image_has_figures():
+    figures = measure_figures(made_up(torch.ones(1, 2), torch.ones(1, 2)), [1])
+    assert figures.values.tolist() == [[0.5, 0.5, 1, 1]] * 2
+    assert not bool(figures.errors.any())
+    assert mean_figures([figures]).values.tolist() == [0.5, 0.5, 1, 1]
+
+
+def test_means_of_two_layers_on_other_images_are_refused():
+    figures = [measure_figures(measured(n_images=40, temperature=1.0, seed=seed), [0.1]) for seed in (5, 6)]
+    with pytest.raises(le.DifferentImagesError, match="come from different images"):
+        mean_figures(figures)
+
+
+@pytest.mark.parametrize(("layer", "n_steps"), [("layer1.0.bn1", 30 * 6), ("layer1.0", 30 * 6), ("layer2", 6)])
+def test_the_bar_ends_at_its_total(layer: str, n_steps: int, monkeypatch: pytest.MonkeyPatch):
+    """Also where neurons are 0 all over an image, and nothing runs for them."""
+    totals, done, shown = [], [], measuring.progress_bar
+
+    @contextmanager
+    def counted(what, total, unit, *, show):
+        totals.append(total)
+        with shown(what, total, unit, show=show) as advance:
+            yield lambda n: (done.append(n), advance(n))
+
+    monkeypatch.setattr(measuring, "progress_bar", counted)
+    le.impact(small_resnet(), layer, small_inputs(30), labels=small_labels(30), show_progress=False)
+    assert (totals, sum(done)) == ([n_steps], n_steps)
 
 
 def test_drawn_neurons_add_to_the_standard_error():
