@@ -6,7 +6,15 @@ import numpy as np
 import pytest
 import torch
 
-from linexp.solve import Solution, accumulate_moments, jackknife, search_greedy, solve_elastic_net
+from linexp.solve import (
+    Shortlist,
+    Solution,
+    accumulate_moments,
+    accumulate_shortlist,
+    jackknife,
+    search_greedy,
+    solve_elastic_net,
+)
 from tests.reference import paper
 from tests.test_searches import make_problem
 
@@ -15,8 +23,15 @@ def moments_of(concepts, neurons):
     return accumulate_moments([(torch.from_numpy(concepts), torch.from_numpy(neurons))])
 
 
-def cut(part, n_shards):
-    return [moments_of(*pair) for pair in zip(*(np.array_split(side, n_shards) for side in part), strict=True)]
+def leave_out(train, val, n_shards, solution):
+    """The errors of a solution from so many shards of each part."""
+    terms = Shortlist.of_terms(solution)
+
+    def shards(part):
+        pairs = zip(*(torch.from_numpy(side).tensor_split(n_shards) for side in part), strict=True)
+        return [accumulate_shortlist([pair], terms) for pair in pairs]
+
+    return jackknife(shards(train), shards(val), solution)
 
 
 def search(train, val):
@@ -34,7 +49,7 @@ def test_equals_literal_refits():
     train, val = make_problem(duplicate=False)
     n_shards = 7
     solution = search(moments_of(*train), moments_of(*val))
-    found = jackknife(cut(train, n_shards), cut(val, n_shards), solution)
+    found = leave_out(train, val, n_shards, solution)
     for neuron, concepts in enumerate(solution.concepts):
         used = concepts[concepts >= 0]
         weights, correlations = [], []
@@ -54,7 +69,7 @@ def test_equals_literal_refits():
 def test_no_term_no_error():
     train, val = make_problem(n_neurons=3)
     nothing = Solution(np.full((3, 2), -1), np.zeros((3, 2)), np.full(3, np.nan))
-    found = jackknife(cut(train, 4), cut(val, 4), nothing)
+    found = leave_out(train, val, 4, nothing)
     assert np.isnan(found.weight_error).all()
     assert np.isnan(found.val_error).all()
 
@@ -65,7 +80,7 @@ def test_a_term_of_one_shard_has_no_error():
     train[0][:, 7] = 0
     train[0][:9, 7] = 1
     one = Solution(np.array([[0, 7], [0, -1]]), np.ones((2, 2)), np.full(2, np.nan))
-    found = jackknife(cut(train, 5), cut(val, 5), one)
+    found = leave_out(train, val, 5, one)
     assert np.isnan(found.weight_error[0]).all()
     assert np.isfinite(found.weight_error[1][0])
 
@@ -74,7 +89,7 @@ def test_shards():
     train, val = make_problem(n_neurons=2)
     one = Solution(np.array([[0], [1]]), np.ones((2, 1)), np.full(2, np.nan))
     with pytest.raises(ValueError, match=r"The number of shards is 1\. It must be at least 2\."):
-        jackknife(cut(train, 1), cut(val, 1), one)
+        leave_out(train, val, 1, one)
 
 
 def test_intervals_cover_the_planted_weights():
@@ -87,7 +102,7 @@ def test_intervals_cover_the_planted_weights():
         neurons = concepts @ weights + rng.standard_normal((800, 5)) * rng.uniform(0.5, 2, 5)
         parts = (concepts[:700], neurons[:700]), (concepts[700:], neurons[700:])
         given = Solution(np.tile([0, 1, 2], (5, 1)), np.zeros((5, 3)), np.full(5, np.nan))
-        found = jackknife(cut(parts[0], 20), cut(parts[1], 20), given)
+        found = leave_out(parts[0], parts[1], 20, given)
         centred, target = concepts[:700] - concepts[:700].mean(0), neurons[:700] - neurons[:700].mean(0)
         fitted = np.linalg.lstsq(centred, target, rcond=None)[0]
         inside.append(np.abs(fitted - weights) <= 2.093 * found.weight_error.T)  # Student's t, 19 degrees of freedom

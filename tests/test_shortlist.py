@@ -123,15 +123,19 @@ def test_refitting_is_the_same(problem, max_terms):
 
 
 def test_jackknife_is_the_same(problem):
-    def shards(part):
-        return [accumulate_moments([tensors(rows)]) for rows in zip(*(np.array_split(side, 5) for side in part))]  # noqa: B905
-
-    train, val = (shards(part) for part in problem)
+    """Whether moments of the shards are taken of everything or of the shortlist alone."""
     moments = measure(*problem)
     solution = search_greedy(*moments, elastic_net(moments[0]))
     shortlist = Shortlist.of_terms(solution)
-    few = [[taken_from(shard, shortlist) for shard in side] for side in (train, val)]
-    expected, found = jackknife(train, val, solution), jackknife(*few, solution)
+    shards = [list(zip(*(np.array_split(side, 5) for side in part))) for part in problem]  # noqa: B905
+    whole, few = (
+        [[measured(tensors(rows)) for rows in part] for part in shards]
+        for measured in (
+            lambda rows: taken_from(accumulate_moments([rows]), shortlist),
+            lambda rows: accumulate_shortlist([rows], shortlist),
+        )
+    )
+    expected, found = jackknife(*whole, solution), jackknife(*few, solution)
     for name in ("weight_error", "val_error"):
         np.testing.assert_allclose(getattr(found, name), getattr(expected, name), rtol=1e-9, err_msg=name)
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import reduce
 from itertools import accumulate
-from typing import Any, TypeVar, cast
 
 import numpy as np
 import torch
@@ -14,13 +13,11 @@ from numpy.typing import NDArray
 
 from linexp._internal.checks import check_at_least
 from linexp._internal.jackknife import jackknife_error
-from linexp.solve.least_squares import Solution, fit_terms
-from linexp.solve.moments import Moments
+from linexp.solve.least_squares import Solution
 from linexp.solve.shortlist import ShortlistMoments
 from linexp.solve.shortlist_fit import refit_among
 
 Array = NDArray[np.float64]
-Kind = TypeVar("Kind", Moments, ShortlistMoments)
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,14 +37,13 @@ class Jackknife:
     val_error: Array
 
 
-def jackknife(train: Sequence[Kind], val: Sequence[Kind], solution: Solution) -> Jackknife:
+def jackknife(train: Sequence[ShortlistMoments], val: Sequence[ShortlistMoments], solution: Solution) -> Jackknife:
     """Leave out each shard of the training and the validation images once, fit the terms again, and compare.
 
     Parameters
     ----------
     train, val
-        Moments of the same columns over disjoint shards of the images; shard i of both is left out together. Those of
-        shortlists do, if the terms of the solution are on them.
+        Moments of the solution's terms over disjoint shards of the images; shard i of both is left out together.
     solution
         What was found on all of them.
 
@@ -65,29 +61,17 @@ def jackknife(train: Sequence[Kind], val: Sequence[Kind], solution: Solution) ->
     weights = np.full((n_shards, *solution.weights.shape), np.nan)
     correlations = np.full((n_shards, len(solution.weights)), np.nan)
     for left_out, rest in enumerate(zip(_leave_out(train), _leave_out(val), strict=True)):
-        weights[left_out], correlations[left_out] = _refit(*rest, solution)
+        fitted = refit_among(*rest, solution.concepts)
+        same = (fitted.concepts == solution.concepts).all(1)  # where a term has become collinear nothing is known
+        weights[left_out, same], correlations[left_out, same] = fitted.weights[same], fitted.val_correlation[same]
     used = solution.concepts >= 0
     weight_error, val_error = (jackknife_error(torch.from_numpy(left)).numpy() for left in (weights, correlations))
     return Jackknife(np.where(used, weight_error, np.nan), np.where(used.any(1), val_error, np.nan))
 
 
-def _leave_out(shards: Sequence[Kind]) -> Iterator[Kind]:
+def _leave_out(shards: Sequence[ShortlistMoments]) -> Iterator[ShortlistMoments]:
     """Yield the moments of all shards but one; by merging, because taking away would leave rounding in place of 0."""
-    merge: Callable[[Kind, Kind], Kind] = cast(Any, type(shards[0])).merge
-    before = list(accumulate(shards, merge))
-    after = list(accumulate(reversed(shards), merge))[::-1]
+    before = list(accumulate(shards, ShortlistMoments.merge))
+    after = list(accumulate(reversed(shards), ShortlistMoments.merge))[::-1]
     for place in range(len(shards)):
-        parts = [*before[:place][-1:], *after[place + 1 :][:1]]
-        yield reduce(merge, parts)
-
-
-def _refit(train: Kind, val: Kind, solution: Solution) -> tuple[Array, Array]:
-    """Fit the same terms to other moments; where one has become collinear nothing is known."""
-    if isinstance(train, Moments) and isinstance(val, Moments):
-        fitted = fit_terms(train, val, solution.concepts)
-    elif isinstance(train, ShortlistMoments) and isinstance(val, ShortlistMoments):
-        fitted = refit_among(train, val, solution.concepts)
-    else:
-        raise TypeError(f"train is {type(train).__name__}, val is {type(val).__name__}. Give two of the same kind.")
-    same = (fitted.concepts == solution.concepts).all(1)
-    return np.where(same[:, None], fitted.weights, np.nan), np.where(same, fitted.val_correlation, np.nan)
+        yield reduce(ShortlistMoments.merge, [*before[:place][-1:], *after[place + 1 :][:1]])
