@@ -239,8 +239,7 @@ def _fit(cut: BehindLayer, inputs: Inputs, rows: Tensor, classes: Tensor, seed: 
         )
     val = Split.random(len(rows), seed).val
     logits = StoredBatches(cut, lambda start: inputs.batches(rows[val][start:]), place, keep_bytes=0).logits()
-    n_right = int((logits.argmax(1) == classes[val]).sum())
-    if n_right == 0 and len(val) >= _ENOUGH:
+    if len(val) >= _ENOUGH and not bool((logits.argmax(1) == classes[val]).any()):
         raise ValueError(
             f"The model gives none of {len(val):,} images its label, so it has no answers to lose. "
             "Check that the labels are positions in the model's output (labels=, --outputs)."
