@@ -16,7 +16,7 @@ from linexp.solve import (
     solve_elastic_net,
 )
 from tests.reference import paper
-from tests.test_searches import make_problem
+from tests.problems import make_problem
 
 
 def moments_of(concepts, neurons):

@@ -15,7 +15,7 @@ from linexp.solve import (
     search_greedy,
     search_top,
 )
-from tests.test_searches import elastic_net, make_problem, measure
+from tests.problems import elastic_net, make_problem, measure
 
 FIELDS = ("concept_mean", "neuron_mean", "gram", "cross", "neuron_variance")
 
