@@ -8,6 +8,7 @@ from linexp import NotConvergedWarning
 from linexp.solve import solve_elastic_net
 from linexp.solve.coordinate_descent import jump, solve_system
 from linexp.solve.elastic_net import _find_directions
+from tests.problems import PROBLEMS
 from tests.reference import paper
 
 STRENGTH, L1_RATIO = 0.05, 0.99
@@ -56,6 +57,24 @@ def test_equals_scikit_learn(kind, strength):
         referee = ElasticNet(alpha=strength / 0.9, l1_ratio=0.9, fit_intercept=False, tol=1e-13, max_iter=1_000_000)
         referee.fit(concepts, neurons[:, neuron])
         np.testing.assert_allclose(fit.weights[:, neuron], referee.coef_, atol=1e-6)
+
+
+@pytest.mark.parametrize("strength", [0.2, 0.05, 0.01])
+@pytest.mark.parametrize("make", PROBLEMS.values(), ids=PROBLEMS)
+def test_equals_scikit_learn_on_hard_problems(make, strength):
+    concepts, neurons = (paper.standardise(side, side) for side in make(0).train)
+    fit = solve_elastic_net(*moments(concepts, neurons), strength=strength, l1_ratio=0.9, tolerance=1e-12)
+    assert fit.n_not_converged == 0
+    assert (fit.weights != 0).any()
+    for neuron in range(neurons.shape[1]):
+        referee = ElasticNet(alpha=strength / 0.9, l1_ratio=0.9, fit_intercept=False, tol=1e-13, max_iter=1_000_000)
+        exact = referee.fit(concepts, neurons[:, neuron]).coef_
+        np.testing.assert_allclose(fit.weights[:, neuron], exact, atol=1e-6)
+        values = [
+            paper.objective(weights, concepts, neurons[:, neuron], strength, 0.9)
+            for weights in (fit.weights[:, neuron], exact)
+        ]
+        assert values[0] - values[1] <= fit.gaps[neuron] + 1e-12
 
 
 @pytest.mark.parametrize("l1_ratio", [0.9, 0.99, 1.0])

@@ -7,6 +7,8 @@ import torch
 from linexp import NotConvergedWarning
 from linexp.solve import solve_elastic_net
 from linexp.solve.elastic_net_batched import solve_elastic_net_batched
+from tests.problems import PROBLEMS
+from tests.reference import paper
 from tests.test_elastic_net import STRENGTH, make_problem, moments, objectives, with_duplicates
 
 
@@ -22,6 +24,15 @@ def test_equals_the_compiled_one(kind, strength):
     batched = solve_elastic_net_batched(*tensors(arrays), strength=strength, l1_ratio=0.9, tolerance=1e-12)
     assert batched.n_not_converged == 0
     assert batched.weights.shape == compiled.weights.shape
+    np.testing.assert_allclose(batched.weights, compiled.weights, atol=1e-6)
+
+
+@pytest.mark.parametrize("make", PROBLEMS.values(), ids=PROBLEMS)
+def test_equals_the_compiled_one_on_hard_problems(make):
+    arrays = moments(*(paper.standardise(side, side) for side in make(0).train))
+    compiled = solve_elastic_net(*arrays, l1_ratio=0.9, tolerance=1e-12)
+    batched = solve_elastic_net_batched(*tensors(arrays), l1_ratio=0.9, tolerance=1e-12)
+    assert compiled.n_not_converged == batched.n_not_converged == 0
     np.testing.assert_allclose(batched.weights, compiled.weights, atol=1e-6)
 
 

@@ -15,7 +15,9 @@ import linexp as le
 from linexp.score import METRICS, scorers_of
 from linexp.score import alignment as blocks
 from linexp.score.threshold import cut
+from tests.problems import PROBLEMS
 from tests.reference import metrics as literal
+from tests.reference import paper
 
 SHARE = 0.07
 SCORERS = {
@@ -34,6 +36,9 @@ TWINS: dict[str, Callable[[Any, Any], float]] = {
     "spearman": literal.spearman,
     "auroc": lambda s, r: literal.area_under_roc(s, literal.top(r, SHARE)),
 }
+
+# What a simulation scores that is the same everywhere: for these two no better than chance, else 0.
+SILENT = {"auprc": SHARE, "auroc": 0.5}
 
 
 def make(n_images: int = 90, n_neurons: int = 7, digits: int = 1) -> tuple[le.ActivationMatrix, le.ActivationMatrix]:
@@ -58,6 +63,26 @@ def test_equals_the_literal_metric(name: str, digits: int):
     np.testing.assert_allclose(scores.values, expected, atol=1e-12)
     assert len(set(expected)) > 2
     assert scores.n_images == len(rows)
+
+
+@pytest.mark.parametrize("name", METRICS)
+@pytest.mark.parametrize("make", PROBLEMS.values(), ids=PROBLEMS)
+def test_equals_the_literal_metric_on_hard_problems(make: Callable[[int], Any], name: str):
+    """Recorded neurons against one concept each, which takes few values, and against a sum of three."""
+    problem = make(0)
+    recorded, concepts = problem.matrices()
+    (scorer,) = scorers_of([name], SHARE)
+    twin = {"correlation": paper.correlation, **TWINS}[name]
+    presence = problem.concepts
+    for simulated in (presence, presence + presence[:, ::-1] / 2 - np.roll(presence, 1, axis=1) / 4):
+        columns = simulated[:, np.arange(recorded.n_neurons) % concepts.n_concepts]
+        scores = scorer.score(le.ActivationMatrix(columns), recorded, range(problem.n_train, len(columns)))
+        assert not scores.values.isnan().any()
+        for neuron in range(recorded.n_neurons):
+            sides = (le.ActivationMatrix(columns), recorded)
+            said, did = (column(side, range(problem.n_train, len(columns)), neuron) for side in sides)
+            expected = twin(said, did) if np.ptp(said) else SILENT.get(name, 0.0)
+            assert float(scores.values[neuron]) == pytest.approx(expected, abs=1e-6)
 
 
 @pytest.mark.parametrize("name", ["cosine", "spearman"])

@@ -15,7 +15,7 @@ from linexp.solve import (
     search_greedy,
     search_top,
 )
-from tests.problems import elastic_net, make_problem, measure
+from tests.problems import PROBLEMS, elastic_net, make_problem, measure
 
 FIELDS = ("concept_mean", "neuron_mean", "gram", "cross", "neuron_variance")
 
@@ -120,6 +120,21 @@ def test_refitting_is_the_same(problem, max_terms):
     np.testing.assert_array_equal(found.concepts, expected.concepts)
     np.testing.assert_array_equal(found.weights, expected.weights)
     np.testing.assert_array_equal(found.val_correlation, expected.val_correlation)
+
+
+@pytest.mark.parametrize("make", PROBLEMS.values(), ids=PROBLEMS)
+def test_refitting_is_the_same_on_hard_problems(make):
+    """Summed over the few concepts alone: the same terms as among all, and the same fit but for rounding."""
+    hard = make(0)
+    scales = hard.train[0].std(0), hard.train[1].std(0)
+    moments = measure(hard.train, hard.val)
+    expected = search_greedy(*moments, elastic_net(moments[0]))
+    shortlist = Shortlist.of_terms(expected)
+    few = [accumulate_shortlist([tensors(part)], shortlist).standardise(*scales) for part in (hard.train, hard.val)]
+    found = refit_among(*few, expected.concepts)
+    np.testing.assert_array_equal(found.concepts, expected.concepts)
+    np.testing.assert_allclose(found.weights, expected.weights, atol=1e-9)
+    np.testing.assert_allclose(found.val_correlation, expected.val_correlation, atol=1e-9)
 
 
 def test_jackknife_is_the_same(problem):

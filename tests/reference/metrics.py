@@ -18,7 +18,7 @@ def top(values: Any, share: float) -> Any:
     wanted = share * len(values)
     counts = [sum(value >= level for value in values) for level in sorted(set(values))[1:]]
     levels = dict(zip(counts, sorted(set(values))[1:], strict=True))
-    best = min(sorted(counts), key=lambda count: abs(count - wanted))
+    best = min(sorted(counts), key=lambda count: round(abs(count - wanted), 6))  # 0.07 · 100 is not quite 7
     return np.array([value >= levels[best] for value in values])
 
 
