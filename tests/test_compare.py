@@ -92,6 +92,20 @@ def test_what_cannot_be_compared(change: dict[str, str], said: str):
         le.compare_scores(make([0.1, 0.2], **origin), make([0.1, 0.2], **{**origin, **change}))
 
 
+def test_what_does_not_say_where_it_is_from_is_compared_all_the_same():
+    known = make([0.5, 0.7], method="A", simulator="r", images="f", part="test")
+    unknown = le.Scores(torch.tensor([0.4, 0.5]), (0, 1), "correlation", 10)
+    assert unknown.origin is None
+    for first, second, names in (
+        (known, unknown, ("A", "second")),
+        (unknown, known, ("first", "A")),
+        (unknown, unknown, ("first", "second")),
+    ):
+        found = le.compare_scores(first, second)
+        assert (found.first, found.second, found.n_neurons) == (*names, 2)
+        assert found.mean == pytest.approx(float((first.values - second.values).mean()), abs=1e-6)
+
+
 def test_refused():
     scores = make([0.1, 0.2])
     with pytest.raises(ValueError, match="The scores are of 10 and of 9 images"):

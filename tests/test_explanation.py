@@ -52,6 +52,11 @@ def test_prints_every_kind_of_number(printed: str, expected: str):
     assert printed == expected
 
 
+def test_the_formula_of_no_terms_is_the_bias():
+    assert (EMPTY.formula, CONSTANT.formula) == ("1.50", "−0.50")
+    assert Explanation(0, (), 0.0, None, "empty").formula == "0.00"
+
+
 @pytest.mark.parametrize(
     ("value", "text"),
     [(0.0, "0.00"), (-0.0, "0.00"), (0.01, "0.01"), (0.0099, "9.9e−03"), (-12.345, "−12.35"), (10_000, "1.0e+04")],

@@ -247,6 +247,23 @@ def test_scores_that_say_their_origin_are_read(tmp_path):
     assert (column.title, column.values) == ("f1@0.05, judged by hf:a/b", {3: 0.5, 4: 0.25})
 
 
+def test_a_file_of_one_neuron_and_one_of_two_judges(tmp_path):
+    """Who judged, and on how many images that were seen, is said by each line, not by the file or its first line."""
+    seen = Origin("theirs.csv", "hf:a/b", "12", "test", n_seen=4)
+    le.Scores(torch.tensor([0.5]), (3,), "correlation", 9, None, seen).to_csv(tmp_path / "scores-by-x.csv")
+    (column,) = read_columns(tmp_path)
+    assert column.title == "correlation (fitted on 4 of these 9 images), judged by hf:a/b, of theirs.csv"
+    assert column.values == {3: 0.5}
+    (tmp_path / "scores-by-x.csv").write_text(
+        "neuron,correlation,correlation_error,method,simulator,images,part\n"
+        "3,0.5,,m,hf:a/b,12,test\n4,0.25,,m,hf:c/d,12,test\n5,0.125,,m,hf:c/d,12,test\n"
+    )
+    assert {column.title: column.values for column in read_columns(tmp_path)} == {
+        "correlation, judged by hf:a/b": {3: 0.5},
+        "correlation, judged by hf:c/d": {4: 0.25, 5: 0.125},
+    }
+
+
 def test_means_and_errors_are_those_of_scores():
     scores = le.Scores(torch.tensor([0.1, float("nan"), 0.5, 0.3], dtype=torch.float64), (1, 2, 3, 4), "correlation", 9)
     column = column_of(scores, "someone")

@@ -59,6 +59,29 @@ def test_what_missing_and_extra_labels_cost_the_cosine():
     np.testing.assert_allclose([found.missing_change, found.extra_change], (np.sqrt(0.5) - 1) / 2, rtol=0.02)
 
 
+@pytest.mark.parametrize(("scorer", "changed"), [(le.F1Scorer(), 2 / 3), (le.IoUScorer(), 1 / 2)])
+def test_what_missing_and_extra_labels_cost_the_metrics_of_overlap(scorer: le.F1Scorer | le.IoUScorer, changed: float):
+    """Half of the labels found, or all and as many wrong ones: the fall is a share of the range from 0 to 1."""
+    labels = make_labels(shares=(0.4, 0.1))
+    found = le.check_metric(scorer, ActivationMatrix(labels), labels)
+    np.testing.assert_allclose([found.missing_change, found.extra_change], changed - 1, rtol=0.02)
+
+
+@pytest.mark.parametrize("metric", METRICS)
+def test_the_range_of_a_metric_is_that_of_its_scores(metric: str):
+    """A neuron that is its concept reaches the top; one that is the opposite goes no lower than the bottom."""
+    (scorer,) = scorers_of([metric], 0.3)
+    values = torch.rand(200, 1, generator=torch.Generator().manual_seed(0)) - 0.5
+    low, high = scorer.bounds  # pyright: ignore[reportAttributeAccessIssue]
+    best = float(scorer.score(ActivationMatrix(values), ActivationMatrix(values), range(200)).values[0])
+    worst = float(scorer.score(ActivationMatrix(-values), ActivationMatrix(values), range(200)).values[0])
+    assert (best, high) == (pytest.approx(1), 1)
+    if metric == "auprc":  # what ranks worst is still right now and then
+        assert (low, round(worst, 1)) == (0, 0.2)
+    else:
+        assert worst == pytest.approx(low)
+
+
 def test_shares_fail_one_check_each():
     labels = make_labels()
     recall = le.check_metric(LabelShare(of_active=True), ActivationMatrix(labels), labels)
