@@ -124,8 +124,26 @@ def test_vocabulary(tmp_path: Path, lines: list[str], mark: bool, data: Any) -> 
     assert (found.words if found is not None else ()) == wanted
 
 
-@cases(100)
-@given(JUNK | st.dictionaries(st.sampled_from(["a", "b", "encoder", "bce", "x"]), JSON).map(json.dumps).map(str.encode))
+FINITE = st.floats(allow_nan=False, allow_infinity=False)
+CALIBRATIONS = st.fixed_dictionaries(
+    {"a": st.floats(1e-300, 1e300), "b": FINITE | st.integers(-99, 99)},
+    optional={
+        "encoder": WORDS,
+        "source": st.text(LETTERS, max_size=9),
+        "bce": st.none() | st.floats(0, 9),
+        "images": st.just("0f" * 32),
+    },
+)
+MEMBERS = st.dictionaries(st.sampled_from(["a", "b", "encoder", "bce", "x"]), JSON)
+
+
+@cases(150)
+@given(
+    JUNK
+    | st.one_of(CALIBRATIONS, MEMBERS, st.tuples(CALIBRATIONS, MEMBERS).map(lambda both: {**both[0], **both[1]}))
+    .map(json.dumps)
+    .map(str.encode)
+)
 def test_calibrations(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "c.json").write_bytes(content)
     reads_or_says(le.Calibration.from_json, tmp_path / "c.json", ValueError)

@@ -54,15 +54,18 @@ def test_merged_moments(seed: int, lengths: list[int], n_columns: int, scale: fl
 
 @cases(150)
 @given(
-    st.lists(st.integers(0, 5), max_size=5),
-    st.integers(0, 5),
+    st.lists(st.integers(0, 5), max_size=5) | st.lists(st.integers(1, 5), min_size=2, max_size=5),
+    st.none() | st.integers(0, 5),
     st.sampled_from(["mean", "max", "token", "none"]),
     st.sampled_from(["first", "last"]),
     st.integers(0, 4),
     st.sampled_from([torch.float32, torch.float16, torch.bfloat16, torch.float64, torch.int64, torch.bool]),
 )
-def test_pooling(shape: list[int], n_images: int, pool: Any, channels: Any, token: int, kind: torch.dtype) -> None:
+def test_pooling(
+    shape: list[int], n_images: int | None, pool: Any, channels: Any, token: int, kind: torch.dtype
+) -> None:
     """Any shape and number format: what the literal twin says, or a sentence."""
+    n_images = (shape or [0])[0] if n_images is None else n_images
     output = torch.randn(shape, generator=torch.Generator().manual_seed(len(shape))).to(kind)
     try:
         found = choose_units(None, pool, channels, token).read(output, "layer", n_images)
@@ -81,9 +84,11 @@ def test_pooling(shape: list[int], n_images: int, pool: Any, channels: Any, toke
 
 @cases(150)
 @given(
-    st.integers(-5, 400) | st.just(2.5),
-    st.integers(-2, 2**70),
-    st.tuples(*[st.sampled_from([0.7, 0.1, 0.2, 0.5, 0.25, 0.0, -1.0, 1.0, 1e-9, math.nan, math.inf])] * 3),
+    st.integers(20, 400) | st.integers(-5, 400) | st.just(2.5),
+    st.integers(0, 99) | st.integers(-2, 2**70),
+    st.permutations([0.7, 0.1, 0.2]).map(tuple)
+    | st.just((0.5, 0.25, 0.25))
+    | st.tuples(*[st.sampled_from([0.7, 0.1, 0.2, 0.5, 0.25, 0.0, -1.0, 1.0, 1e-9, math.nan, math.inf])] * 3),
 )
 def test_random_splits(n_images: Any, seed: int, fractions: tuple[float, float, float]) -> None:
     try:
@@ -99,11 +104,22 @@ def test_random_splits(n_images: Any, seed: int, fractions: tuple[float, float, 
 
 
 ROWS = st.lists(st.integers(-1, 12) | st.sampled_from([2**63, 2**70]), max_size=5)
+ODD = st.lists(st.floats() | st.booleans() | st.text(max_size=2) | st.none(), max_size=3)
+Rows = list[Any]
 
 
-@cases(150)
-@given(ROWS, ROWS, ROWS | st.lists(st.floats() | st.booleans() | st.text(max_size=2) | st.none(), max_size=3))
-def test_splits_of_rows(train: list[Any], val: list[Any], test: list[Any]) -> None:
+@st.composite
+def parts_of_rows(draw: st.DrawFn) -> tuple[Rows, Rows, Rows]:
+    """Three parts that share no row, in any order, mostly of two rows or more."""
+    rows = draw(st.permutations(range(draw(st.integers(3, 12)))))
+    first, second = sorted(draw(st.tuples(*[st.integers(1, len(rows) - 1)] * 2)))
+    return rows[:first], rows[first:second], rows[second:]
+
+
+@cases(200)
+@given(parts_of_rows() | st.tuples(ROWS, ROWS, ROWS | ODD))
+def test_splits_of_rows(parts: tuple[Rows, Rows, Rows]) -> None:
+    train, val, test = parts
     try:
         split = le.Split(train, val, test)
     except ValueError as error:

@@ -10,6 +10,7 @@ import torch
 import linexp as le
 from linexp.explainers import find_usable
 from linexp.explainers.stability import redraw
+from tests.problems import PROBLEMS
 from tests.reference import paper
 
 N_IMAGES = 800
@@ -120,6 +121,37 @@ def test_one_by_one_equals_together(planted, split):
         alone = explain(planted.activations.select([neuron]), planted.concepts, split)
         assert alone.neurons == (neuron,)
         same(alone[neuron], together[neuron])
+
+
+HARD = [name for name in PROBLEMS if not PROBLEMS[name](0).alike]  # of concepts that are alike rounding chooses
+
+
+@pytest.mark.parametrize("search", SEARCHES)
+@pytest.mark.parametrize("name", HARD)
+def test_hard_problems_in_another_order_and_one_by_one(name, search):
+    """Images and neurons in another order, or a neuron alone, change nothing; one that is constant, and noise, too."""
+    problem = PROBLEMS[name](0)
+    activations, concepts = problem.matrices()
+    noise = torch.randn(len(activations.values), 1, generator=torch.Generator().manual_seed(0))
+    values = torch.cat([activations.values, torch.full_like(noise, 0.5), noise], 1)
+    split = le.Split(np.arange(280), np.arange(280, 340), np.arange(340, 400))
+    settings = {"search": search, "min_activity": 0.1, "n_groups": 0, "n_repeats": 0}
+    whole = explain(le.ActivationMatrix(values), concepts, split, **settings)
+    assert whole.n_with("constant") == 1
+    assert whole.n_with("explained") > 1
+    order = torch.randperm(len(values), generator=torch.Generator().manual_seed(3))
+    place = torch.argsort(order)
+    moved = explain(
+        le.ActivationMatrix(values[order].flip(1)),
+        le.ConceptMatrix(concepts.values[order], concepts.names),
+        le.Split(*(place[part] for part in (split.train, split.val, split.test))),
+        **settings,
+    )
+    for first, second in zip(reversed(moved.items), whole, strict=True):
+        same(replace(first, neuron=second.neuron), second)
+    for neuron in whole.neurons[::3]:
+        alone = explain(le.ActivationMatrix(values).select([neuron]), concepts, split, **settings)
+        same(alone[neuron], whole[neuron])
 
 
 def test_same_input_same_bytes(planted, split, tmp_path):
