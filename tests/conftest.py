@@ -7,7 +7,11 @@ import importlib.util
 import os
 from pathlib import Path
 
+from tests.compiled_cache import cache_folder
+from tests.own_blocks import OwnBlocks, is_whole
+
 os.environ.update(HF_HUB_OFFLINE="1", TRANSFORMERS_OFFLINE="1", MPLBACKEND="Agg")
+os.environ.setdefault("NUMBA_CACHE_DIR", str(cache_folder()))
 
 import hypothesis
 import pytest
@@ -40,6 +44,11 @@ asked = int(os.environ.get("LINEXP_FUZZ", "0"))
 hypothesis.settings.register_profile("linexp", deadline=None, derandomize=True)
 hypothesis.settings.register_profile("fuzz", deadline=None, max_examples=max(asked, 1), print_blob=True)
 hypothesis.settings.load_profile("fuzz" if asked else "linexp")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if is_whole(config):
+        config.pluginmanager.register(OwnBlocks(config), "own_blocks")
 
 
 @pytest.fixture(autouse=True)
