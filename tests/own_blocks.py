@@ -35,10 +35,10 @@ REACHED = "__reached__"
 class Marks:
     """Which blocks there are (file and line) and which were entered."""
 
-    def __init__(self) -> None:
-        self.places: list[tuple[Path, int]] = []
+    def __init__(self, name: str = REACHED) -> None:
+        self.name, self.places = name, list[tuple[Path, int]]()
         self.reached = bytearray(1 << 16)
-        setattr(builtins, REACHED, self.reached)  # not a global of the tests: these count for the content of functions
+        setattr(builtins, name, self.reached)  # not a global of the tests: these count for the content of functions
 
     def put(self, tree: ast.Module, path: Path) -> None:
         """Put marks into a module."""
@@ -73,7 +73,7 @@ class Marks:
         return is_compound
 
     def _mark(self, path: Path, line: int) -> ast.stmt:
-        (mark,) = ast.parse(f"{REACHED}[{len(self.places)}] = 1").body
+        (mark,) = ast.parse(f"{self.name}[{len(self.places)}] = 1").body
         for node in ast.walk(mark):
             if hasattr(node, "lineno"):
                 node.lineno = node.end_lineno = line  # pyright: ignore[reportAttributeAccessIssue]
@@ -140,8 +140,10 @@ class OwnBlocks:
             return
         n_blocks, missed = self.marks.missed(self.leave_out)
         share = 1 - len(missed) / n_blocks
-        places = (f"{path.relative_to(FOLDER.parent)}:{line}" for path, line in sorted(set(missed)))
-        self.told = [f"{share:.2%} of {n_blocks:,} blocks of tests were entered, {LEAST:.0%} must be. Never:", *places]
+        self.told = [f"{share:.2%} of {n_blocks:,} blocks of tests were entered, {LEAST:.0%} must be."]
+        if missed:
+            self.told[0] += " Never:"
+            self.told += [f"{path.relative_to(FOLDER.parent)}:{line}" for path, line in sorted(set(missed))]
         if share < LEAST:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
