@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: demo demo-full test lint bench clean
+.PHONY: demo demo-full test lint bench mutants clean
 
 demo: .venv/installed-demo
 	$(BIN)/linexp demo --out linexp-demo
@@ -26,6 +26,10 @@ bench: .venv/installed-dev
 	$(BIN)/python benchmarks/recording_speed.py
 	$(BIN)/python benchmarks/report_page.py
 
+# Hours: fifty changes of each room, each against the tests of its room (docs/testing.md).
+mutants: .venv/installed-mutants
+	.venv/mutants/bin/python tools/mutants.py
+
 clean:
 	rm -rf .venv linexp-demo
 
@@ -45,4 +49,10 @@ clean:
 	$(PIP) --editable ".[demo,datasets,dev]"
 	rm -rf .venv/beside
 	$(PIP) --no-deps --target .venv/beside torchvision timm open_clip_torch ftfy wcwidth
+	touch $@
+
+# In an environment of its own: the tests need none of what it brings.
+.venv/installed-mutants: .venv/installed-dev
+	$(PYTHON) -m venv .venv/mutants
+	.venv/mutants/bin/python -m pip install --quiet --disable-pip-version-check "cosmic-ray>=8.7,<9"
 	touch $@
