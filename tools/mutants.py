@@ -36,7 +36,8 @@ ROOMS = {
 }
 # Others make code that nobody would write by mistake (a shift in place of a sum), or change annotations.
 OPERATORS = re.compile(
-    r"core/(ReplaceBinaryOperator_(Add|Sub|Mul|Div)_(Add|Sub|Mul|Div)|ReplaceComparisonOperator_\w*(Lt|Gt|Eq)\w*"
+    r"core/(ReplaceBinaryOperator_(Add|Sub|Mul|Div)_(Add|Sub|Mul|Div)"
+    r"|ReplaceComparisonOperator_(Eq|NotEq|[LG]tE?)_(Eq|NotEq|[LG]tE?)"
     r"|ReplaceUnaryOperator_Delete_(USub|Not)|AddNot|Replace(True|False|And|Or|Break|Continue)With\w+|NumberReplacer"
     r"|ZeroIterationForLoop)$"
 )
