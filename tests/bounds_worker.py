@@ -13,9 +13,8 @@ import torch
 from numpy.typing import NDArray
 
 from linexp.solve import (
-    Moments,
     Shortlist,
-    accumulate_moments,
+    ShortlistMoments,
     accumulate_shortlist,
     jackknife,
     measure_columns,
@@ -47,14 +46,15 @@ def results(problem: Problem, max_terms: int) -> Iterator[NDArray[np.generic]]:
     shortlist = Shortlist.of_terms(found[-1])
     parts = [accumulate_shortlist([tensors(part)], shortlist) for part in (problem.train, problem.val)]
     yield refit_among(parts[0], parts[1], found[-1].concepts).weights
-    errors = jackknife(shards(problem.train), shards(problem.val), found[-1])
+    errors = jackknife(shards(problem.train, shortlist), shards(problem.val, shortlist), found[-1])
     yield from (errors.weight_error, errors.val_error)
     yield measure_columns([tensors(problem.train)[0]]).top_mean.numpy()
 
 
-def shards(part: Part) -> list[Moments]:
+def shards(part: Part, shortlist: Shortlist) -> list[ShortlistMoments]:
     concepts, neurons = tensors(part)
-    return [accumulate_moments([pair]) for pair in zip(concepts.chunk(3), neurons.chunk(3), strict=True)]
+    pairs = zip(concepts.chunk(3), neurons.chunk(3), strict=True)
+    return [accumulate_shortlist([pair], shortlist) for pair in pairs]
 
 
 def main() -> None:
