@@ -48,6 +48,7 @@ from .explanations import DroppedConcept as DroppedConcept
 from .explanations import Explanation as Explanation
 from .explanations import Explanations as Explanations
 from .explanations import FittedOn as FittedOn
+from .explanations import Formula as Formula
 from .explanations import Term as Term
 from .explanations import simulate as simulate
 from .explainers import EXPLAINERS as EXPLAINERS
