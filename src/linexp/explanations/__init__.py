@@ -8,7 +8,7 @@ from linexp.explanations.fitted_on import FittedOn
 from linexp.explanations.formula import Concept, Formula, names_in
 from linexp.explanations.layer import Explanations
 from linexp.explanations.plain import NEURON_COLUMNS, TEXT_COLUMNS, is_headless, plain_columns, read_json
-from linexp.explanations.quality import Quality, qualities_of, rank, show_selected
+from linexp.explanations.quality import Measure, Quality, qualities_of, rank, show_selected
 from linexp.explanations.simulate import simulate
 
 __all__ = [
@@ -21,6 +21,7 @@ __all__ = [
     "Explanations",
     "FittedOn",
     "Formula",
+    "Measure",
     "Quality",
     "Term",
     "first_unknown",

@@ -7,12 +7,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, cast, overload
+from typing import TYPE_CHECKING, Any, cast, overload
 
 from linexp._internal.checks import check_at_least, check_choice, listing
 from linexp.explanations.csv_format import OUTCOMES, Cell, Row, read_rows, write_rows
 from linexp.explanations.dropped import DroppedConcept
 from linexp.explanations.fitted_on import FittedOn
+from linexp.explanations.formula import Concept, names_in
 from linexp.explanations.quality import Judged, Quality, qualities_of, rank, show_selected, title_of
 from linexp.figures import table_html
 from linexp.models import published_network
@@ -66,9 +67,14 @@ class Explanations:
         return tuple(item.neuron for item in self.items)
 
     @property
-    def concepts(self) -> tuple[str, ...]:
+    def concepts(self) -> tuple[Concept, ...]:
         """Every concept that some explanation uses, each once, in order of first use."""
         return tuple(dict.fromkeys(term.concept for item in self.items for term in item.terms))
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Every word or text that some explanation names, alone or in a formula, each once, in order of first use."""
+        return tuple(dict.fromkeys(name for concept in self.concepts for name in names_in(concept)))
 
     @property
     def dropped_concepts(self) -> tuple[str, ...]:
@@ -186,9 +192,12 @@ class Explanations:
         return "" if item.val_correlation is None else show_selected(val_quality(item))
 
     def about(self, text: str) -> Explanations:
-        """Return the explanations one of whose concepts contains ``text``, upper and lower case alike."""
+        """Return the explanations that name a word with ``text`` in it, upper and lower case alike.
+
+        A formula names each of its words, what stands behind NOT too.
+        """
         wanted = text.casefold()
-        found = (item for item in self.items if any(wanted in name.casefold() for name in item.concepts))
+        found = (item for item in self.items if any(wanted in name.casefold() for name in item.names))
         return self._with(tuple(found))
 
     def _with(self, items: tuple[Explanation, ...]) -> Explanations:
@@ -212,11 +221,12 @@ class Explanations:
     def to_frame(self) -> pd.DataFrame:
         """Return a table with one row per neuron: its outcome, its correlation and what its terms are.
 
-        ``least_kept`` is the ``Term.kept`` of its least stable term.
+        ``least_kept`` is the ``Term.kept`` of its least stable term. Where some have a method's own measure, its name,
+        value and p-value are in ``measure``, ``measure_value`` and ``measure_p``.
         """
         import pandas as pd
 
-        columns = {
+        columns: dict[str, list[Any]] = {
             "layer": [self.layer] * len(self),
             "outcome": [item.outcome for item in self.items],
             "n_terms": [len(item.terms) for item in self.items],
@@ -228,8 +238,13 @@ class Explanations:
             "bias": [item.bias for item in self.items],
             "explanation": [item.formula if item.terms else "" for item in self.items],
         }
+        if any(item.measure for item in self.items):
+            columns["measure"] = [item.measure and item.measure.name for item in self.items]
+            columns["measure_value"] = [item.measure and item.measure.value for item in self.items]
+            columns["measure_p"] = [item.measure and item.measure.p_value for item in self.items]
         frame = pd.DataFrame(columns, index=pd.Index(self.neurons, name="neuron"))
-        return frame.astype(dict.fromkeys(("val_correlation", "val_error", "least_kept"), float))
+        numbers = ("val_correlation", "val_error", "least_kept", "measure_value", "measure_p")
+        return frame.astype({name: float for name in numbers if name in frame})
 
     def to_csv(self, path: str | Path) -> None:
         """Write one line for each neuron, UTF-8: its outcome, correlation, bias and terms, with their errors.
@@ -240,7 +255,7 @@ class Explanations:
         rows = [
             Row(self.layer, item.neuron, item.outcome, cells, item.bias, item.val_correlation, item.val_error)
             for item in self.items
-            for cells in (tuple(Cell(term.concept, term.weight, term.error, term.kept) for term in item.terms),)
+            for cells in (tuple(Cell(str(term.concept), term.weight, term.error, term.kept) for term in item.terms),)
         ]
         write_rows(Path(path), rows, "" if self.fitted_on is None else str(self.fitted_on))
 
