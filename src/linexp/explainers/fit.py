@@ -23,7 +23,7 @@ class Rows:
     """The living neurons and the usable concepts of the same images, what these are for, and where to compute."""
 
     activations: ActivationMatrix
-    concepts: ConceptMatrix | Columns
+    concepts: ConceptMatrix
     living: Bool[Tensor, " neurons"]
     train: Tensor
     val: Tensor

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import reduce
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from linexp._internal.checks import check_same_images, check_whole
-from linexp.explainers.fit import Rows, Units, blocks, find_errors
+from linexp.explainers.fit import BLOCK_ROWS, Units, blocks
 from linexp.explainers.terms import in_words
 from linexp.explanations import Columns, Concept, Explanation, Explanations, FittedOn, Term
 from linexp.matrix import ActivationMatrix, ConceptMatrix, Split
-from linexp.solve import Shortlist, accumulate_shortlist, measure_columns, refit_among
+from linexp.solve import Shortlist, ShortlistMoments, accumulate_shortlist, jackknife, measure_columns, refit_among
+
+Indices = NDArray[np.int64]
 
 
 def fit_weights(
@@ -64,28 +68,49 @@ def fit_weights(
     wanted = tuple(dict.fromkeys(concept for some in fitted for concept in some))
     place = {concept: number for number, concept in enumerate(wanted)}
     lists = [np.array([place[concept] for concept in some], np.int64) for some in fitted]
-    every = torch.ones(len(lists), dtype=torch.bool)
-    rows = Rows(activations, Columns(concepts, wanted), every, split.train, split.val, torch.device("cpu"))
-    found = _fit(rows, lists, wanted, n_groups)
+    columns, n_groups = Columns(concepts, wanted), max(min(n_groups, len(split.train), len(split.val)), 1)
+    train, val = (_moments(columns, activations, part, lists, n_groups) for part in (split.train, split.val))
+    found = _fit(train, val, wanted)
     items = map(_complete, found, activations.neurons, fitted, constant)
     images = activations.images or concepts.images
     fitted_on = None if images is None else FittedOn.of(split, images)
     return Explanations(tuple(items), activations.layer, fitted_on=fitted_on)
 
 
-def _fit(rows: Rows, lists: list[NDArray[np.int64]], wanted: Sequence[Concept], n_groups: int) -> list[Explanation]:
-    """Return what least squares makes of each neuron's columns; what is constant or collinear is left out."""
+def _moments(
+    columns: Columns, activations: ActivationMatrix, part: Tensor, lists: list[Indices], n_groups: int
+) -> list[ShortlistMoments]:
+    """Return the moments of each group of a part of the images, all of it read once.
+
+    The groups stand one after the other, so that a formula is made for a whole block of rows; with a stride, so that
+    rows sorted by class spread evenly.
+    """
     shortlist = Shortlist.of_lists(lists)
-    train, val = (accumulate_shortlist(rows.blocks(part), shortlist) for part in (rows.train, rows.val))
-    padded = np.full((len(lists), max(map(len, lists))), -1)
-    for neuron, some in enumerate(lists):
-        padded[neuron, : len(some)] = some
-    solution = refit_among(train, val, padded)
-    # Nothing is divided by a deviation: what makes columns collinear is a share, whatever their scale.
-    mean, ones = np.zeros(len(wanted)), np.ones(max(len(wanted), len(lists)))
-    mean[shortlist.concepts] = train.concept_mean
-    units = Units(mean, ones[: len(wanted)], train.neuron_mean, ones[: len(lists)])
-    return in_words(solution, units, wanted, find_errors(rows, solution, units, n_groups))
+    rows = [part[start::n_groups] for start in range(n_groups)]
+    group = torch.arange(n_groups).repeat_interleave(torch.tensor(list(map(len, rows))))
+    read = (blocks(columns, torch.cat(rows)), blocks(activations, torch.cat(rows)))
+    found: list[ShortlistMoments] = []
+    for groups, present, active in zip(group.split(BLOCK_ROWS), *read, strict=True):
+        numbers, sizes = (each.tolist() for each in groups.unique_consecutive(return_counts=True))
+        for number, *pieces in zip(numbers, present.split(sizes), active.split(sizes), strict=True):
+            moments = accumulate_shortlist([(pieces[0], pieces[1])], shortlist)
+            found[number:] = [moments if number == len(found) else found[number].merge(moments)]
+    return found
+
+
+def _fit(train: list[ShortlistMoments], val: list[ShortlistMoments], wanted: Sequence[Concept]) -> list[Explanation]:
+    """Return what least squares makes of each neuron's columns; what is constant or collinear is left out."""
+    whole = reduce(ShortlistMoments.merge, train)
+    n_neurons, lengths = len(whole.neuron_mean), np.diff(whole.shortlist.starts)
+    padded = np.full((n_neurons, int(lengths.max())), -1)
+    padded[np.arange(padded.shape[1]) < lengths[:, None]] = whole.shortlist.concepts
+    solution = refit_among(whole, reduce(ShortlistMoments.merge, val), padded)
+    errors = jackknife(train, val, solution) if min(len(train), len(val)) > 1 else None
+    # Nothing was divided by a deviation: what makes columns collinear is a share, whatever their scale.
+    mean, ones = np.zeros(len(wanted)), np.ones(max(len(wanted), n_neurons))
+    mean[whole.shortlist.concepts] = whole.concept_mean
+    units = Units(mean, ones[: len(wanted)], whole.neuron_mean, ones[:n_neurons])
+    return in_words(solution, units, wanted, errors)
 
 
 def _complete(item: Explanation, neuron: int, said: Sequence[Concept], constant: bool) -> Explanation:
