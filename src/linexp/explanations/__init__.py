@@ -7,13 +7,10 @@ from linexp.explanations.explanation import Explanation, Term, line_of
 from linexp.explanations.fitted_on import FittedOn
 from linexp.explanations.formula import Concept, Formula, names_in
 from linexp.explanations.layer import Explanations
-from linexp.explanations.plain import NEURON_COLUMNS, TEXT_COLUMNS, is_headless, plain_columns, read_json
 from linexp.explanations.quality import Measure, Quality, qualities_of, rank, show_selected
 from linexp.explanations.simulate import simulate
 
 __all__ = [
-    "NEURON_COLUMNS",
-    "TEXT_COLUMNS",
     "Columns",
     "Concept",
     "DroppedConcept",
@@ -26,14 +23,11 @@ __all__ = [
     "Term",
     "first_unknown",
     "format_number",
-    "is_headless",
     "line_of",
     "names_in",
-    "plain_columns",
     "qualities_of",
     "rank",
     "read_dropped",
-    "read_json",
     "show_selected",
     "simulate",
     "tell_dropped",

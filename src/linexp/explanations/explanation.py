@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from jaxtyping import Int
 from torch import Tensor
 
 from linexp._internal.checks import check_choice
 from linexp._internal.numbers import format_number
-from linexp.explanations.csv_format import OUTCOMES
 from linexp.explanations.drawing import bars_of, plot_area, plot_ranges
 from linexp.explanations.formula import Concept, Formula, names_in
 from linexp.explanations.quality import Measure, Quality, show_selected
@@ -19,6 +18,7 @@ from linexp.figures import Shares, bars_html
 from linexp.matrix import ActivationMatrix, ConceptMatrix
 
 Outcome = Literal["explained", "empty", "constant"]
+OUTCOMES = get_args(Outcome)
 # A bias smaller than this share of the largest weight is what remains of 0 after rounding, and not shown.
 _ROUNDING = 1e-9
 

@@ -42,7 +42,10 @@ def pack_method(finding: Result, view: LayerView, table: ConceptTable, shares: S
     of = {item.neuron: item for item in explanations}
     items = [of.get(neuron) for neuron in view.neurons]
     areas, other, none = _shares(finding, view, items, shares)
+    measures = [item.measure if item else None for item in items]
+    told = {"measures": [one and [one.name, short(one.value), short(one.p_value, 2)] for one in measures]}
     return {
+        **(told if any(measures) else {}),
         "name": finding.method,
         "probabilities": isinstance(finding.concepts, EmbeddedConceptMatrix),
         "outcomes": [item.outcome if item else None for item in items],
