@@ -257,3 +257,26 @@ def test_columns_of_explanations_are_those_of_their_formulas(
     _, concepts, _ = made
     columns = Columns(concepts, some().concepts).block().numpy()
     assert np.array_equal(columns[:, 0], POND.column(concepts).numpy())
+
+
+def test_ablation_is_that_of_a_word_of_the_same_column(tmp_path: Path):
+    from tests.small_classifiers import small_inputs, small_labels, small_resnet
+
+    model, images, split = (
+        small_resnet().double(),
+        small_inputs(30).double(),
+        le.Split(range(8), range(8, 20), range(20, 30)),
+    )
+    recorded = le.record(model, "layer2", images, show_progress=False).select([2, 3])
+    present = torch.rand(30, 3, generator=torch.Generator().manual_seed(1)).round()
+    concepts = le.ConceptMatrix(present, ["water", "boat", "ship"], recorded.images)
+    word = le.ConceptMatrix(POND.column(concepts)[:, None], ["pond"], recorded.images)
+    found = []
+    for said, matrix in ((POND, concepts), ("pond", word)):
+        le.fit_weights([[said]] * 2, recorded, matrix, split).to_csv(tmp_path / "e.csv")
+        simulated = le.simulate(le.Explanations.from_csv(tmp_path / "e.csv"), matrix)
+        scorer = le.AblationScorer(scaling="norm")
+        scores = scorer.score(simulated, recorded, split, model, images, labels=small_labels(30), show_progress=False)
+        found.append(scores.values)
+    assert torch.equal(*found)
+    assert bool(torch.isfinite(found[0]).all())
