@@ -75,20 +75,16 @@ class Line:
 
     def correlation_in(self, column: str) -> float | None:
         """Return a correlation; ``None`` where there is nothing."""
-        if self.is_empty(column):
-            return None
-        value = self.number_in(column)
-        if not -1.000001 <= value <= 1.000001:
-            self.fail(f"{column} is {value}, not a correlation from -1 to 1")
-        return value
+        return self._number_from(column, -1.000001, 1.000001, "a correlation from -1 to 1")
 
     def error_in(self, column: str) -> float | None:
         """Return a number from 0 on; ``None`` where there is nothing."""
-        if self.is_empty(column):
-            return None
-        value = self.number_in(column)
-        if value < 0:
-            self.fail(f"{column} is {value}, not a number from 0 on")
+        return self._number_from(column, 0, math.inf, "a number from 0 on")
+
+    def _number_from(self, column: str, least: float, most: float, what: str) -> float | None:
+        value = None if self.is_empty(column) else self.number_in(column)
+        if value is not None and not least <= value <= most:
+            self.fail(f"{column} is {value}, not {what}")
         return value
 
     @property
