@@ -119,10 +119,21 @@ def test_constant_neurons_and_nothing_said():
     assert nothing[1].bias == pytest.approx(float(values[SPLIT.train, 1].double().mean()))
 
 
+def test_measures_are_kept_beside_them():
+    activations, concepts = matrices()
+    measures = [le.Measure("IoU", place / 10) for place in range(4)]
+    found = le.fit_weights(SAID, activations, concepts, SPLIT, measures=[*measures, None])
+    assert [item.measure for item in found] == [*measures, None]
+    bare = tuple(replace(item, measure=None) for item in found)
+    assert bare == le.fit_weights(SAID, activations, concepts, SPLIT).items
+
+
 def test_refuses():
     activations, concepts = matrices()
     with pytest.raises(ValueError, match=r"^2 neurons are explained, 5 recorded\. Say it of each\.$"):
         le.fit_weights([["a"], []], activations, concepts, SPLIT)
+    with pytest.raises(ValueError, match=r"^1 neurons are measured, 5 recorded\. Say it of each\.$"):
+        le.fit_weights([["a"]] * 5, activations, concepts, SPLIT, measures=[None])
     with pytest.raises(ValueError, match=r"The formula 'a AND x' names 'x', not among the 6 concepts"):
         le.fit_weights([[le.Formula.parse("a AND x")]] * 5, activations, concepts, SPLIT)
     with pytest.raises(ValueError, match="The concept 'x' is not among the 6"):
@@ -135,3 +146,25 @@ def test_refuses():
 
 def replace_images(concepts: le.ConceptMatrix) -> le.ConceptMatrix:
     return le.ConceptMatrix(concepts.values, concepts.names, "other")
+
+
+def test_concepts_are_never_whole(monkeypatch: pytest.MonkeyPatch):
+    """Of embeddings only blocks of rows are multiplied out, and only what is named."""
+    asked: list[tuple[int, int]] = []
+    block = le.EmbeddedConceptMatrix.block
+
+    def watched(self: le.EmbeddedConceptMatrix, rows: torch.Tensor) -> torch.Tensor:
+        found = block(self, rows)
+        asked.append((found.shape[0], found.shape[1]))
+        return found
+
+    monkeypatch.setattr(le.EmbeddedConceptMatrix, "block", watched)
+    generator = torch.Generator().manual_seed(0)
+    vectors = torch.nn.functional.normalize(torch.randn(5006, 4, generator=generator))
+    concepts = le.EmbeddedConceptMatrix(vectors[:5000], vectors[5000:], NAMES, 8.0, -0.1)
+    activations = le.ActivationMatrix(torch.randn(5000, 2, generator=generator))
+    found = le.fit_weights([["a"], [FORMULA]], activations, concepts, le.Split.random(5000))
+    assert found[1].terms[0].error
+    assert sum(rows for rows, _ in asked) == 4000  # train and val, each once
+    assert max(rows for rows, _ in asked) <= 2048
+    assert {columns for _, columns in asked} == {3}

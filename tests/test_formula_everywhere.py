@@ -133,6 +133,11 @@ OURS = "neuron,outcome,n_terms,val_correlation,bias,weight0,concept0,kind0,measu
             '[{"neuron": 0, "text": "a", "measure": "IoU", "measure_value": "much"}]',
             "Entry 1 of '{}' has a measure that is none: could not convert",
         ),
+        (
+            "e.json",
+            f'[{{"neuron": 0, "text": "a", "measure": "IoU", "measure_value": 1{"0" * 400}}}]',
+            "Entry 1 of '{}' has a measure that is none: int too large",
+        ),
     ],
 )
 def test_nonsense_is_named(tmp_path: Path, name: str, text: str, said: str):

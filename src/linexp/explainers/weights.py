@@ -14,7 +14,7 @@ from torch import Tensor
 from linexp._internal.checks import check_same_images, check_whole
 from linexp.explainers.fit import BLOCK_ROWS, Units, blocks
 from linexp.explainers.terms import in_words
-from linexp.explanations import Columns, Concept, Explanation, Explanations, FittedOn, Term
+from linexp.explanations import Columns, Concept, Explanation, Explanations, FittedOn, Measure, Term
 from linexp.matrix import ActivationMatrix, ConceptMatrix, Split
 from linexp.solve import Shortlist, ShortlistMoments, accumulate_shortlist, jackknife, measure_columns, refit_among
 
@@ -27,6 +27,7 @@ def fit_weights(
     concepts: ConceptMatrix,
     split: Split,
     *,
+    measures: Sequence[Measure | None] = (),
     n_groups: int = 20,
 ) -> Explanations:
     """Give each neuron's concepts the weights, and the bias, that predict it best on the training images.
@@ -42,6 +43,8 @@ def fit_weights(
         Presence in the same images of (at least) all that is named; it is read in blocks of rows.
     split
         Fits on ``split.train`` and correlates on ``split.val``; never looks at ``split.test``.
+    measures
+        The method's own measure of what it says of each neuron, to be kept beside it. Default: none.
     n_groups
         Groups of images that are left out once each for the standard errors; 0: no errors.
 
@@ -61,8 +64,10 @@ def fit_weights(
     check_same_images(activations.images, concepts.images, activations.n_images, concepts.n_images)
     split.check(activations.n_images)
     check_whole("n_groups", n_groups, 2 if n_groups else 0)
-    if len(said) != len(activations.neurons):
-        raise ValueError(f"{len(said)} neurons are explained, {len(activations.neurons)} recorded. Say it of each.")
+    for given, what in ((said, "explained"), (measures or said, "measured")):
+        if len(given) != len(activations.neurons):
+            n_recorded = len(activations.neurons)
+            raise ValueError(f"{len(given)} neurons are {what}, {n_recorded} recorded. Say it of each.")
     constant = measure_columns(blocks(activations, split.train)).is_constant.tolist()
     fitted = [() if still else tuple(dict.fromkeys(some)) for some, still in zip(said, constant, strict=True)]
     wanted = tuple(dict.fromkeys(concept for some in fitted for concept in some))
@@ -71,7 +76,7 @@ def fit_weights(
     columns, n_groups = Columns(concepts, wanted), max(min(n_groups, len(split.train), len(split.val)), 1)
     train, val = (_moments(columns, activations, part, lists, n_groups) for part in (split.train, split.val))
     found = _fit(train, val, wanted)
-    items = map(_complete, found, activations.neurons, fitted, constant)
+    items = map(_complete, found, activations.neurons, fitted, measures or [None] * len(said), constant)
     images = activations.images or concepts.images
     fitted_on = None if images is None else FittedOn.of(split, images)
     return Explanations(tuple(items), activations.layer, fitted_on=fitted_on)
@@ -113,10 +118,12 @@ def _fit(train: list[ShortlistMoments], val: list[ShortlistMoments], wanted: Seq
     return in_words(solution, units, wanted, errors)
 
 
-def _complete(item: Explanation, neuron: int, said: Sequence[Concept], constant: bool) -> Explanation:
+def _complete(
+    item: Explanation, neuron: int, said: Sequence[Concept], measure: Measure | None, constant: bool
+) -> Explanation:
     """Return the explanation with what was left out at weight 0, so that it says what the method says."""
     if constant:
         return Explanation(neuron, (), item.bias, None, "constant")
     left_out = [Term(concept, 0.0) for concept in said if concept not in item.concepts]
     terms = tuple(sorted([*item.terms, *left_out], key=lambda term: -term.weight))
-    return replace(item, neuron=neuron, terms=terms, outcome="explained" if terms else "empty")
+    return replace(item, neuron=neuron, terms=terms, outcome="explained" if terms else "empty", measure=measure)

@@ -102,7 +102,7 @@ def _measure(path: Path, number: int, named: Mapping[str, Any]) -> Measure | Non
     value, p_value = named["measure_value"], named.get("measure_p")
     try:
         return Measure(str(named["measure"]), float(value), None if p_value is None else float(p_value))
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         _fail(path, number, f"has a measure that is none: {str(error).rstrip('.')}")
 
 
