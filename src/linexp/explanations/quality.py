@@ -25,22 +25,27 @@ class Judged(Protocol):
     @property
     def values(self) -> Float[Tensor, " neurons"]:
         """One score per neuron."""
+        ...
 
     @property
     def neurons(self) -> tuple[int, ...]:
         """Identifiers of the neurons."""
+        ...
 
     @property
     def metric(self) -> str:
         """What was measured."""
+        ...
 
     @property
     def errors(self) -> Float[Tensor, " neurons"] | None:
         """Standard error of each score."""
+        ...
 
     @property
     def origin(self) -> _Origin | None:
         """Where the scores are from."""
+        ...
 
 
 class Quality(NamedTuple):
