@@ -8,17 +8,15 @@ from functools import reduce
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from linexp._internal.checks import check_same_images, check_whole
+from linexp._internal.compiled import Indices
 from linexp.explainers.fit import BLOCK_ROWS, Units, blocks
 from linexp.explainers.terms import in_words
 from linexp.explanations import Columns, Concept, Explanation, Explanations, FittedOn, Measure, Term
 from linexp.matrix import ActivationMatrix, ConceptMatrix, Split
 from linexp.solve import Shortlist, ShortlistMoments, accumulate_shortlist, jackknife, measure_columns, refit_among
-
-Indices = NDArray[np.int64]
 
 
 def fit_weights(
