@@ -186,6 +186,32 @@ def test_files_that_do_not_fit(linexp: Run, result: Path, tmp_path: Path):
 
 
 @pytest.mark.usefixtures("_judge")
+def test_formulas_are_scored_and_shown(linexp: Run, result: Path, tmp_path: Path):
+    """The labels and a simulator judge them, who is asked for the words; a text that looks like one is no formula."""
+    path = tmp_path / "logic.csv"
+    path.write_text("neuron,formula\n0,(red OR yellow) AND NOT blue\n1,green\n2,NOT (red OR green)\n")
+    for judge in ((), JUDGE):
+        ended = linexp("score", result, path, *judge)
+        assert ended.code == 0, ended.err
+        file = next(result.glob("scores*logic*.csv"))
+        assert float(read_scores(file)[0].values[0]) > 0.5
+        file.unlink()
+    run, said = load_run(result), le.Explanations.from_csv(path)
+    fitted = le.fit_weights([item.concepts for item in said] + [()], run.activations, run.concepts, run.split)
+    fitted.to_csv(result / "explanations.csv")
+    shown = linexp("show", result, 0)
+    assert shown.code == 0, shown.err
+    assert re.search(r"neuron 0 ≈ \S+·\(\(red OR yellow\) AND NOT blue\)", shown.out)
+    assert linexp("report", result, "--out", tmp_path / "page").code == 0
+    path.write_text("neuron,formula\n0,rde AND blue\n")
+    ended = linexp("score", result, path)
+    assert (ended.code, "The concept 'rde' is not among the" in ended.err) == (1, True)
+    path.write_text("neuron,text\n0,red AND blue\n")
+    ended = linexp("score", result, path)
+    assert (ended.code, "The concept 'red AND blue' is not among the" in ended.err) == (1, True)
+
+
+@pytest.mark.usefixtures("_judge")
 def test_a_text_the_simulator_cannot_encode_is_traced(
     linexp: Run, result: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):

@@ -27,11 +27,10 @@ from linexp.results.folder import load_run, save_run
 from tests.fuzzing import JSON, LETTERS, WORDS, cases, damaged, reads_or_says
 from tests.test_store import make_run
 
-CELLS = st.sampled_from(
-    ["", "0", "1", "2", "-1", "0.5", "nan", "inf", "1e999", "9" * 40, "1_0", "a", "explained", "empty"]
-)
+_NUMBERS = ["", "0", "1", "2", "-1", "0.5", "nan", "inf", "1e999", "9" * 40, "1_0"]
+CELLS = st.sampled_from([*_NUMBERS, "a", "explained", "empty", "formula", "a AND b", "a AND", "NOT (a"])
 _COLUMNS = """layer neuron outcome n_terms val_correlation val_error bias weight0 concept0 error0 again0 weight1
-concept1 unit description weight99999 concept"""
+concept1 unit description weight99999 concept formula kind0 measure measure_value measure_p"""
 COLUMNS = st.sampled_from([*_COLUMNS.split(), "val correlation", ""])
 JUNK = st.binary(max_size=200) | st.text(max_size=100).map(lambda text: text.encode(errors="surrogatepass"))
 
@@ -51,10 +50,14 @@ GOOD_TABLE = (
     b"layer,neuron,outcome,n_terms,val_correlation,val_error,bias,weight0,concept0,error0,again0\n"
     b'l,3,explained,1,0.5,0.03,0.125,2.5,"ski, slope",0.25,0.9\nl,1,empty,0,,,0.75,,,,\n'
 )
+LOGICAL_TABLE = (
+    b"neuron,outcome,n_terms,val_correlation,bias,measure,measure_value,measure_p,weight0,concept0,kind0\n"
+    b'3,explained,1,0.5,0.125,IoU,0.25,1e-9,2.5,"a AND NOT (b OR ""c (d)"")",formula\n'
+)
 
 
 @cases(150)
-@given(JUNK | tables() | damaged(GOOD_TABLE))
+@given(JUNK | tables() | damaged(GOOD_TABLE) | damaged(LOGICAL_TABLE))
 def test_explanations(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "e.csv").write_bytes(content)
     found = reads_or_says(le.Explanations.from_csv, tmp_path / "e.csv", ValueError)

@@ -26,6 +26,7 @@ PAGES = (
     "docs/ablation.md",
     "docs/report.md",
     "docs/recipes.md",
+    "docs/formulas.md",
 )
 SCORING = (ROOT / "docs" / "scoring.md").read_text(encoding="utf-8")
 WORDS = (ROOT / "docs" / "text-concepts.md").read_text(encoding="utf-8")
@@ -87,6 +88,16 @@ def test_the_recipe_runs_and_its_results_are_explained_again(tmp_path, monkeypat
     for name in ("run.json", "explanations.csv", "matrices.safetensors", "images.csv", "dropped.csv"):
         assert (again / name).read_bytes() == (swaps / name).read_bytes()
     assert {"paper", "swaps", "words", "report", "table.csv"} <= {path.name for path in (tmp_path / "result").iterdir()}
+
+
+def test_the_example_of_formulas_runs(tmp_path, monkeypatch, capsys):
+    page = (ROOT / "docs" / "formulas.md").read_text(encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    for block in re.findall(r"```python\n(.*?)```", page, flags=re.DOTALL):
+        exec(block, {})  # noqa: S102 - the page's own code
+    length, *same, scores = capsys.readouterr().out.splitlines()
+    assert (length, same) == ("2 ('concept 0', 'concept 1')", ["True", "True"])
+    assert re.fullmatch(r"correlation -?0\.\d{4} ± 0\.\d{4} \(16 neurons, 200 images\)", scores)
 
 
 def test_every_command_named_exists():

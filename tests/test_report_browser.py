@@ -213,6 +213,25 @@ def test_what_chose_the_terms_comes_last_and_says_so(page, findings):
     assert re.fullmatch(rf"val {item.val_correlation:.2f} ± \S+, selected", val)
 
 
+def test_formulas_and_what_the_method_measures_are_on_the_card(browser, tmp_path, findings):
+    result = findings[0]
+    formula = le.Formula.parse("dog AND NOT (snow OR canine)")
+    logic = le.Explanation(100, (le.Term(formula, 1.5),), 0.0, measure=le.Measure("IoU", 0.125, 3e-7))
+    plain = replace(result.explanations[101], measure=le.Measure("AUROC", 0.9))
+    items = (logic, plain, *result.explanations.items[2:])
+    judged = replace(result, explanations=replace(result.explanations, items=items))
+    opened = Page(browser, le.write_report(judged, tmp_path))
+    for neuron, said in ((102, None), (101, "AUROC 0.90"), (100, "IoU 0.13, p 3.0·10⁻⁷")):
+        opened.page.goto(f"{(tmp_path / 'index.html').resolve().as_uri()}#neuron-{neuron}")
+        opened.page.wait_for_selector(f"#neuron-{neuron}.drawn")
+        listed = opened.page.locator(f"#neuron-{neuron} .score-list li").all_text_contents()
+        assert (listed[-1] == said) if said else not any("IoU" in one or "AUROC" in one for one in listed)
+    assert opened.page.locator("#neuron-100 .term .concept").first.text_content() == f"({formula})"
+    assert f"1.50·({formula})" in opened.page.locator("#neuron-100 .formula").text_content()
+    assert opened.complaints == []
+    opened.context.close()
+
+
 def test_a_dead_neuron_is_said_to_be_dead(page):
     page.choose("text", str(NUMBERS[-1]))
     card = page.page.locator(f"#neuron-{NUMBERS[-1]}")

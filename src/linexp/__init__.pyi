@@ -48,6 +48,8 @@ from .explanations import DroppedConcept as DroppedConcept
 from .explanations import Explanation as Explanation
 from .explanations import Explanations as Explanations
 from .explanations import FittedOn as FittedOn
+from .explanations import Formula as Formula
+from .explanations import Measure as Measure
 from .explanations import Term as Term
 from .explanations import simulate as simulate
 from .explainers import EXPLAINERS as EXPLAINERS
@@ -58,6 +60,7 @@ from .explainers import LinearExplainer as LinearExplainer
 from .explainers import Stepwise as Stepwise
 from .explainers import Swaps as Swaps
 from .explainers import Top as Top
+from .explainers import fit_weights as fit_weights
 from .score import AUPRCScorer as AUPRCScorer
 from .score import AUROCScorer as AUROCScorer
 from .score import CorrelationScorer as CorrelationScorer

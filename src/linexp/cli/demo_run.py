@@ -145,7 +145,7 @@ def _first(activations: ActivationMatrix, n_neurons: int | None) -> ActivationMa
 def _judge(results: Sequence[Result], images: Images, simulator: str) -> list[Result]:
     """Score all by what explained and by the simulator, which looks at test pictures only, and at each word once."""
     test = ImageSubset(images, results[0].split.test.tolist())
-    words = dict.fromkeys(concept for result in results for concept in result.explanations.concepts)
+    words = dict.fromkeys(name for result in results for name in result.explanations.names)
     presence = _encoder_concepts(simulator, list(words)).describe(test)
     judged: list[Result] = []
     for result in results:

@@ -5,6 +5,7 @@ from linexp.explainers.by_name import EXPLAINERS, describe_explainer, explainer_
 from linexp.explainers.linear import LinearExplainer
 from linexp.explainers.searches import Greedy, GreedyNonzero, Stepwise, Swaps, Top
 from linexp.explainers.usable import Usable, find_usable
+from linexp.explainers.weights import fit_weights
 
 __all__ = [
     "EXPLAINERS",
@@ -19,6 +20,7 @@ __all__ = [
     "describe_explainer",
     "explainer_of",
     "find_usable",
+    "fit_weights",
     "on_device",
     "tell_method",
 ]

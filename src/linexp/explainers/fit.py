@@ -11,6 +11,7 @@ from jaxtyping import Bool
 from torch import Tensor
 
 from linexp._internal.compiled import Array
+from linexp.explanations import Columns
 from linexp.matrix import ActivationMatrix, ConceptMatrix
 from linexp.solve import Jackknife, Moments, Shortlist, Solution, accumulate_moments, accumulate_shortlist, jackknife
 
@@ -100,7 +101,7 @@ def find_errors(rows: Rows, solution: Solution, units: Units, n_groups: int) -> 
     return jackknife(train, val, solution)
 
 
-def blocks(matrix: ActivationMatrix | ConceptMatrix, rows: Tensor) -> Iterator[Tensor]:
+def blocks(matrix: ActivationMatrix | ConceptMatrix | Columns, rows: Tensor) -> Iterator[Tensor]:
     """Yield blocks of some rows of a matrix."""
     for start in range(0, len(rows), BLOCK_ROWS):
         yield matrix.block(rows[start : start + BLOCK_ROWS])

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from linexp.explanations import Explanation
+from linexp.explanations import Concept, Explanation
 
 # The same images give the same redraws, on every machine.
 _SEED = 0
@@ -27,7 +27,7 @@ def count_again(
     n_repeats: int,
 ) -> tuple[Explanation, ...]:
     """Return explanations whose terms say in which share of redraws ``explain`` finds them again."""
-    again: Counter[tuple[int, str]] = Counter()
+    again: Counter[tuple[int, Concept]] = Counter()
     for repeat in range(n_repeats):
         for item in explain(*redraw(train, val, repeat)):
             again.update((item.neuron, concept) for concept in item.concepts)

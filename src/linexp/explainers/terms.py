@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 
 from linexp.explainers.fit import Units
-from linexp.explanations import Explanation, Term
+from linexp.explanations import Concept, Explanation, Term
 from linexp.solve import Jackknife, Solution
 
 
-def in_words(solution: Solution, units: Units, names: list[str], errors: Jackknife | None) -> list[Explanation]:
+def in_words(solution: Solution, units: Units, names: Sequence[Concept], errors: Jackknife | None) -> list[Explanation]:
     """Turn column numbers and weights in standard deviations into named terms in the neurons' own units.
 
     The neurons are numbered from 0.

@@ -8,17 +8,18 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from linexp.matrix import ConceptMatrix
+from linexp.explanations.formula import Concept, Formula, names_in
+from linexp.matrix import ConceptMatrix, Rows
 
 
 class Columns:
-    """Presence of some concepts, in the order asked for.
+    """Presence of some concepts, in the order asked for; a formula is made of the concepts it names, block by block.
 
     Parameters
     ----------
     concepts
         Presence of (at least) these concepts.
-    names
+    wanted
         Concepts as explanations name them; there may be none.
 
     Raises
@@ -27,19 +28,29 @@ class Columns:
         A concept is not in the matrix.
     """
 
-    def __init__(self, concepts: ConceptMatrix, names: Sequence[str]) -> None:
-        self._n_images = concepts.n_images
-        self._matrix = concepts.only(names) if names else None  # no matrix is without columns
+    def __init__(self, concepts: ConceptMatrix, wanted: Sequence[Concept]) -> None:
+        known = set(concepts.names)
+        for concept in wanted:
+            if isinstance(concept, Formula):
+                concept.check_known(known)
+        self._n_images, self._wanted = concepts.n_images, tuple(wanted)
+        self._names = tuple(dict.fromkeys(name for concept in wanted for name in names_in(concept)))
+        self._matrix = concepts.only(self._names) if wanted else None  # no matrix is without columns
 
-    def block(self, rows: slice | Tensor | None = None) -> Float[Tensor, "rows used"]:
+    def block(self, rows: Rows | None = None) -> Float[Tensor, "rows wanted"]:
         """Return the columns for some images, or for all."""
         rows = slice(None) if rows is None else rows
         if self._matrix is None:
             return torch.zeros(len(torch.arange(self._n_images)[rows]), 0)
-        return self._matrix.block(rows)
+        present = self._matrix.block(rows)
+        if self._names == self._wanted:  # words alone
+            return present
+        of = dict(zip(self._names, present.T, strict=True))
+        columns = [one.evaluate(of) if isinstance(one, Formula) else of[one] for one in self._wanted]
+        return torch.stack(columns, 1)
 
 
-def first_unknown(concepts: ConceptMatrix, names: Sequence[str]) -> str | None:
-    """Return the first of some concepts that is no column of the matrix, before anything is computed."""
+def first_unknown(concepts: ConceptMatrix, wanted: Sequence[Concept]) -> str | None:
+    """Return the first word of some concepts that is no column of the matrix, before anything is computed."""
     known = set(concepts.names)
-    return next((name for name in names if name not in known), None)
+    return next((name for concept in wanted for name in names_in(concept) if name not in known), None)

@@ -60,7 +60,7 @@ def plot_area(
     column = _column(recorded, explanation.neuron, kept)
     presence = Columns(concepts, explanation.concepts).block(kept).numpy()
     ranges = even_ranges(column, n_ranges)
-    area = share_ranges(presence, explanation.concepts, column, ranges, shares)
+    area = share_ranges(presence, tuple(map(str, explanation.concepts)), column, ranges, shares)
     return draw_area(area, ranges, _title(explanation, recorded), axes)
 
 
@@ -68,7 +68,7 @@ def bars_of(explanation: Explanation) -> list[Bar]:
     """Return a bar for each term, its weight with its standard error where that is known."""
     return [
         Bar(
-            term.concept,
+            str(term.concept),
             term.weight,
             f"{term.weight:.3g}".replace("-", "−") + ("" if term.error is None else f" ± {term.error:.2g}"),
             "" if term.kept is None else f"chosen again in {term.kept:.0%} of redraws",

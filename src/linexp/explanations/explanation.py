@@ -4,24 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal, get_args
 
 from jaxtyping import Int
 from torch import Tensor
 
 from linexp._internal.checks import check_choice
 from linexp._internal.numbers import format_number
-from linexp.explanations.csv_format import OUTCOMES
 from linexp.explanations.drawing import bars_of, plot_area, plot_ranges
-from linexp.explanations.quality import Quality, show_selected
+from linexp.explanations.formula import Concept, Formula, names_in
+from linexp.explanations.quality import Measure, Quality, show_selected
 from linexp.figures import Shares, bars_html
 from linexp.matrix import ActivationMatrix, ConceptMatrix
 
-if TYPE_CHECKING:
-    pass
-
-
 Outcome = Literal["explained", "empty", "constant"]
+OUTCOMES = get_args(Outcome)
 # A bias smaller than this share of the largest weight is what remains of 0 after rounding, and not shown.
 _ROUNDING = 1e-9
 
@@ -33,7 +30,7 @@ class Term:
     Parameters
     ----------
     concept
-        Its name.
+        A word or a text of any length, or a ``Formula`` of these.
     weight
         In units of the neuron's activation.
     error
@@ -44,13 +41,14 @@ class Term:
         images would choose again. ``None`` if unknown.
     """
 
-    concept: str
+    concept: Concept
     weight: float
     error: float | None = None
     kept: float | None = None
 
     def __str__(self) -> str:
-        return f"{format_number(self.weight)}·{self.concept}"
+        concept = self.concept.grouped if isinstance(self.concept, Formula) else self.concept
+        return f"{format_number(self.weight)}·{concept}"
 
 
 @dataclass(frozen=True)
@@ -73,6 +71,8 @@ class Explanation:
         the neuron has the same activation on every training image, there is nothing to explain.
     val_error
         Standard error of the validation correlation, the terms being given; ``None`` if unknown.
+    measure
+        The method's own measure of it; ``None`` if it has none, or it is unknown.
     """
 
     neuron: int
@@ -81,6 +81,7 @@ class Explanation:
     val_correlation: float | None = None
     outcome: Outcome = "explained"
     val_error: float | None = None
+    measure: Measure | None = None
 
     def __post_init__(self) -> None:
         check_choice("outcome", self.outcome, OUTCOMES)
@@ -91,9 +92,14 @@ class Explanation:
             )
 
     @property
-    def concepts(self) -> tuple[str, ...]:
-        """Names of the terms, largest weight first."""
+    def concepts(self) -> tuple[Concept, ...]:
+        """What its terms are about, largest weight first."""
         return tuple(term.concept for term in self.terms)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Every word or text that it names, alone or in a formula, each once."""
+        return tuple(dict.fromkeys(name for term in self.terms for name in names_in(term.concept)))
 
     @property
     def formula(self) -> str:
@@ -206,7 +212,8 @@ class Explanation:
         if not self.terms:
             return bars_html(str(self), ())
         val = "" if self.val_correlation is None else f"{show_selected(val_quality(self))}; "
-        return bars_html(f"neuron {self.neuron}", bars_of(self), f"{val}bias {format_number(self.bias)}")
+        measure = "" if self.measure is None else f"{self.measure}; "
+        return bars_html(f"neuron {self.neuron}", bars_of(self), f"{val}{measure}bias {format_number(self.bias)}")
 
 
 def val_quality(item: Explanation) -> Quality:
@@ -220,7 +227,8 @@ def line_of(item: Explanation, quality: str) -> str:
         return f"neuron {item.neuron} is {why_not(item)}"
     if item.outcome == "empty":
         return f"neuron {item.neuron}: {why_not(item)}"
-    return f"neuron {item.neuron} ≈ {item.formula}" + (f"   ({quality})" if quality else "")
+    known = "; ".join(filter(None, (quality, "" if item.measure is None else str(item.measure))))
+    return f"neuron {item.neuron} ≈ {item.formula}" + (f"   ({known})" if known else "")
 
 
 def why_not(item: Explanation) -> str:

@@ -7,19 +7,20 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, cast, overload
+from typing import TYPE_CHECKING, overload
 
 from linexp._internal.checks import check_at_least, check_choice, listing
-from linexp.explanations.csv_format import OUTCOMES, Cell, Row, read_rows, write_rows
+from linexp.explanations.csv_format import read_rows, write_rows
 from linexp.explanations.dropped import DroppedConcept
 from linexp.explanations.fitted_on import FittedOn
+from linexp.explanations.formula import Concept, names_in
+from linexp.explanations.frame import frame_of
 from linexp.explanations.quality import Judged, Quality, qualities_of, rank, show_selected, title_of
 from linexp.figures import table_html
-from linexp.models import published_network
 
 if TYPE_CHECKING:
     import pandas as pd
-from linexp.explanations.explanation import Explanation, Outcome, Term, line_of, val_quality, why_not
+from linexp.explanations.explanation import OUTCOMES, Explanation, Outcome, line_of, val_quality, why_not
 
 
 @dataclass(frozen=True, repr=False)
@@ -66,9 +67,14 @@ class Explanations:
         return tuple(item.neuron for item in self.items)
 
     @property
-    def concepts(self) -> tuple[str, ...]:
+    def concepts(self) -> tuple[Concept, ...]:
         """Every concept that some explanation uses, each once, in order of first use."""
         return tuple(dict.fromkeys(term.concept for item in self.items for term in item.terms))
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Every word or text that some explanation names, alone or in a formula, each once, in order of first use."""
+        return tuple(dict.fromkeys(name for concept in self.concepts for name in names_in(concept)))
 
     @property
     def dropped_concepts(self) -> tuple[str, ...]:
@@ -132,6 +138,8 @@ class Explanations:
     def best(self, n: int = 10, scores: Judged | None = None) -> Explanations:
         """Return the ``n`` best explanations, best first: by what they score at least, value less standard error.
 
+        Behind them come those without an error, by the value alone.
+
         Parameters
         ----------
         n
@@ -139,25 +147,18 @@ class Explanations:
         scores
             Scores on images that nobody chose by, printed with the explanations. Default: those of ``with_scores``, or
             else the validation correlations: these chose the terms, so the best of them are too high.
-
-        Returns
-        -------
-        Explanations
-            Ordered by the value less its standard error; behind them those without an error, by the value alone.
         """
         if scores is not None:
             return self.with_scores(scores).best(n)
         check_at_least("n", n, 0)
-        ranked = rank(self._quality(item) for item in self.items)
+        known = (val_quality(item) if self.scores is None else self._scored.get(item.neuron) for item in self.items)
+        ranked = rank(one or Quality() for one in known)
         return self._with(tuple(self.items[place] for place in ranked[:n]))
 
     def with_scores(self, scores: Judged) -> Explanations:
         """Return the same explanations, to be printed and ordered by scores instead of validation correlations.
 
-        Parameters
-        ----------
-        scores
-            What a scorer returned for these neurons, on images that nobody fitted on or chose by.
+        ``scores`` is what a scorer returned for these neurons, on images that nobody fitted on or chose by.
 
         Raises
         ------
@@ -175,10 +176,6 @@ class Explanations:
     def _scored(self) -> dict[int, Quality]:
         return {} if self.scores is None else qualities_of(self.scores)
 
-    def _quality(self, item: Explanation) -> Quality:
-        """Return what an explanation is ordered by."""
-        return val_quality(item) if self.scores is None else self._scored.get(item.neuron, Quality())
-
     def _told(self, item: Explanation) -> str:
         """Return what is printed beside an explanation; "" where nothing is known."""
         if self.scores is not None and item.neuron in self._scored:
@@ -186,19 +183,19 @@ class Explanations:
         return "" if item.val_correlation is None else show_selected(val_quality(item))
 
     def about(self, text: str) -> Explanations:
-        """Return the explanations one of whose concepts contains ``text``, upper and lower case alike."""
+        """Return the explanations that name a word with ``text`` in it, upper and lower case alike.
+
+        A formula names each of its words, what stands behind NOT too.
+        """
         wanted = text.casefold()
-        found = (item for item in self.items if any(wanted in name.casefold() for name in item.concepts))
-        return self._with(tuple(found))
+        return self._with(tuple(item for item in self if any(wanted in name.casefold() for name in item.names)))
 
     def _with(self, items: tuple[Explanation, ...]) -> Explanations:
         return replace(self, items=items)
 
     def __str__(self) -> str:
-        shown = [line_of(item, self._told(item)) for item in self.items[:20]]
-        if len(self) > len(shown):
-            shown.append(f"… and {len(self) - len(shown)} more")
-        return "\n".join(shown) or "no explanations"
+        more = [f"… and {len(self) - 20} more"] if len(self) > 20 else []
+        return "\n".join([line_of(item, self._told(item)) for item in self.items[:20]] + more) or "no explanations"
 
     def _repr_html_(self) -> str:
         """Return what a notebook shows: a table of the first twenty."""
@@ -212,37 +209,18 @@ class Explanations:
     def to_frame(self) -> pd.DataFrame:
         """Return a table with one row per neuron: its outcome, its correlation and what its terms are.
 
-        ``least_kept`` is the ``Term.kept`` of its least stable term.
+        ``least_kept`` is the ``Term.kept`` of its least stable term. Where some have a method's own measure, its name,
+        value and p-value are in ``measure``, ``measure_value`` and ``measure_p``.
         """
-        import pandas as pd
-
-        columns = {
-            "layer": [self.layer] * len(self),
-            "outcome": [item.outcome for item in self.items],
-            "n_terms": [len(item.terms) for item in self.items],
-            "val_correlation": [item.val_correlation for item in self.items],
-            "val_error": [item.val_error for item in self.items],
-            "least_kept": [
-                min((term.kept for term in item.terms if term.kept is not None), default=None) for item in self
-            ],
-            "bias": [item.bias for item in self.items],
-            "explanation": [item.formula if item.terms else "" for item in self.items],
-        }
-        frame = pd.DataFrame(columns, index=pd.Index(self.neurons, name="neuron"))
-        return frame.astype(dict.fromkeys(("val_correlation", "val_error", "least_kept"), float))
+        return frame_of(self.items, self.layer)
 
     def to_csv(self, path: str | Path) -> None:
-        """Write one line for each neuron, UTF-8: its outcome, correlation, bias and terms, with their errors.
+        """Write one line for each neuron, UTF-8: its outcome, correlation, bias, measure and terms, with their errors.
 
         Reading it back with ``from_csv`` gives equal explanations, to the last bit; ``dropped`` and ``scores`` are not
         written. Which images they were fitted on stands in the first line, behind the terms.
         """
-        rows = [
-            Row(self.layer, item.neuron, item.outcome, cells, item.bias, item.val_correlation, item.val_error)
-            for item in self.items
-            for cells in (tuple(Cell(term.concept, term.weight, term.error, term.kept) for term in item.terms),)
-        ]
-        write_rows(Path(path), rows, "" if self.fitted_on is None else str(self.fitted_on))
+        write_rows(Path(path), self.items, self.layer, self.fitted_on)
 
     @staticmethod
     def from_csv(path: str | Path, layer: str | None = None) -> Explanations:
@@ -250,7 +228,7 @@ class Explanations:
 
         Anybody's is a neuron and a text, of any length, which becomes one term of weight 1: two columns of CSV, with
         or without names, or a file that ends in .json with ``{"3": "snow"}``, ``[[3, "snow"]]`` or
-        ``[{"neuron": 3, "text": "snow"}]``.
+        ``[{"neuron": 3, "text": "snow"}]``. A text is a formula only where it is called ``formula``.
 
         Parameters
         ----------
@@ -265,38 +243,8 @@ class Explanations:
         FileNotFoundError
             There is no such file.
         ValueError
-            The file is of no known layout (the message says which columns are missing), or a line makes no sense; the
-            message names line, column and value. It has several layers, and none is ``layer``.
+            The file is of no known layout (the message says what is missing), a line makes no sense (the message names
+            line, column and value), or there are several layers, of which none is ``layer``.
         """
-        rows = read_rows(Path(path), layer)
-        items = tuple(_from_row(row) for row in rows)
-        network, fitted_on = _network(Path(path)), _fitted_on(rows, Path(path))
-        return Explanations(items, rows[0].layer, network=network, fitted_on=fitted_on)
-
-
-def _network(path: Path) -> str:
-    """Return the network of a file in one of the authors' layouts, which count in units, by the file's name."""
-    with path.open(encoding="utf-8", errors="replace") as file:
-        header = file.readline().split(",")
-    return published_network(path.stem) if "unit" in map(str.strip, header) else ""
-
-
-def _from_row(row: Row) -> Explanation:
-    terms = tuple(Term(*cell) for cell in row.terms)
-    return Explanation(row.neuron, terms, row.bias, row.val_correlation, cast(Outcome, row.outcome), row.val_error)
-
-
-def _fitted_on(rows: Sequence[Row], path: Path) -> FittedOn | None:
-    said = sorted({row.fitted_on for row in rows} - {""})
-    try:
-        found = [FittedOn.parse(text) for text in said]
-    except ValueError as error:
-        raise ValueError(
-            f"The column fitted_on0 of '{path}' does not say on which images it was fitted: {error}. "
-            "Empty it, if that is not known, or write the file anew with to_csv."
-        ) from error
-    if len(found) > 1:
-        raise ValueError(
-            f"The column fitted_on0 of '{path}' says {len(found)} things. Keep explanations of one split per file."
-        )
-    return found[0] if found else None
+        read = read_rows(Path(path), layer)
+        return Explanations(read.items, read.layer, network=read.network, fitted_on=read.fitted_on)

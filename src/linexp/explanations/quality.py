@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
 from jaxtyping import Float
 from torch import Tensor
 
-from linexp._internal.numbers import format_decimals
+from linexp._internal.checks import check_within
+from linexp._internal.numbers import format_decimals, format_number
 
 
 class _Origin(Protocol):
@@ -56,6 +58,35 @@ class Quality(NamedTuple):
         if self.value is None:
             return "undefined"
         return format_decimals(self.value, 2) + ("" if self.error is None else f" ± {format_decimals(self.error, 2)}")
+
+
+@dataclass(frozen=True)
+class Measure:
+    """What a method itself measures an explanation by, on the images that it explains from.
+
+    Parameters
+    ----------
+    name
+        What is measured: "IoU", "AUROC", "soft-WPMI" and so on.
+    value
+        As the method defines it, finite.
+    p_value
+        Probability of at least such a value by chance, from 0 to 1; ``None`` where the method knows none.
+    """
+
+    name: str
+    value: float
+    p_value: float | None = None
+
+    def __post_init__(self) -> None:
+        if not (self.name.strip() and math.isfinite(self.value)):
+            raise ValueError(f"The measure {self.name!r} is {self.value}. Give it a name and a finite number, or none.")
+        if self.p_value is not None:
+            check_within("p_value", self.p_value, 0, 1)
+
+    def __str__(self) -> str:
+        known = "" if self.p_value is None else f", p {format_number(self.p_value)}"
+        return f"{self.name} {format_number(self.value)}{known}"
 
 
 def rank(qualities: Iterable[Quality]) -> list[int]:

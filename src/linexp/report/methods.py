@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
-from linexp.explanations import Columns, Explanation, simulate
+from linexp.explanations import Columns, Concept, Explanation, simulate
 from linexp.figures import N_RANGES, Shares, share_ranges
 from linexp.matrix import EmbeddedConceptMatrix
 from linexp.report.layers import LayerView, picked
@@ -26,9 +26,9 @@ class ConceptTable:
     def __init__(self) -> None:
         self.place: dict[str, int] = {}
 
-    def number(self, name: str) -> int:
-        """Return the number of a concept, a new one if need be."""
-        return self.place.setdefault(name, len(self.place))
+    def number(self, concept: Concept) -> int:
+        """Return the number of a concept, a new one if need be; a formula is called by its text."""
+        return self.place.setdefault(concept if isinstance(concept, str) else concept.grouped, len(self.place))
 
 
 def pack_method(finding: Result, view: LayerView, table: ConceptTable, shares: Shares = "plain") -> dict[str, Any]:
@@ -42,7 +42,10 @@ def pack_method(finding: Result, view: LayerView, table: ConceptTable, shares: S
     of = {item.neuron: item for item in explanations}
     items = [of.get(neuron) for neuron in view.neurons]
     areas, other, none = _shares(finding, view, items, shares)
+    measures = [item.measure if item else None for item in items]
+    told = {"measures": [one and [one.name, short(one.value), short(one.p_value, 2)] for one in measures]}
     return {
+        **(told if any(measures) else {}),
         "name": finding.method,
         "probabilities": isinstance(finding.concepts, EmbeddedConceptMatrix),
         "outcomes": [item.outcome if item else None for item in items],
@@ -73,10 +76,10 @@ def _terms(item: Explanation | None, table: ConceptTable) -> list[list[float | i
     return packed
 
 
-def _judge(judge: Simulability, concepts: Sequence[str], table: ConceptTable) -> dict[str, Any]:
+def _judge(judge: Simulability, concepts: Sequence[Concept], table: ConceptTable) -> dict[str, Any]:
     """Return how well a judge knows the concepts that it was asked about."""
-    known = dict(zip(judge.concepts, judge.values.tolist(), strict=True))
-    pairs = [[table.number(name), short(known[name], 2)] for name in concepts if name in known]
+    known = ((concept, judge.of(concept)) for concept in concepts)
+    pairs = [[table.number(concept), short(value, 2)] for concept, value in known if value is not None]
     return {"name": judge.simulator, "limit": SIMULABLE, "known": pairs}
 
 
@@ -106,12 +109,12 @@ def _shares(
     other: list[list[int]] = []
     for start in range(0, len(items), _NEURONS):
         block = items[start : start + _NEURONS]
-        names = tuple(dict.fromkeys(name for item in block if item for name in item.concepts))
-        presence = Columns(finding.concepts, names).block().numpy()
-        place = {name: number for number, name in enumerate(names)}
+        wanted = tuple(dict.fromkeys(concept for item in block if item for concept in item.concepts))
+        presence = Columns(finding.concepts, wanted).block().numpy()
+        place = {concept: number for number, concept in enumerate(wanted)}
         for offset, item in enumerate(block):
-            concepts = item.concepts if item else ()
-            columns = presence[:, [place[name] for name in concepts]]
+            columns = presence[:, [place[concept] for concept in item.concepts]] if item else presence[:, :0]
+            concepts = tuple(map(str, item.concepts)) if item else ()
             neuron = start + offset
             area = share_ranges(columns, concepts, view.activations[:, neuron], view.ranges[neuron], shares)
             # Rounded down, so that what stacks to at most 1 still does.

@@ -69,7 +69,7 @@ class Judge:
 
 def said_in(cases: Sequence[Result]) -> tuple[str, ...]:
     """Return every concept of any explanation, once."""
-    names = dict.fromkeys(name for case in cases for name in case.explanations.concepts)
+    names = dict.fromkeys(name for case in cases for name in case.explanations.names)
     if not names:
         raise ValueError("No explanation names a concept, so there is nothing to simulate. Explain anew.")
     return tuple(names)
@@ -146,7 +146,7 @@ def _who_says(cases: Sequence[Result], complaint: str) -> str:
     """Name the first explanation with a text that a complaint quotes."""
     for case in cases:
         for item in case.explanations:
-            if any(f"'{name}'" in complaint for name in item.concepts):
+            if any(f"'{name}'" in complaint for name in item.names):
                 return f" It is said of neuron {item.neuron} in '{case.shown}'."
     return ""
 

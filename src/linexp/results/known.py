@@ -19,7 +19,7 @@ def measure_simulability(case: Result, judged: Judgement, simulator: str) -> Sim
     """Measure the concepts of a case that the result has, too; ``None`` if what explained also judges."""
     if judged.val is None:
         return None
-    used = set(case.explanations.concepts)
+    used = set(case.explanations.names)
     names = [name for name in case.concepts.names if name in used]
     rows = case.rows("val")
     if not names:
@@ -42,7 +42,7 @@ def save_simulability(case: Result, found: Simulability, judge: Judge | None) ->
 def tell_simulability(case: Result, found: Simulability, path: Path) -> str:
     """Say in a line or two what the simulator does not know."""
     n_terms = sum(len(item.terms) for item in case.explanations)
-    n_used, names = len(case.explanations.concepts), listing(found.unknown, 5)
+    n_used, names = len(case.explanations.names), listing(found.unknown, 5)
     lines = []
     if found.unknown:
         lines.append(

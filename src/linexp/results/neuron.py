@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from linexp._internal.checks import listing, printable
-from linexp.explanations import Explanation, Quality, format_number, show_selected, simulate
+from linexp.explanations import Concept, Explanation, Quality, format_number, names_in, show_selected, simulate
 from linexp.results.folder import load_explanations, load_run
 from linexp.score import CorrelationScorer, Origin, Simulability, count_seen, read_simulability
 
@@ -59,12 +59,13 @@ def _terms(explanation: Explanation, judges: Sequence[Simulability]) -> list[str
     ]
 
 
-def _unknown(concept: str, judge: Simulability) -> str:
-    if concept not in judge.unknown:
-        return ""
-    value = judge.of(concept)
-    how = "undefined" if value is None or math.isnan(value) else format_number(value)
-    return f"  (not known to {judge.simulator}: simulability {how})"
+def _unknown(concept: Concept, judge: Simulability) -> str:
+    told = ""
+    for name in (name for name in names_in(concept) if name in judge.unknown):
+        value = judge.of(name)
+        how = "undefined" if value is None or math.isnan(value) else format_number(value)
+        told += f"  ({'' if name == concept else f'{name} is '}not known to {judge.simulator}: simulability {how})"
+    return told
 
 
 def _bar(weight: float, most: float) -> str:

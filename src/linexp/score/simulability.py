@@ -6,6 +6,7 @@ import math
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import torch
@@ -15,7 +16,7 @@ from torch import Tensor
 from linexp._internal.checks import check_same_images
 from linexp._internal.files import csv_text, decode_text, read_csv
 from linexp._internal.numbers import exact
-from linexp.explanations import Columns, Explanations
+from linexp.explanations import Columns, Concept, Explanations, names_in
 from linexp.matrix import ConceptMatrix
 from linexp.score.correlation import correlate_columns
 
@@ -52,9 +53,17 @@ class Simulability:
     n_images: int
     simulator: str = ""
 
-    def of(self, concept: str) -> float | None:
-        """Return the simulability of one concept; NaN if it is undefined, ``None`` if it was not measured."""
-        return float(self.values[self.concepts.index(concept)]) if concept in self.concepts else None
+    def of(self, concept: Concept) -> float | None:
+        """Return the simulability of one concept; NaN if it is undefined, ``None`` if it was not measured.
+
+        Of a formula it is that of the least known of the concepts it names.
+        """
+        known = [(self._known[name], name) for name in names_in(concept) if name in self._known]
+        return min(known, key=_least_known)[0] if known else None
+
+    @cached_property
+    def _known(self) -> dict[str, float]:
+        return dict(self._pairs())
 
     @property
     def unknown(self) -> tuple[str, ...]:
@@ -63,17 +72,17 @@ class Simulability:
         return tuple(name for _, name in sorted(low, key=_least_known))
 
     def count_unknown(self, explanations: Explanations) -> int:
-        """Count the terms whose concept the judge does not know."""
+        """Count the terms with a concept, or a formula of one, that the judge does not know."""
         unknown = set(self.unknown)
-        return sum(term.concept in unknown for item in explanations for term in item.terms)
+        return sum(not unknown.isdisjoint(names_in(term.concept)) for item in explanations for term in item.terms)
 
     def to_csv(self, path: str | Path, explanations: Explanations) -> None:
         """Write ``concept, simulability, terms, simulator, n_images``, the least known first.
 
-        ``terms`` says in how many of the explanations the concept stands; undefined simulability is left empty.
+        ``terms`` says in how many terms of the explanations the concept stands; undefined simulability is left empty.
         """
         pairs = sorted(((value, name) for name, value in self._pairs()), key=_least_known)
-        counts = Counter(term.concept for item in explanations for term in item.terms)
+        counts = Counter(name for item in explanations for term in item.terms for name in names_in(term.concept))
         lines = [(name, exact(value), counts[name], self.simulator, self.n_images) for value, name in pairs]
         Path(path).write_bytes(csv_text([_COLUMNS, *lines]).encode(errors="surrogateescape"))
 

@@ -53,6 +53,12 @@ function scoreList(method, at) {
     .map((column) => h("li", null, `${column.title} `, together(h("b", null, number(column.values[at])), plusMinus(errorOf(column, at)))));
   // It chose the terms, so it comes last and is no score.
   if (method.val[at] !== null) items.push(h("li", { class: "quiet" }, together(`val ${number(method.val[at])}`, plusMinus(method.valError[at]) || " ± ?"), ", selected"));
+  const measure = method.measures && method.measures[at];
+  if (measure) {
+    const [name, value, p] = measure;
+    const title = "what the method itself measures, on the images that it explains from";
+    items.push(h("li", { class: "quiet", title }, `${name} `, together(number(value), p === null ? null : `, p ${number(p)}`)));
+  }
   return h("ul", { class: "score-list" }, items);
 }
 
