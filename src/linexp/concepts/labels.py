@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from linexp.concepts.vocabulary import Group, OpenMojiImages, resolve_groups
-from linexp.images import Images, as_images
+from linexp.images import Images, ImageSubset, as_images
 from linexp.matrix import ConceptMatrix
 
 
@@ -79,8 +79,9 @@ class LabelConcepts:
         collection = as_images(images)
         if self.table is not None:
             return self._from_table(collection)
-        if isinstance(collection, OpenMojiImages) and self.groups is None:
-            return LabelConcepts(table=collection.table, names=collection.label_names)._from_table(collection)
+        whole, rows = _whole(collection)
+        if isinstance(whole, OpenMojiImages) and self.groups is None:
+            return LabelConcepts(table=whole.table[rows], names=whole.label_names)._from_table(collection)
         labels, names = _require_labels(collection)
         members = resolve_groups(self.groups or {}, names)
         columns = torch.zeros(len(names), len(names) + len(members))
@@ -116,6 +117,13 @@ def _as_numbers(table: Any) -> Tensor:
         raise ValueError(
             f"The table of labels is not a matrix of numbers ({error}). Use 0 for absent and 1 for present."
         ) from error
+
+
+def _whole(images: Images) -> tuple[Images, list[int]]:
+    """Return the collection that these are some of, and which of it they are."""
+    if isinstance(images, ImageSubset):
+        return images.images, list(images.rows)
+    return images, list(range(len(images)))
 
 
 def _require_labels(images: Images) -> tuple[Sequence[int], Sequence[str]]:
