@@ -40,6 +40,8 @@ from .concepts.calibration import Reliability as Reliability
 from .concepts.calibration import fit_calibration as fit_calibration
 from .concepts.calibration import measure_reliability as measure_reliability
 from .concepts.encoders import ConSE as ConSE
+from .concepts.encoders import FittedEncoder as FittedEncoder
+from .concepts.encoders import fit_text_encoder as fit_text_encoder
 from .concepts.encoders import load_encoder as load_encoder
 from .concepts.vocabulary import Vocabulary as Vocabulary
 from .concepts.vocabulary import read_vocabulary as read_vocabulary

@@ -9,7 +9,7 @@ from typing import Any
 
 from linexp._internal.checks import check_text
 from linexp.concepts.calibration import Calibration
-from linexp.concepts.encoders import Encoder, check_texts, embed_prompts, storing
+from linexp.concepts.encoders import Encoder, FittedEncoder, check_texts, embed_prompts, storing
 from linexp.images import as_images
 from linexp.matrix import ConceptMatrix, EmbeddedConceptMatrix
 from linexp.store import Store
@@ -87,7 +87,7 @@ def find_calibration(asked: str | None, encoder: Encoder) -> Calibration:
     ----------
     asked
         A file; or the name of an encoder whose calibration comes with linexp, if ``encoder`` has the same weights under
-        another name, such as a folder. ``None``: the one of ``encoder`` itself that comes with linexp.
+        another name, such as a folder. ``None``: the encoder's own, or the one that comes with linexp.
 
     Raises
     ------
@@ -97,7 +97,7 @@ def find_calibration(asked: str | None, encoder: Encoder) -> Calibration:
         There is no such file.
     """
     if asked is None:
-        return Calibration.shipped(encoder.name)
+        return encoder.calibration if isinstance(encoder, FittedEncoder) else Calibration.shipped(encoder.name)
     if not Path(asked).exists() and asked.startswith(("hf:", "open_clip:", "conse:")):
         return replace(Calibration.shipped(asked), encoder=encoder.name)
     calibration = Calibration.from_json(asked)

@@ -12,6 +12,7 @@ from linexp.solve.least_squares import Solution as Solution
 from linexp.solve.least_squares import noise_of as noise_of
 from linexp.solve.moments import Moments as Moments
 from linexp.solve.moments import accumulate_moments as accumulate_moments
+from linexp.solve.ridge import fit_ridge as fit_ridge
 from linexp.solve.shortlist import Shortlist as Shortlist
 from linexp.solve.shortlist import ShortlistMoments as ShortlistMoments
 from linexp.solve.shortlist import accumulate_shortlist as accumulate_shortlist

@@ -9,6 +9,7 @@ import torch
 from linexp._internal.checks import closest
 from linexp.concepts.encoders.base import Encoder
 from linexp.concepts.encoders.conse import ConSE
+from linexp.concepts.encoders.fitted import FittedEncoder, is_fitted_encoder
 from linexp.concepts.encoders.huggingface import PAPER_ENCODERS, load_huggingface
 from linexp.concepts.encoders.open_clip import load_open_clip
 from linexp.models import own
@@ -16,7 +17,7 @@ from linexp.models import own
 _LIBRARIES = ("hf", "open_clip", "conse")
 _FORMS = (
     "hf:NAME_OR_FOLDER, open_clip:ARCHITECTURE,WEIGHTS, conse:CLASSIFIER (such as conse:efficientnet_lite2), "
-    "package.module:function"
+    "package.module:function, the folder of an encoder of your own (linexp encoder)"
 )
 
 
@@ -35,7 +36,8 @@ def load_encoder(
         ``hf:NAME_OR_FOLDER`` (SigLIP, SigLIP 2 or CLIP of transformers, such as
         "hf:google/siglip-large-patch16-384"); ``open_clip:ARCHITECTURE,WEIGHTS`` (weights: a tag or a file) or
         ``open_clip:FOLDER``; ``conse:CLASSIFIER`` (offline: MiniLM and any ImageNet classifier that ``load_model``
-        knows); or ``package.module:function``, a function of yours that takes no arguments and returns an `Encoder`.
+        knows); ``package.module:function``, a function of yours that takes no arguments and returns an `Encoder`; or
+        the folder that ``FittedEncoder.save`` wrote.
     device
         Where to run. Default: the CPU.
     batch_size
@@ -62,6 +64,8 @@ def load_encoder(
         encoder = ConSE(rest.removesuffix("+minilm"), device=device, batch_size=batch_size)
         encoder.load()
         return encoder
+    if is_fitted_encoder(name):
+        return FittedEncoder.load(name, device=device, batch_size=batch_size)
     if own.OWN_FUNCTION.fullmatch(name) and library not in _LIBRARIES:
         return _as_encoder(own.make(name), name)
     raise ValueError(f"There is no encoder '{name}'.{_guess(name)} Encoders: {_FORMS}.")
@@ -83,8 +87,8 @@ def same_model(first: str, second: str) -> bool:
 
 def _model_of(name: str) -> str:
     library, _, rest = name.partition(":")
-    if library == "conse":
-        return f"conse:{rest.partition('+minilm')[0]}"
+    if library in ("conse", "fitted"):  # whatever was fitted on it, the network decides what is seen
+        return f"{library}:{rest.partition('+minilm')[0]}"
     folder = Path(rest).expanduser()
     return f"{library}:{folder.resolve()}" if folder.is_dir() else name
 

@@ -1,0 +1,193 @@
+"""An encoder of one's own finds the words of new pictures, knows nothing where the texts were shuffled, and is kept."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from linexp import FittedEncoder, ImageArray, StoreMismatchError, TextConcepts, fit_text_encoder, load_encoder
+from linexp.concepts import find_calibration
+from linexp.concepts.encoders import same_model
+from linexp.models import to_unit_tensor
+
+WORDS = {
+    "red apple": (220, 30, 30),
+    "green meadow": (40, 200, 60),
+    "blue sea": (30, 60, 210),
+    "yellow sun": (230, 220, 40),
+}
+NETWORK = "own_features:network"
+
+
+class Features(nn.Module):
+    """Twelve non-linear features of colour, and a head that nobody needs."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        generator = torch.Generator().manual_seed(3)
+        self.conv = nn.Conv2d(3, 12, 1)
+        self.conv.weight.data = torch.randn(12, 3, 1, 1, generator=generator)
+        self.conv.bias.data = torch.randn(12, generator=generator) / 4
+        self.pool = nn.AdaptiveAvgPool2d(1)
+        self.head = nn.Linear(12, 5)
+
+    def forward(self, inputs: torch.Tensor) -> torch.Tensor:
+        return self.head(self.pool(self.conv(inputs).relu()).flatten(1))
+
+
+@pytest.fixture(autouse=True)
+def network(monkeypatch: pytest.MonkeyPatch) -> None:
+    module = ModuleType("own_features")
+    module.network = lambda: (Features().eval(), to_unit_tensor)  # type: ignore[attr-defined]
+    module.wider = lambda: (nn.Sequential(nn.Conv2d(3, 7, 1), nn.Flatten()).eval(), to_unit_tensor)  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "own_features", module)
+
+
+def draw(n_images: int, seed: int) -> tuple[ImageArray, list[str]]:
+    generator = np.random.default_rng(seed)
+    texts = [list(WORDS)[row % len(WORDS)] for row in range(n_images)]
+    noise = generator.normal(0, 25, (n_images, 6, 6, 3))
+    pictures = np.clip(np.array([WORDS[text] for text in texts])[:, None, None] + noise, 0, 255)
+    return ImageArray(pictures.astype(np.uint8)), texts
+
+
+@pytest.fixture
+def encoder() -> FittedEncoder:
+    return fit_text_encoder(*draw(80, 0), NETWORK, show_progress=False)
+
+
+def test_it_finds_the_words_of_new_pictures(encoder: FittedEncoder) -> None:
+    images, texts = draw(40, 1)
+    cosines = encoder.encode_images(images, show_progress=False) @ encoder.encode_texts(list(WORDS)).T
+    assert [list(WORDS)[place] for place in cosines.argmax(1).tolist()] == texts
+    assert encoder.layer == "pool"  # before the head
+    assert encoder.r2 > 0.8
+
+
+def test_words_nobody_fitted_on_are_where_their_like_are(encoder: FittedEncoder) -> None:
+    images, texts = draw(40, 1)
+    others = ["a green lawn", "the ocean"]
+    cosines = encoder.encode_images(images, show_progress=False) @ encoder.encode_texts(others).T
+    for column, like in enumerate(("green meadow", "blue sea")):
+        present = torch.tensor([text == like for text in texts])
+        assert cosines[present, column].min() > cosines[~present, column].max()
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_shuffled_texts_teach_nothing(seed: int) -> None:
+    images, texts = draw(200, seed)
+    order = torch.randperm(200, generator=torch.Generator().manual_seed(seed)).tolist()
+    with pytest.raises(ValueError, match=r"say nothing of these texts: left out, -?\d\.\d+ of their variance"):
+        fit_text_encoder(images, [texts[row] for row in order], NETWORK, show_progress=False)
+
+
+def test_only_the_rows_named_count() -> None:
+    images, texts = draw(80, 0)
+    first = fit_text_encoder(images, texts, NETWORK, rows=range(40), show_progress=False)
+    spoilt = texts[:40] + ["nonsense", "gibberish"] * 20
+    second = fit_text_encoder(images, spoilt, NETWORK, rows=range(40), show_progress=False)
+    assert first.name == second.name
+    assert first.name != fit_text_encoder(images, texts, NETWORK, show_progress=False).name
+
+
+def test_several_keywords_are_one_direction_and_each_is_calibrated_on() -> None:
+    images, texts = draw(80, 0)
+    several = [tuple(text.split()) for text in texts]
+    encoder = fit_text_encoder(images, several, NETWORK, show_progress=False)
+    cosines = encoder.encode_images(images, show_progress=False) @ encoder.encode_texts(["apple", "sea"]).T
+    present = torch.tensor([["apple" in words, "sea" in words] for words in several])
+    assert cosines[present].min() > cosines[~present].max()
+
+
+def test_probabilities_come_with_it_and_are_true(encoder: FittedEncoder) -> None:
+    images, texts = draw(200, 2)
+    calibration = find_calibration(None, encoder)
+    assert calibration is encoder.calibration
+    presence = TextConcepts(list(WORDS), encoder, calibration).describe(images).values
+    truth = torch.tensor([[text == word for word in WORDS] for text in texts]).float()
+    assert (presence - truth).abs().mean() < 0.15
+    assert abs(float(presence.mean()) - 0.25) < 0.05
+
+
+def test_what_is_saved_comes_back(encoder: FittedEncoder, tmp_path: Path) -> None:
+    folder = encoder.save(tmp_path / "my.encoder")
+    again = load_encoder(str(folder))
+    assert isinstance(again, FittedEncoder)
+    assert again.name == encoder.name
+    assert again.calibration == encoder.calibration
+    images, _ = draw(9, 5)
+    rows = encoder.encode_images(images, show_progress=False)
+    assert torch.equal(again.encode_images(images, show_progress=False), rows)
+    assert torch.equal(again.encode_images(images, show_progress=False)[[4]], rows[[4]])
+    assert same_model(again.name, encoder.name)
+
+
+def test_files_that_are_refused(encoder: FittedEncoder, tmp_path: Path) -> None:
+    folder = encoder.save(tmp_path / "my.encoder")
+    facts = json.loads((folder / "encoder.json").read_text())
+    other = FittedEncoder(**{**vars_of(encoder), "weights": encoder.weights * 2}).save(tmp_path / "other.encoder")
+    (folder / "weights.safetensors").write_bytes((other / "weights.safetensors").read_bytes())
+    with pytest.raises(StoreMismatchError, match="is not the map"):
+        FittedEncoder.load(folder)
+    (folder / "encoder.json").write_text(json.dumps({**facts, "linexp_encoder": 99}))
+    with pytest.raises(ValueError, match="is an encoder of version 99 and this linexp reads 1"):
+        FittedEncoder.load(folder)
+    (folder / "encoder.json").write_text("[]")
+    with pytest.raises(ValueError, match="is no encoder of linexp"):
+        FittedEncoder.load(folder)
+    with pytest.raises(FileNotFoundError, match="There is no file"):
+        FittedEncoder.load(tmp_path)
+
+
+def vars_of(encoder: FittedEncoder) -> dict[str, object]:
+    return {name: getattr(encoder, name) for name in encoder.__dataclass_fields__}
+
+
+def test_another_network_is_refused(encoder: FittedEncoder) -> None:
+    other = FittedEncoder(**{**vars_of(encoder), "network": "own_features:wider", "layer": "0"})
+    with pytest.raises(ValueError, match="has 7 neurons and the encoder was fitted on 12"):
+        other.encode_images(draw(3, 0)[0], show_progress=False)
+
+
+def test_a_calibration_of_another_encoder_is_refused(encoder: FittedEncoder) -> None:
+    other = fit_text_encoder(*draw(40, 9), NETWORK, show_progress=False)
+    with pytest.raises(ValueError, match="The calibration was fitted for the encoder"):
+        TextConcepts(["sea"], encoder, other.calibration)
+
+
+@pytest.mark.parametrize(
+    ("texts", "message"),
+    [
+        (["red"] * 7, "There are 7 texts for 8 images"),
+        (["red"] * 8, "All 8 images are called red"),
+        (["red"] * 7 + [" "], r"has the texts \[' '\]"),
+        (["red"] * 7 + [[]], r"has the texts \[\]"),
+    ],
+)
+def test_texts_that_are_refused(texts: list[str], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        fit_text_encoder(draw(8, 0)[0], texts, NETWORK, show_progress=False)
+
+
+def test_a_network_without_a_head_wants_a_layer() -> None:
+    with pytest.raises(ValueError, match="has no linear layer with a layer before it"):
+        fit_text_encoder(*draw(8, 0), "own_features:wider", show_progress=False)
+
+
+def test_words_minilm_cannot_read_are_said() -> None:
+    images, texts = draw(80, 0)
+    foreign = [{"blue sea": "ᐃᓄᒃᑎᑐᑦ"}.get(text, text) for text in texts]
+    with pytest.warns(UserWarning, match="does not know what is in 1 of 4 texts: ᐃᓄᒃᑎᑐᑦ"):
+        fit_text_encoder(images, foreign, NETWORK, show_progress=False)
+
+
+def test_fewer_images_than_features_is_said() -> None:
+    with pytest.warns(UserWarning, match="8 images for 12 features"):
+        fit_text_encoder(*draw(8, 0), NETWORK, show_progress=False)
