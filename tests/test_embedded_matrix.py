@@ -54,6 +54,26 @@ def test_only_some_concepts():
         matrix.only(["c1", "c70"])
 
 
+def test_sharpness_multiplies_the_logit_and_probabilities_stay():
+    matrix = make()
+    flat = matrix.with_sharpness(0.3)
+    assert torch.equal(matrix.with_sharpness(1.0).values, matrix.values)
+    assert matrix.as_probabilities() is matrix
+    assert torch.equal(flat.as_probabilities().values, matrix.values)
+    np.testing.assert_allclose(flat.values.logit().numpy(), 0.3 * matrix.values.double().logit().numpy(), atol=1e-3)
+    assert flat.only(["c3"]).sharpness == 0.3
+
+
+def test_which_concepts_take_part_does_not_depend_on_the_sharpness():
+    matrix, split = make(), le.Split.random(1500)
+    activations = le.ActivationMatrix(matrix.values[:, :3] + 0.1 * unit(1500, 5, dims=3), images="f")
+    explainer = le.LinearExplainer(n_groups=0, n_repeats=2, min_activity=0.7)
+    plain, flat = (explainer.explain(activations, one, split) for one in (matrix, matrix.with_sharpness(0.3)))
+    assert plain.dropped
+    assert flat.dropped == plain.dropped
+    assert flat != plain
+
+
 @pytest.mark.parametrize("search", ["greedy", "top"])
 def test_explains_and_simulates_like_the_matrix_held_whole(search):
     matrix = make()
@@ -77,6 +97,7 @@ def test_explains_and_simulates_like_the_matrix_held_whole(search):
         ({"names": ["c0"]}, "1 names for 70 concepts"),
         ({"names": ["c"] * 70}, "'c' stands for more than one of the concepts"),
         ({"image_embeddings": torch.full((3, 48), float("nan"))}, "embedding is NaN or infinite"),
+        ({"sharpness": 0.0}, r"The sharpness is 0\.0"),
     ],
 )
 def test_refused(change, text):

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from linexp._internal.checks import check_text
+from linexp._internal.checks import check_text, check_within
 from linexp.concepts.calibration import Calibration
 from linexp.concepts.encoders import Encoder, FittedEncoder, check_texts, embed_prompts, storing
 from linexp.images import as_images
@@ -29,6 +29,10 @@ class TextConcepts:
         Turns its similarities into probabilities; must be of this encoder.
     templates
         What the encoder is told for a concept: "{}" is replaced by it; the embeddings of several are averaged.
+    sharpness
+        Above 0. 1: presence is the calibrated probability, as in the paper. Below 1 it is a flatter function of the same
+        cosine, σ(sharpness·a·(cos + b)): activations rise gradually where a probability jumps, and are predicted better
+        by it (docs/text-concepts.md). Explanations mean the presences they were fitted on, so a judge needs the same.
 
     Raises
     ------
@@ -44,9 +48,11 @@ class TextConcepts:
     encoder: Encoder
     calibration: Calibration
     templates: Sequence[str] = ("{}",)
+    sharpness: float = 1.0
 
     def __post_init__(self) -> None:
         self.calibration.check(self.encoder.name)
+        check_within("sharpness", self.sharpness, 1e-3, 1e3)
         seen: set[str] = set()
         for text in check_texts(self.texts):
             if not text.strip():
@@ -77,6 +83,7 @@ class TextConcepts:
             self.calibration.a,
             self.calibration.b,
             collection.fingerprint,
+            sharpness=self.sharpness,
         )
 
 

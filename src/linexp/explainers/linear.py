@@ -19,14 +19,12 @@ from linexp._internal.checks import (
     device_for_doubles,
 )
 from linexp._internal.renamed import renamed
-from linexp.explainers.fit import blocks
 from linexp.explainers.once import Task
 from linexp.explainers.searches import SEARCH_SETTINGS, SEARCHES, Search, SearchName, check_search
 from linexp.explainers.stability import count_again
-from linexp.explainers.usable import Usable, find_usable, usable_columns
+from linexp.explainers.usable import Usable, find_usable, measure_presence, usable_columns
 from linexp.explanations import Explanation, Explanations, FittedOn
 from linexp.matrix import ActivationMatrix, ConceptMatrix, Split
-from linexp.solve import measure_columns
 
 
 @renamed("n_shards", "n_groups")
@@ -184,7 +182,7 @@ class LinearExplainer:
 
     def _explain_again(self, task: Task, train: Tensor, val: Tensor) -> tuple[Explanation, ...]:
         """Explain with other images, if these leave a concept."""
-        usable = usable_columns(measure_columns(blocks(task.concepts, train)), self.min_activity)
+        usable = usable_columns(measure_presence(task.concepts, train), self.min_activity)
         return task.explain(train, val, usable, 0) if bool(usable.any()) else ()
 
     def find_usable(self, concepts: ConceptMatrix, split: Split) -> Bool[Tensor, " concepts"]:

@@ -59,7 +59,7 @@ def find_usable(concepts: ConceptMatrix, split: Split, min_activity: float) -> U
     ValueError
         None is left.
     """
-    columns = measure_columns(blocks(concepts, split.train))
+    columns = measure_presence(concepts, split.train)
     usable = usable_columns(columns, min_activity)
     if not bool(usable.any()):
         raise ValueError(
@@ -74,6 +74,11 @@ def find_usable(concepts: ConceptMatrix, split: Split, min_activity: float) -> U
         if not kept
     )
     return Usable(concepts.names, usable, dropped, split.train, min_activity)
+
+
+def measure_presence(concepts: ConceptMatrix, train: Tensor) -> ColumnRange:
+    """Return the extremes of each concept's probability, whatever its sharpness: which take part does not depend on it."""
+    return measure_columns(blocks(concepts.as_probabilities(), train))
 
 
 def usable_columns(columns: ColumnRange, min_activity: float) -> Bool[Tensor, " concepts"]:

@@ -65,6 +65,10 @@ class ConceptMatrix:
         """Return the presence of all concepts in some images, in the order asked for."""
         return take(self.values, rows)
 
+    def as_probabilities(self) -> ConceptMatrix:
+        """Return the matrix whose presences are probabilities: this one, where nothing flattened them."""
+        return self
+
     def only(self, names: Sequence[str]) -> ConceptMatrix:
         """Return the matrix of some concepts, in the order asked for.
 

@@ -19,7 +19,7 @@ _PIECE = 256
 
 @dataclass(frozen=True, eq=False, init=False, repr=False)
 class EmbeddedConceptMatrix(ConceptMatrix):
-    """A concept matrix that is never held whole: σ(a·(cos + b)) of two tables of unit vectors, block by block.
+    """A concept matrix that is never held whole: σ(s·a·(cos + b)) of two tables of unit vectors, block by block.
 
     It takes the memory of the embeddings, whatever the number of images times concepts. A row has the same bytes in
     whatever block it is asked for.
@@ -32,13 +32,16 @@ class EmbeddedConceptMatrix(ConceptMatrix):
         One name per text, each once.
     a, b
         Calibration of the encoder.
+    sharpness
+        The s above, above 0: with 1 the presence is the calibrated probability; below 1 it is a flatter function of the
+        same cosine, as activations are.
     images
         Fingerprint of the images; ``None``: not known.
 
     Raises
     ------
     ValueError
-        The two tables have different numbers of dimensions, a vector is not finite, ``a`` is not above 0, or the names
+        The two tables have different numbers of dimensions, a vector is not finite, ``a`` or ``sharpness`` is not above 0, or the names
         do not fit.
     """
 
@@ -46,6 +49,7 @@ class EmbeddedConceptMatrix(ConceptMatrix):
     text_embeddings: Float[Tensor, "concepts dims"]
     a: float
     b: float
+    sharpness: float
 
     def __init__(
         self,
@@ -55,6 +59,8 @@ class EmbeddedConceptMatrix(ConceptMatrix):
         a: float,
         b: float,
         images: str | None = None,
+        *,
+        sharpness: float = 1.0,
     ) -> None:
         pictures, texts = as_matrix(image_embeddings, "dims"), as_matrix(text_embeddings, "dims")
         if pictures.shape[1] != texts.shape[1]:
@@ -66,6 +72,10 @@ class EmbeddedConceptMatrix(ConceptMatrix):
             raise ValueError("An embedding is NaN or infinite. Look at the encoder and its number format.")
         if not (math.isfinite(a) and math.isfinite(b) and a > 0):
             raise ValueError(f"The calibration is a = {a}, b = {b}. Give finite numbers, a above 0.")
+        if not (math.isfinite(sharpness) and sharpness > 0):
+            raise ValueError(
+                f"The sharpness is {sharpness}. Give a number above 0; 1 leaves probabilities as they are."
+            )
         check_concept_names(names, len(texts))
         check_names(tuple(names), len(texts), "concepts")
         fill(
@@ -76,6 +86,7 @@ class EmbeddedConceptMatrix(ConceptMatrix):
             text_embeddings=texts.to(torch.float32),
             a=a,
             b=b,
+            sharpness=sharpness,
         )
 
     @property
@@ -102,7 +113,20 @@ class EmbeddedConceptMatrix(ConceptMatrix):
     def only(self, names: Sequence[str]) -> ConceptMatrix:
         """Return the matrix of some concepts, in the order asked for."""
         texts = self.text_embeddings[self.places(names)]
-        return EmbeddedConceptMatrix(self.image_embeddings, texts, names, self.a, self.b, self.images)
+        return self._of(texts, names, self.sharpness)
+
+    def with_sharpness(self, sharpness: float) -> EmbeddedConceptMatrix:
+        """Return the same concepts with their presence made sharper or flatter; 1: probabilities."""
+        return self._of(self.text_embeddings, self.names, sharpness)
+
+    def as_probabilities(self) -> ConceptMatrix:
+        """Return the matrix with a sharpness of 1."""
+        return self if self.sharpness == 1 else self.with_sharpness(1)
+
+    def _of(self, texts: Tensor, names: Sequence[str], sharpness: float) -> EmbeddedConceptMatrix:
+        return EmbeddedConceptMatrix(
+            self.image_embeddings, texts, names, self.a, self.b, self.images, sharpness=sharpness
+        )
 
     def __repr__(self) -> str:
         return f"EmbeddedConceptMatrix({self.n_images} images, {self.n_concepts} concepts)"
@@ -112,4 +136,4 @@ class EmbeddedConceptMatrix(ConceptMatrix):
         padded = torch.zeros(_PIECE, embeddings.shape[1])
         padded[: len(embeddings)] = embeddings
         similarity = padded @ self.text_embeddings.T
-        return torch.sigmoid(self.a * (similarity + self.b))[: len(embeddings)]
+        return torch.sigmoid(self.sharpness * self.a * (similarity + self.b))[: len(embeddings)]

@@ -167,7 +167,7 @@ def _warn_of_unknown(minilm: MiniLM, words: Sequence[str]) -> None:
     lost = [word for word, ids in zip(words, tokens, strict=True) if unknown in ids]
     if lost:
         warnings.warn(
-            f"MiniLM, which reads English, does not know what is in {len(lost)} of {len(words)} texts: {listing(lost)}.",
+            f"MiniLM reads English and does not know what is in {len(lost)} of {len(words)} texts: {listing(lost)}.",
             stacklevel=3,
         )
 
