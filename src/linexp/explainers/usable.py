@@ -77,7 +77,7 @@ def find_usable(concepts: ConceptMatrix, split: Split, min_activity: float) -> U
 
 
 def measure_presence(concepts: ConceptMatrix, train: Tensor) -> ColumnRange:
-    """Return the extremes of each concept's probability, whatever its sharpness: which take part does not depend on it."""
+    """Return the extremes of each concept's probability: which take part does not depend on the sharpness."""
     return measure_columns(blocks(concepts.as_probabilities(), train))
 
 

@@ -41,8 +41,8 @@ class EmbeddedConceptMatrix(ConceptMatrix):
     Raises
     ------
     ValueError
-        The two tables have different numbers of dimensions, a vector is not finite, ``a`` or ``sharpness`` is not above 0, or the names
-        do not fit.
+        The two tables have different numbers of dimensions, a vector is not finite, ``a`` or ``sharpness`` is not above
+        0, or the names do not fit.
     """
 
     image_embeddings: Float[Tensor, "images dims"]
