@@ -4,6 +4,7 @@ from linexp.cli.ablate import ablate
 from linexp.cli.app import app, main
 from linexp.cli.calibrate import calibrate
 from linexp.cli.demo import demo
+from linexp.cli.encoder import encoder_app
 from linexp.cli.explain import explain
 from linexp.cli.impact import impact
 from linexp.cli.layers import layers
@@ -20,6 +21,7 @@ __all__ = [
     "app",
     "calibrate",
     "demo",
+    "encoder_app",
     "explain",
     "impact",
     "layers",

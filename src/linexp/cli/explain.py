@@ -13,10 +13,13 @@ import typer
 from linexp.cli.app import app
 from linexp.cli.command import command
 from linexp.cli.groups import CalibrationName, Keeping, Labelled, Network, Running, Template, Units
-from linexp.cli.options import ENCODERS, Seed, SkipBroken, option
+from linexp.cli.options import ENCODERS, Seed, SkipBroken, SplitFile, option
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from linexp.concepts import ConceptSource
+    from linexp.concepts.encoders import Encoder
     from linexp.explainers import Explainer, Usable
     from linexp.images import ImageFolder
     from linexp.results import Run
@@ -55,8 +58,15 @@ class _Concepts:
                 f"{given[0]} is of no use with concepts from labels. Add --concepts text, or leave it out."
             )
 
-    def open(self, labelled: Labelled, images: ImageFolder, running: Running) -> ConceptSource:
-        """Read groups or words and load the encoder, if one is needed."""
+    @property
+    def fits(self) -> bool:
+        """Whether the encoder is fitted on the pictures that are explained, and so cannot be opened before them."""
+        return self.concepts == "text" and (self.encoder or "").startswith("fit:")
+
+    def open(
+        self, labelled: Labelled, images: ImageFolder, running: Running, fit: Callable[[str], Encoder] | None = None
+    ) -> ConceptSource:
+        """Read groups or words and load the encoder, if one is needed; ``fit`` makes one that is fitted here."""
         from linexp.concepts import LabelConcepts, TextConcepts, find_calibration
         from linexp.concepts.vocabulary import (
             IMAGENET,
@@ -79,7 +89,8 @@ class _Concepts:
             superclasses=group_names(groups) if groups else None,
         )
         print(f"vocabulary: {vocabulary}")
-        encoder = running.encoder(self.encoder or ENCODER)
+        name = self.encoder or ENCODER
+        encoder = running.encoder(name) if fit is None else fit(name)
         calibration = find_calibration(self.calibration, encoder)
         return TextConcepts(vocabulary.words, encoder, calibration, tuple(self.template or ()) or ("{}",))
 
@@ -95,7 +106,8 @@ class _Concepts:
             plain |= {"encoder": source.encoder.name, "calibration": calibration}
             plain |= {"vocabulary": self.vocabulary or _VOCABULARY, "template": source.templates}
             asked = self.encoder or ENCODER
-            if not same_model(asked, source.encoder.name):  # a function of the user's, which calls itself as it likes
+            # A function of the user's calls itself as it likes; what is fitted here is called by what came out.
+            if self.fits or not same_model(asked, source.encoder.name):
                 plain["encoder_asked"] = asked
         return plain
 
@@ -140,13 +152,7 @@ def explain(
     linear: _Linear,
     n_shards: Annotated[int | None, typer.Option("--n-shards", hidden=True)] = None,
     seed: Seed = 0,
-    split: Path | None = option(
-        None,
-        "FILE",
-        "Which images are train, val and test: JSON of lists, CSV of image or row and part (such as images.csv of "
-        "a result), or a folder of train_ids.pt, val_ids.pt and test_ids.pt.",
-        "drawn with --seed",
-    ),
+    split: SplitFile = None,
     workers: int | None = option(None, "N", "Processes that decode pictures; 0: none.", "by processors"),
     skip_broken: SkipBroken = False,
     running: Running,
@@ -163,6 +169,7 @@ def explain(
         linear = dataclasses.replace(linear, n_groups=n_shards)
     from linexp._internal.checks import check_at_least, choose_device
     from linexp._internal.files import check_writable_folder
+    from linexp.concepts import LabelConcepts
     from linexp.explainers import on_device
     from linexp.forward import find_layers, look_at_layers, reuse_large_buffers
     from linexp.matrix import Split
@@ -181,9 +188,11 @@ def explain(
     explainer = on_device(explainer, running.device)
     folder, store = labelled.open(), open_store(kept)
     parts = None if split is None else Split.from_file(split, folder)
-    source = concepts.open(labelled, folder, running)
+    source = None if concepts.fits else concepts.open(labelled, folder, running)
     prepared = None
-    if concepts.concepts == "labels":  # it takes no time, and says what is wrong with labels and groups
+    if source is None:
+        LabelConcepts().describe(folder)  # says what is wrong with the labels it will be fitted on
+    elif concepts.concepts == "labels":  # it takes no time, and says what is wrong with labels and groups
         prepared = prepare_unread(folder, source, explainer, parts, seed)
     check_writable_folder(out)
     model = network.open(running)
@@ -196,6 +205,10 @@ def explain(
     tell_device(running.device)
     if prepared is None or images is not folder:
         parts = None if parts is None else leave_out(parts, folder, images)
+    if source is None:
+        drawn_parts = Split.random(len(images), seed) if parts is None else parts
+        source = concepts.open(labelled, folder, running, lambda name: running.fit(name, images, drawn_parts, store))
+    if prepared is None or images is not folder:
         prepared = prepare(images, source, explainer, parts, seed, store)
     drawn = {"layers": tuple(layer), "split": split, "seed": seed if split is None else None}  # else nothing was drawn
     settings = {**drawn, "workers": workers, "skip_broken": skip_broken, **vars(labelled), **vars(units)}

@@ -13,11 +13,14 @@ import typer
 from linexp.cli.options import ENCODERS, flag, option, told
 
 if TYPE_CHECKING:
+    from linexp.concepts import Half
     from linexp.concepts.encoders import Encoder
     from linexp.forward.units import Unit
-    from linexp.images import ImageFolder
+    from linexp.images import ImageFolder, Images
+    from linexp.matrix import Split
     from linexp.models import VisionModel
     from linexp.results import Judge, Result
+    from linexp.store import Store
 
 
 StoreFolder = Annotated[
@@ -63,6 +66,18 @@ class Running:
 
         return load_encoder(
             name, device=self.device, batch_size=self.batch_size, trust_remote_code=self.trust_remote_code
+        )
+
+    def fit(self, name: str, images: Images, split: Split, store: Store | None, half: Half = "first") -> Encoder:
+        """Fit an encoder on half of the training images; the judge's is the second."""
+        from linexp.concepts import fit_on_train
+        from linexp.store import with_store
+
+        return with_store(
+            store,
+            lambda store: fit_on_train(
+                images, split, name, half=half, device=self.device, batch_size=self.batch_size, store=store
+            ),
         )
 
 
@@ -206,11 +221,16 @@ class Judging:
             return None
         from linexp.concepts import TextConcepts, find_calibration
         from linexp.models import tell_device
-        from linexp.results import Judge, reopen_pictures, said_in, warn_of_same_model
+        from linexp.results import Judge, reopen_pictures, said_in, shared_pictures, warn_of_same_model
         from linexp.store import open_store
 
         pictures = {id(case.activations): reopen_pictures(case, self.images, kept) for case in cases}
-        encoder, store, texts = running.encoder(self.simulator), open_store(kept), said_in(cases)
+        store, texts = open_store(kept), said_in(cases)
+        if self.simulator.startswith("fit:"):
+            images, split = shared_pictures(cases, pictures)
+            encoder = running.fit(self.simulator, images, split, store, "second")
+        else:
+            encoder = running.encoder(self.simulator)
         calibration, templates = find_calibration(self.calibration, encoder), tuple(self.template or ())
         source = TextConcepts(texts, encoder, calibration, templates or ("{}",))
         tell_device(running.device)

@@ -45,8 +45,18 @@ TableName = Annotated[
     Path | None, told("NAME", "Also write the tables, as NAME.csv, NAME.md and NAME.tex.", "not written")
 ]
 Seed = Annotated[int, told("N", "Seed of the split into 70 % train, 10 % validation, 20 % test images.")]
+SplitFile = Annotated[
+    Path | None,
+    told(
+        "FILE",
+        "Which images are train, val and test: JSON of lists, CSV of image or row and part (such as images.csv of a "
+        "result), or a folder of train_ids.pt, val_ids.pt and test_ids.pt.",
+        "drawn with --seed",
+    ),
+]
 SkipBroken = Annotated[bool, typer.Option("--skip-broken", help="Leave out pictures that cannot be read.")]
 ENCODERS = (
     "hf:NAME_OR_FOLDER, open_clip:ARCHITECTURE,WEIGHTS, conse:efficientnet_lite2 (needs no download), "
+    "fit:NETWORK (fitted here, on half of the training images), the folder of an encoder from linexp encoder fit, "
     "or package.module:function"
 )

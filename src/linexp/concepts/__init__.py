@@ -2,5 +2,8 @@
 
 from linexp.concepts.base import ConceptSource as ConceptSource
 from linexp.concepts.labels import LabelConcepts as LabelConcepts
+from linexp.concepts.own import FIT as FIT
+from linexp.concepts.own import Half as Half
+from linexp.concepts.own import fit_on_train as fit_on_train
 from linexp.concepts.text import TextConcepts as TextConcepts
 from linexp.concepts.text import find_calibration as find_calibration

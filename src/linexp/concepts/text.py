@@ -32,7 +32,8 @@ class TextConcepts:
     sharpness
         Above 0. 1: presence is the calibrated probability, as in the paper. Below 1 it is a flatter function of the
         same cosine, σ(sharpness·a·(cos + b)): activations rise gradually where a probability jumps, and are predicted
-        better by it (docs/text-concepts.md). Explanations mean the presences they were fitted on: a judge needs the same.
+        better by it (docs/text-concepts.md). Explanations mean the presences they were fitted on, so a judge needs the
+        same.
 
     Raises
     ------

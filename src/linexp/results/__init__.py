@@ -16,7 +16,15 @@ from linexp.results.explaining import (
     tell_next,
 )
 from linexp.results.folder import load_explanations, load_run, results_in, save_explanations, save_run, save_scores
-from linexp.results.judge import Judge, file_name, judge_cases, judge_parts, said_in, warn_of_same_model
+from linexp.results.judge import (
+    Judge,
+    file_name,
+    judge_cases,
+    judge_parts,
+    said_in,
+    shared_pictures,
+    warn_of_same_model,
+)
 from linexp.results.judges import ENCODER, suggest_judge
 from linexp.results.known import save_simulability, tell_simulability
 from linexp.results.layers import by_layer, give_images
@@ -75,6 +83,7 @@ __all__ = [
     "save_scores",
     "save_simulability",
     "score_case",
+    "shared_pictures",
     "suggest_judge",
     "summarize_files",
     "tell_ablation",

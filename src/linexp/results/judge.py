@@ -14,7 +14,7 @@ from linexp.concepts import TextConcepts
 from linexp.concepts.encoders import same_model
 from linexp.explanations import first_unknown
 from linexp.images import Images, ImageSubset
-from linexp.matrix import ConceptMatrix, EmbeddedConceptMatrix
+from linexp.matrix import ConceptMatrix, EmbeddedConceptMatrix, Split
 from linexp.results.folder import slug
 from linexp.results.judges import suggest_judge
 from linexp.results.result import Result
@@ -73,6 +73,23 @@ def said_in(cases: Sequence[Result]) -> tuple[str, ...]:
     if not names:
         raise ValueError("No explanation names a concept, so there is nothing to simulate. Explain anew.")
     return tuple(names)
+
+
+def shared_pictures(cases: Sequence[Result], pictures: Mapping[int, Images]) -> tuple[Images, Split]:
+    """Return the pictures of all cases and their split, for a judge that is fitted on their training images.
+
+    Raises ``ValueError`` if the cases are not all of the same pictures with the same training images.
+    """
+    first = cases[0]
+    images, split = pictures[id(first.activations)], first.split
+    for case in cases[1:]:
+        own = pictures[id(case.activations)]
+        if own.fingerprint != images.fingerprint or not torch.equal(case.split.train, split.train):
+            raise ValueError(
+                f"'{first.shown}' and '{case.shown}' have different pictures or training images, so one judge "
+                "cannot be fitted on both. Score them one by one, or fit one with linexp encoder fit."
+            )
+    return images, split
 
 
 def file_name(kind: str, case: Result, judge: Judge | None, part: str = "test", metric: str = "correlation") -> str:

@@ -14,7 +14,7 @@ from linexp.concepts.encoders.huggingface import PAPER_ENCODERS, load_huggingfac
 from linexp.concepts.encoders.open_clip import load_open_clip
 from linexp.models import own
 
-_LIBRARIES = ("hf", "open_clip", "conse")
+_LIBRARIES = ("hf", "open_clip", "conse", "fit")
 _FORMS = (
     "hf:NAME_OR_FOLDER, open_clip:ARCHITECTURE,WEIGHTS, conse:CLASSIFIER (such as conse:efficientnet_lite2), "
     "package.module:function, the folder of an encoder of your own (linexp encoder)"
@@ -68,6 +68,11 @@ def load_encoder(
         return FittedEncoder.load(name, device=device, batch_size=batch_size)
     if own.OWN_FUNCTION.fullmatch(name) and library not in _LIBRARIES:
         return _as_encoder(own.make(name), name)
+    if library == "fit":
+        raise ValueError(
+            f"'{name}' is fitted on the training images of what is explained, which there are none of here. "
+            "Make an encoder with linexp encoder fit, and name its folder."
+        )
     raise ValueError(f"There is no encoder '{name}'.{_guess(name)} Encoders: {_FORMS}.")
 
 
@@ -87,8 +92,10 @@ def same_model(first: str, second: str) -> bool:
 
 def _model_of(name: str) -> str:
     library, _, rest = name.partition(":")
-    if library in ("conse", "fitted"):  # whatever was fitted on it, the network decides what is seen
-        return f"{library}:{rest.partition('+minilm')[0]}"
+    if library == "conse":
+        return f"conse:{rest.partition('+minilm')[0]}"
+    if library in ("fit", "fitted"):  # whatever was fitted on it, and however, the network decides what is seen
+        return f"fitted:{rest if library == 'fit' else rest.partition('+minilm')[0].rpartition(':')[0]}"
     folder = Path(rest).expanduser()
     return f"{library}:{folder.resolve()}" if folder.is_dir() else name
 
