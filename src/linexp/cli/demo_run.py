@@ -7,6 +7,7 @@ from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, fields, replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from linexp._internal.checks import check_at_least
@@ -15,8 +16,7 @@ from linexp.ablation.impact import BETAS, impact_layers
 from linexp.cli.demo_table import print_results
 from linexp.cli.explain import open_explainer
 from linexp.cli.recipe import Step
-from linexp.concepts import LabelConcepts, TextConcepts, find_calibration
-from linexp.concepts.encoders import load_encoder
+from linexp.concepts import LabelConcepts, TextConcepts, fit_on_train
 from linexp.concepts.vocabulary import OpenMojiImages, read_vocabulary
 from linexp.explainers import Explainer, LinearExplainer
 from linexp.explanations import simulate
@@ -27,6 +27,7 @@ from linexp.models import load_model
 from linexp.report import draw_picture_sheet, tell_impact, write_report
 from linexp.results import Result, own_score
 from linexp.score import CorrelationScorer, Origin
+from linexp.store import Store
 
 CALLED = {"_blocks.10": "block 10", "_avg_pooling": "head"}
 
@@ -75,11 +76,11 @@ def run_demo(
     with clock.stage("network"):
         reuse_large_buffers()
         recorded = record_layers(load_model(model), layers, images)
+    split = Split.random(len(images))
     concepts: dict[str, ConceptMatrix] = {}
     for way, params in ways.items():
         with clock.stage("words" if params["concepts"] == "text" else "pictures"):
-            concepts[way] = _describe(params, images)
-    split = Split.random(len(images))
+            concepts[way] = _describe(params, images, split)
     results: list[Result] = []
     with clock.stage("explaining"):
         for layer in layers:
@@ -114,16 +115,14 @@ def show_impact(params: Mapping[str, Any], images: Images, out: Path, n_neurons:
     tell_impact(list(found.values()), BETAS, out)
 
 
-def _describe(params: Mapping[str, Any], images: OpenMojiImages) -> ConceptMatrix:
+def _describe(params: Mapping[str, Any], images: OpenMojiImages, split: Split) -> ConceptMatrix:
     if params["concepts"] == "labels":
         return LabelConcepts().describe(images)
     vocabulary = read_vocabulary(params["vocabulary"], labels=images.label_names)
-    return _encoder_concepts(params["encoder"], vocabulary.words).describe(images)
-
-
-def _encoder_concepts(encoder: str, texts: Sequence[str]) -> TextConcepts:
-    loaded = load_encoder(encoder)
-    return TextConcepts(texts, loaded, find_calibration(None, loaded))
+    with TemporaryDirectory() as folder:  # the network looks at the pictures once, for the fit and for the words
+        store = Store(Path(folder))
+        encoder = fit_on_train(images, split, params["encoder"], half="first", store=store)
+        return TextConcepts(vocabulary.words, encoder, encoder.calibration).describe(images, store=store)
 
 
 def _explainer(params: Mapping[str, Any]) -> Explainer:
@@ -144,9 +143,11 @@ def _first(activations: ActivationMatrix, n_neurons: int | None) -> ActivationMa
 
 def _judge(results: Sequence[Result], images: Images, simulator: str) -> list[Result]:
     """Score all by what explained and by the simulator, which looks at test pictures only, and at each word once."""
-    test = ImageSubset(images, results[0].split.test.tolist())
+    split = results[0].split
+    test = ImageSubset(images, split.test.tolist())
     words = dict.fromkeys(name for result in results for name in result.explanations.names)
-    presence = _encoder_concepts(simulator, list(words)).describe(test)
+    judge = fit_on_train(images, split, simulator, half="second")
+    presence = TextConcepts(list(words), judge, judge.calibration).describe(test)
     judged: list[Result] = []
     for result in results:
         whole = result.activations

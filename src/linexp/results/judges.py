@@ -23,6 +23,10 @@ def suggest_judge(model: str, encoder: str | None) -> tuple[str, str]:
         What found the concepts in the images; ``None``: labels.
     """
     paper = ENCODER if encoder is not None and same_model(encoder, SIMULATOR) else SIMULATOR
+    if encoder is not None and encoder.startswith("fitted:"):
+        fitted = [f"fit:{name.partition(':')[2]}" for name in _PACKAGED]
+        others = [name for name in fitted if not same_model(f"fit:{model}", name) and not same_model(encoder, name)]
+        return others[0], "fitted on the other half of the training images"
     if encoder is not None and not encoder.startswith("conse:"):
         return paper, ""
     packaged = [name for name in _PACKAGED if _is_other(name, model, encoder) and is_packaged(name)]
