@@ -122,7 +122,7 @@ class _Problem:
     @classmethod
     def of(cls, features: Tensor, targets: Tensor) -> _Problem:
         n_rows, n_features = features.shape
-        means = sum(block.double().sum(0) for block in features.split(_BLOCK_ROWS)) / n_rows
+        means = torch.stack([block.double().sum(0) for block in features.split(_BLOCK_ROWS)]).sum(0) / n_rows
         centred_targets = targets.double() - targets.double().mean(0)
         if n_rows < n_features:  # as many directions as rows are enough
             centred = features.double() - means
