@@ -37,7 +37,7 @@ def test_an_encoder_in_a_folder_explains(linexp: Run, world: Path) -> None:
     )
     assert ended.code == 0, ended.err
     assert "fitted:mymodels:build:rest.2+minilm" in ended.out
-    assert "4 features of layer rest.2, fitted on the 42 training images" in ended.out
+    assert "features of layer rest.2, fitted on the 42 training images" in ended.out
     assert "saved in own" in ended.out
     explained = linexp(*EXPLAIN, *WORDS, "--encoder", "own", "--out", "by-own")
     assert explained.code == 0, explained.err

@@ -19,7 +19,7 @@ from tests.command_line import command_line
 
 WORDS = emoji_words()
 USED = "linexp.concepts.vocabulary.openmoji.emoji_words"
-CHANGES = {"labels+nouns:2000": "labels+nouns:200", "min-activity = 0.1": "min-activity = 0.05", "= 400": "= 20"}
+CHANGES = {"labels+nouns:2000": "labels+nouns:200", "= 400": "= 20"}
 
 
 def small_recipe() -> str:
@@ -86,7 +86,7 @@ def test_the_result_folders_hold_the_same(results):
         own = le.CorrelationScorer().score(
             le.simulate(result.explanations, run.concepts), run.activations, run.split.test
         )
-        for name, scores in {"scores": own, "scores-by-conse-efficientnet_lite1": result.scores[1]}.items():
+        for name, scores in {"scores": own, "scores-by-fit-efficientnet_lite1": result.scores[1]}.items():
             with (result.folder / f"{name}.csv").open() as file:
                 written = {int(row["neuron"]): row["correlation"] for row in csv.DictReader(file)}
             assert written == {
@@ -145,7 +145,12 @@ def test_a_result_of_the_demo_is_explained_again(results, linexp):
     last = results[-1]
     ended = linexp("run", last.folder / "run.json", "--print", "--out", "again")
     assert ended.code == 0, ended.err
-    for said in ("--images OpenMoji", "--vocabulary labels+nouns:200", "--layer _avg_pooling", "min_activity=0.05"):
+    for said in (
+        "--images OpenMoji",
+        "--vocabulary labels+nouns:200",
+        "--layer _avg_pooling",
+        "--encoder fit:efficientnet_lite2",
+    ):
         assert said in ended.out
 
 
@@ -153,7 +158,7 @@ def test_three_networks_take_part():
     told = read_toml(find_recipe(Path("demo")))
     steps = {step.command: context.params for step, context in open_steps("demo.toml", told)}
     names = {steps["explain"]["model"], steps["explain"]["encoder"], steps["score"]["simulator"]}
-    assert {name.removeprefix("conse:") for name in names} == {f"efficientnet_lite{number}" for number in range(3)}
+    assert {name.removeprefix("fit:") for name in names} == {f"efficientnet_lite{number}" for number in range(3)}
 
 
 def test_the_full_demo_shows_what_the_network_loses_without_a_neuron(results, linexp, tmp_path, capfd):

@@ -189,5 +189,6 @@ def test_words_minilm_cannot_read_are_said() -> None:
 
 
 def test_fewer_images_than_features_is_said() -> None:
-    with pytest.warns(UserWarning, match="8 images for 12 features"):
-        fit_text_encoder(*draw(8, 0), NETWORK, show_progress=False)
+    few, many = (fit_text_encoder(*draw(count, 0), NETWORK, show_progress=False).told() for count in (8, 80))
+    assert "8 images, 12 features; more images would make it better" in few
+    assert "80 images, 12 features; 9" in many

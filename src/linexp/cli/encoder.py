@@ -72,7 +72,7 @@ def fit(
     )
     made.save(out)
     found = made.calibration
-    print(f"{made.name}: {len(made.weights):,} features of layer {made.layer}, fitted on {made.source}")
-    print(f"  {made.r2:.1%} of the words' variance predicted for images left out (penalty {made.penalty:.3g})")
+    print(made.told())
+    print(f"  features of layer {made.layer}, fitted on {made.source} with penalty {made.penalty:.3g}")
     print(f"  P(concept | image) = σ({found.a:.4g}·(cos {found.b:+.4g})), expected calibration error {found.ece:.4f}")
     print(f"  saved in {out}")

@@ -73,12 +73,14 @@ class Running:
         from linexp.concepts import fit_on_train
         from linexp.store import with_store
 
-        return with_store(
+        made = with_store(
             store,
             lambda store: fit_on_train(
                 images, split, name, half=half, device=self.device, batch_size=self.batch_size, store=store
             ),
         )
+        print(made.told())
+        return made
 
 
 @dataclass(frozen=True, kw_only=True)

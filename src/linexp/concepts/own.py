@@ -55,7 +55,8 @@ def fit_on_train(
     """
     known = (labels or LabelConcepts()).describe(images)
     texts = [[known.names[column] for column in row.nonzero()[:, 0].tolist()] for row in known.values > 0]
-    rows = {"first": split.train[::2], "second": split.train[1::2], "both": split.train}[half]
+    part = {"first": split.train[::2], "second": split.train[1::2], "both": split.train}[half]
+    rows = [row for row in part.tolist() if texts[row]]  # a picture of a table may have no word
     told = {"first": "every second of ", "second": "every second of ", "both": ""}[half]
     return fit_text_encoder(
         images,

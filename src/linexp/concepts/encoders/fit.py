@@ -50,7 +50,7 @@ def fit_text_encoder(
     images
         An image collection, or anything ``as_images`` turns into one.
     texts
-        For each image its caption, its class or a list of keywords.
+        For each image its caption, its class or a list of keywords; of images that are not fitted on nothing is needed.
     features
         A name for ``load_model``: the network whose features are used.
     layer
@@ -73,8 +73,8 @@ def fit_text_encoder(
         the features say nothing of the texts; the network has no linear layer and ``layer`` is not given.
     """
     collection = as_images(images)
-    named = _check_texts(texts, collection)
     chosen = list(range(len(collection))) if rows is None else torch.as_tensor(rows).tolist()
+    named = _check_texts(texts, collection, chosen)
     words = list(dict.fromkeys(word for row in chosen for word in named[row]))
     if len(words) < 2 or len({named[row] for row in chosen}) < 2:
         raise ValueError(f"All {len(chosen)} images are called {listing(words)}. Give images with different texts.")
@@ -84,12 +84,6 @@ def fit_text_encoder(
     embedded = minilm.encode_texts(words, show_progress=show_progress)
     presence = _presence([named[row] for row in chosen], words)
     found = _features_of_rows(collection, chosen, features, place, device, batch_size, store, show_progress)
-    if len(chosen) < found.shape[1]:
-        warnings.warn(
-            f"{len(chosen):,} images for {found.shape[1]:,} features: the penalty is all that keeps the map from "
-            "learning them by heart. More images make a better encoder.",
-            stacklevel=2,
-        )
     # Each picture's target has length 1, so that one with many keywords counts as much as one with few.
     targets = unit_length(presence @ embedded, lambda row: f"the texts of '{collection.name(chosen[row])}'", NAME)
     fit = fit_ridge(found, targets)
@@ -120,6 +114,7 @@ def fit_text_encoder(
         r2=fit.r2,
         penalty=fit.penalty,
         fitted_on=collection.fingerprint or "",
+        n_images=len(chosen),
         device=device,
         batch_size=batch_size,
     )
@@ -148,13 +143,14 @@ def layer_before_head(network: str) -> str:
     )
 
 
-def _check_texts(texts: Sequence[str | Sequence[str]], images: Images) -> list[tuple[str, ...]]:
+def _check_texts(texts: Sequence[str | Sequence[str]], images: Images, chosen: Sequence[int]) -> list[tuple[str, ...]]:
     if isinstance(texts, str) or len(texts) != len(images):
         raise ValueError(
             f"There are {len(texts):,} texts for {len(images):,} images. Give each image its text, or a list of them."
         )
     named = [(one,) if isinstance(one, str) else tuple(one) for one in texts]
-    for row, words in enumerate(named):
+    for row in chosen:
+        words = named[row]
         if not words or not all(word.strip() for word in words):
             raise ValueError(f"The image '{images.name(row)}' has the texts {list(words)}. Give it at least one word.")
     return named

@@ -54,7 +54,9 @@ class FittedEncoder:
     penalty
         Of the ridge regression.
     fitted_on
-        Fingerprint of the images fitted on.
+        Fingerprint of the collection it was fitted on.
+    n_images
+        How many of its images were looked at.
     device, batch_size
         Where the network runs and images at a time. Default: the CPU; 8 on a CPU, 64 on a GPU.
 
@@ -73,6 +75,7 @@ class FittedEncoder:
     r2: float = 0.0
     penalty: float = 0.0
     fitted_on: str = ""
+    n_images: int = 0
     device: str | torch.device | None = None
     batch_size: int | None = None
 
@@ -113,6 +116,14 @@ class FittedEncoder:
         """Return one row of unit length for each text; see ``Encoder``."""
         return self._minilm.encode_texts(texts, show_progress=show_progress)
 
+    def told(self) -> str:
+        """Say in a line what it is and how much of the words it predicts for images left out."""
+        few = "" if len(self.weights) < self.n_images else "; more images would make it better"
+        return (
+            f"{self.name}: {self.n_images:,} images, {len(self.weights):,} features{few}; {self.r2:.1%} of the "
+            "variance of what they are called is predicted for images left out"
+        )
+
     def save(self, folder: str | Path) -> Path:
         """Write the encoder into a folder: what it is as JSON, the map as safetensors."""
         home = check_writable_folder(Path(folder))
@@ -123,6 +134,7 @@ class FittedEncoder:
             "texts": NAME,
             "source": self.source,
             "fitted_on": self.fitted_on,
+            "n_images": self.n_images,
             "r2": self.r2,
             "penalty": self.penalty,
             "sha256": self._digest,
@@ -161,6 +173,7 @@ class FittedEncoder:
             r2=facts["r2"],
             penalty=facts["penalty"],
             fitted_on=facts["fitted_on"],
+            n_images=facts["n_images"],
             device=device,
             batch_size=batch_size,
         )
