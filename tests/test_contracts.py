@@ -102,7 +102,7 @@ def test_explainer(name, tmp_path):
     explanations = make().explain(PLANTED.activations, concepts, SPLIT)
     assert explanations.neurons == PLANTED.activations.neurons
     assert explanations.layer == PLANTED.activations.layer
-    assert set(explanations.concepts) <= set(concepts.names)
+    assert set(explanations.names) <= set(concepts.names)
     assert make() == make()  # settings are values
     explanations.to_csv(tmp_path / "e.csv")
     assert le.Explanations.from_csv(tmp_path / "e.csv").items == explanations.items
