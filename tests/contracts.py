@@ -102,7 +102,20 @@ EXPLAINERS = {
     "linear, Stepwise": lambda: le.LinearExplainer(search=le.Stepwise(max_terms=3)),
     "linear, Swaps": lambda: le.LinearExplainer(search=le.Swaps(max_terms=3)),
     "linear, Top": lambda: le.LinearExplainer(search=le.Top(max_terms=2)),
+    "clip-dissect, soft_wpmi": lambda: le.CLIPDissectExplainer(n_top=20),
+    "clip-dissect, wpmi": lambda: le.CLIPDissectExplainer("wpmi"),
+    "clip-dissect, rank_reorder": lambda: le.CLIPDissectExplainer("rank_reorder"),
+    "clip-dissect, cos_similarity": lambda: le.CLIPDissectExplainer("cos_similarity"),
+    "clip-dissect, cos_similarity_cubed": lambda: le.CLIPDissectExplainer("cos_similarity_cubed"),
+    "www": lambda: le.WWWExplainer(),
+    "splice": lambda: le.SpLiCEExplainer(),
+    "falcon": lambda: le.FalconExplainer(n_deviations=1),
+    "best": lambda: le.BestConceptExplainer(),
+    "random": lambda: le.RandomConceptExplainer(),
+    "others": lambda: le.OthersExplainer(le.BestConceptExplainer()),
 }
+# Those that take nothing but concepts with embeddings.
+EMBEDDING_EXPLAINERS = {"splice"}
 
 # The share leaves several of the few images to be found.
 SCORERS = {

@@ -265,7 +265,7 @@ def test_set_help_lists_the_settings_with_their_docstrings(linexp: Run):
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (("--method", "linaer"), "method is 'linaer'. Did you mean 'linear'? Choose one of: linear."),
+        (("--method", "linaer"), "method is 'linaer'. Did you mean 'linear'? Choose one of: linear, "),
         (
             ("--set", "max_term=3"),
             "The method 'linear' has no setting 'max_term'. Did you mean 'max_terms'? The method ",

@@ -16,6 +16,12 @@ from tests import contracts
 
 PLANTED = le.make_planted(n_images=contracts.N_IMAGES, n_concepts=8, n_neurons=5, n_terms=2, seed=3)
 SPLIT = le.Split.random(contracts.N_IMAGES)
+VECTORS = torch.nn.functional.normalize(
+    torch.randn(contracts.N_IMAGES + 8, 16, generator=torch.Generator().manual_seed(0))
+)
+EMBEDDED = le.EmbeddedConceptMatrix(
+    VECTORS[: contracts.N_IMAGES], VECTORS[contracts.N_IMAGES :], PLANTED.concepts.names, 10.0, 0.0
+)
 
 
 @pytest.mark.parametrize("make", contracts.IMAGES.values(), ids=contracts.IMAGES)
@@ -87,21 +93,23 @@ def test_concept_source(make, tmp_path):
     )
 
 
-@pytest.mark.parametrize("make", contracts.EXPLAINERS.values(), ids=contracts.EXPLAINERS)
-def test_explainer(make, tmp_path):
-    explanations = make().explain(PLANTED.activations, PLANTED.concepts, SPLIT)
+@pytest.mark.parametrize("name", contracts.EXPLAINERS)
+def test_explainer(name, tmp_path):
+    make, concepts = (
+        contracts.EXPLAINERS[name],
+        EMBEDDED if name in contracts.EMBEDDING_EXPLAINERS else PLANTED.concepts,
+    )
+    explanations = make().explain(PLANTED.activations, concepts, SPLIT)
     assert explanations.neurons == PLANTED.activations.neurons
     assert explanations.layer == PLANTED.activations.layer
-    assert set(explanations.concepts) <= set(PLANTED.concepts.names)
+    assert set(explanations.names) <= set(concepts.names)
     assert make() == make()  # settings are values
     explanations.to_csv(tmp_path / "e.csv")
     assert le.Explanations.from_csv(tmp_path / "e.csv").items == explanations.items
-    usable = find_usable(PLANTED.concepts, SPLIT, make().min_activity)
-    assert make().explain(PLANTED.activations, PLANTED.concepts, SPLIT, usable=usable).items == explanations.items
+    usable = find_usable(concepts, SPLIT, make().min_activity)
+    assert make().explain(PLANTED.activations, concepts, SPLIT, usable=usable).items == explanations.items
     shuffled = torch.randperm(len(SPLIT.test), generator=torch.Generator().manual_seed(0))
-    again = make().explain(
-        PLANTED.activations, PLANTED.concepts, le.Split(SPLIT.train, SPLIT.val, SPLIT.test[shuffled])
-    )
+    again = make().explain(PLANTED.activations, concepts, le.Split(SPLIT.train, SPLIT.val, SPLIT.test[shuffled]))
     assert again.items == explanations.items
 
 

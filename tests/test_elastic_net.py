@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from sklearn.linear_model import ElasticNet
+from sklearn.linear_model import ElasticNet, Lasso
 
 from linexp import NotConvergedWarning
 from linexp.solve import solve_elastic_net
@@ -307,3 +307,31 @@ def test_settings_outside_their_range(setting, value):
     concepts, neurons = make_problem(n_concepts=3)
     with pytest.raises(ValueError, match=f"{setting} is {value}"):
         solve_elastic_net(*moments(concepts, neurons), **{setting: value})
+
+
+@pytest.mark.parametrize("strength", [0.02, 0.1, 0.4])
+def test_positive_weights_are_those_of_the_positive_lasso(strength: float):
+    """Of a dictionary with more columns than rows, many of them alike."""
+    rng = np.random.default_rng(0)
+    base = rng.normal(size=(24, 40))
+    columns = np.concatenate([base, base + 0.1 * rng.normal(size=base.shape), -base], 1)
+    targets = columns[:, :50] @ rng.exponential(size=(50, 6)) * 0.1 + rng.normal(size=(24, 6))
+    fit = solve_elastic_net(
+        columns.T @ columns / 24,
+        columns.T @ targets / 24,
+        (targets**2).mean(0),
+        strength=strength,
+        l1_ratio=1.0,
+        tolerance=1e-10,
+        positive=True,
+    )
+    assert (fit.weights >= 0).all()
+    for column, target in zip(fit.weights.T, targets.T, strict=True):
+        theirs = Lasso(strength, positive=True, fit_intercept=False, max_iter=1_000_000, tol=1e-12).fit(columns, target)
+
+        def objective(weights: np.ndarray, target: np.ndarray = target) -> float:
+            return float(((target - columns @ weights) ** 2).mean() / 2 + strength * weights.sum())
+
+        assert objective(column) <= objective(theirs.coef_) + 1e-10
+    with pytest.raises(ValueError, match=r"strength is 0\. It must be at least 1e-12\."):
+        solve_elastic_net(np.eye(2), np.ones((2, 1)), np.ones(1), strength=0, positive=True)

@@ -1,22 +1,36 @@
 """Explainers: activations and concepts in, explanations out; one method a file."""
 
 from linexp.explainers.base import Explainer
+from linexp.explainers.best import BestConceptExplainer
 from linexp.explainers.by_name import EXPLAINERS, describe_explainer, explainer_of, on_device, tell_method
+from linexp.explainers.clip_dissect import CLIPDissectExplainer
+from linexp.explainers.falcon import FalconExplainer
 from linexp.explainers.linear import LinearExplainer
+from linexp.explainers.others import OthersExplainer
+from linexp.explainers.random_concept import RandomConceptExplainer
 from linexp.explainers.searches import Greedy, GreedyNonzero, Stepwise, Swaps, Top
+from linexp.explainers.splice import SpLiCEExplainer
 from linexp.explainers.usable import Usable, find_usable
 from linexp.explainers.weights import fit_weights
+from linexp.explainers.www import WWWExplainer
 
 __all__ = [
     "EXPLAINERS",
+    "BestConceptExplainer",
+    "CLIPDissectExplainer",
     "Explainer",
+    "FalconExplainer",
     "Greedy",
     "GreedyNonzero",
     "LinearExplainer",
+    "OthersExplainer",
+    "RandomConceptExplainer",
+    "SpLiCEExplainer",
     "Stepwise",
     "Swaps",
     "Top",
     "Usable",
+    "WWWExplainer",
     "describe_explainer",
     "explainer_of",
     "find_usable",

@@ -9,10 +9,24 @@ from typing import Any
 from linexp._internal.checks import check_choice, device_for_doubles
 from linexp._internal.settings import read_settings, settings_of
 from linexp.explainers.base import Explainer
+from linexp.explainers.best import BestConceptExplainer
+from linexp.explainers.clip_dissect import CLIPDissectExplainer
+from linexp.explainers.falcon import FalconExplainer
 from linexp.explainers.linear import LinearExplainer
+from linexp.explainers.others import OthersExplainer
+from linexp.explainers.random_concept import RandomConceptExplainer
+from linexp.explainers.splice import SpLiCEExplainer
+from linexp.explainers.www import WWWExplainer
 
 EXPLAINERS: Mapping[str, Callable[..., Explainer]] = {
     "linear": LinearExplainer,
+    "clip-dissect": CLIPDissectExplainer,
+    "www": WWWExplainer,
+    "splice": SpLiCEExplainer,
+    "falcon": FalconExplainer,
+    "best": BestConceptExplainer,
+    "random": RandomConceptExplainer,
+    "others": OthersExplainer,
 }
 """Name → class of settings; whatever is here can be named on the command line."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -106,9 +106,11 @@ class EmbeddedConceptMatrix(ConceptMatrix):
 
     def block(self, rows: Rows) -> Float[Tensor, "rows concepts"]:
         """Return the presence of all concepts in some images, in the order asked for."""
-        chosen = take(self.image_embeddings, rows)
-        pieces = [self._piece(chosen[start : start + _PIECE]) for start in range(0, len(chosen), _PIECE)]
-        return torch.cat(pieces) if pieces else torch.empty(0, self.n_concepts)
+        return self._pieces(rows, lambda cosines: torch.sigmoid(self.sharpness * self.a * (cosines + self.b)))
+
+    def cosines(self, rows: Rows) -> Float[Tensor, "rows concepts"]:
+        """Return the cosines of some images with all concepts, in the order asked for; no calibration changes them."""
+        return self._pieces(rows, lambda cosines: cosines)
 
     def only(self, names: Sequence[str]) -> ConceptMatrix:
         """Return the matrix of some concepts, in the order asked for."""
@@ -131,9 +133,12 @@ class EmbeddedConceptMatrix(ConceptMatrix):
     def __repr__(self) -> str:
         return f"EmbeddedConceptMatrix({self.n_images} images, {self.n_concepts} concepts)"
 
-    def _piece(self, embeddings: Tensor) -> Tensor:
-        """Return the rows of at most ``_PIECE`` images, by a product that always has the same shape."""
-        padded = torch.zeros(_PIECE, embeddings.shape[1])
-        padded[: len(embeddings)] = embeddings
-        similarity = padded @ self.text_embeddings.T
-        return torch.sigmoid(self.sharpness * self.a * (similarity + self.b))[: len(embeddings)]
+    def _pieces(self, rows: Rows, change: Callable[[Tensor], Tensor]) -> Tensor:
+        """Return changed cosines, made in products and changes that always have the same shape."""
+        chosen = take(self.image_embeddings, rows)
+        pieces = [torch.empty(0, self.n_concepts)]
+        for some in chosen.split(_PIECE):
+            padded = torch.zeros(_PIECE, chosen.shape[1])
+            padded[: len(some)] = some
+            pieces.append(change(padded @ self.text_embeddings.T)[: len(some)])
+        return torch.cat(pieces)

@@ -2,6 +2,11 @@
 
 from linexp.solve.columns import ColumnRange as ColumnRange
 from linexp.solve.columns import measure_columns as measure_columns
+from linexp.solve.contrast import Contrast as Contrast
+from linexp.solve.contrast import find_contrast as find_contrast
+from linexp.solve.contrast import normalise_rows as normalise_rows
+from linexp.solve.contrast import score_words as score_words
+from linexp.solve.cosines import measure_cosines as measure_cosines
 from linexp.solve.elastic_net import solve_elastic_net as solve_elastic_net
 from linexp.solve.elastic_net_batched import solve_elastic_net_batched as solve_elastic_net_batched
 from linexp.solve.greedy import search_greedy as search_greedy
@@ -12,6 +17,11 @@ from linexp.solve.least_squares import Solution as Solution
 from linexp.solve.least_squares import noise_of as noise_of
 from linexp.solve.moments import Moments as Moments
 from linexp.solve.moments import accumulate_moments as accumulate_moments
+from linexp.solve.mutual_information import Weighting as Weighting
+from linexp.solve.mutual_information import measure_information as measure_information
+from linexp.solve.products import accumulate_product as accumulate_product
+from linexp.solve.products import multiply as multiply
+from linexp.solve.rank_order import measure_reordering as measure_reordering
 from linexp.solve.ridge import fit_ridge as fit_ridge
 from linexp.solve.shortlist import Shortlist as Shortlist
 from linexp.solve.shortlist import ShortlistMoments as ShortlistMoments
@@ -20,3 +30,4 @@ from linexp.solve.shortlist_fit import refit_among as refit_among
 from linexp.solve.stepwise import search_stepwise as search_stepwise
 from linexp.solve.swaps import search_swaps as search_swaps
 from linexp.solve.top import search_top as search_top
+from linexp.solve.top_rows import top_rows as top_rows

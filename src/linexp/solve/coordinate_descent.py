@@ -19,6 +19,7 @@ def solve_neurons(
     ridge: float,
     tolerance: float,
     max_rounds: int,
+    positive: bool,
     weights: Array,
     gaps: Array,
 ) -> None:
@@ -28,26 +29,29 @@ def solve_neurons(
         active = np.empty(len(target), np.int64)
         slack = target.copy()  # covariance of each concept with the part of the neuron not yet explained
         goal = tolerance * spread / 2  # without any term the objective is half the variance
-        gap = _duality_gap(target, slack, found, spread, lasso, ridge)
+        gap = _duality_gap(target, slack, found, spread, lasso, ridge, positive)
         for _ in range(max_rounds):
             if gap <= goal:
                 break
-            n_active, has_grown = _choose_active(scales, slack, found, lasso, active)
+            n_active, has_grown = _choose_active(scales, slack, found, lasso, positive, active)
             # Early rounds need only a rough solution: other concepts are about to enter.
             rough = max(0.1 * gap, 0.5 * goal)
-            has_moved = _solve_active(gram, target, slack, active[:n_active], spread, lasso, ridge, rough, found)
+            some = active[:n_active]
+            has_moved = _solve_active(gram, target, slack, some, spread, lasso, ridge, rough, positive, found)
             slack[:] = target
             for place in range(n_active):
                 if found[active[place]] != 0.0:
                     subtract(slack, float(found[active[place]]), gram[active[place]])
-            gap = _duality_gap(target, slack, found, spread, lasso, ridge)
+            gap = _duality_gap(target, slack, found, spread, lasso, ridge, positive)
             if not has_moved and not has_grown:
                 break  # floating point goes no further
         gaps[neuron] = gap
 
 
 @compiled
-def _choose_active(scales: Array, slack: Array, weights: Array, lasso: float, active: Indices) -> tuple[int, bool]:
+def _choose_active(
+    scales: Array, slack: Array, weights: Array, lasso: float, positive: bool, active: Indices
+) -> tuple[int, bool]:
     """Fill ``active`` with the concepts that have weight and those that press hardest to get one.
 
     Many press while few have entered, most of them only because they resemble one that will; and all that are active
@@ -59,14 +63,14 @@ def _choose_active(scales: Array, slack: Array, weights: Array, lasso: float, ac
         if weights[concept] != 0.0:
             n_terms += 1
         elif scales[concept] > 0:
-            steepest = max(steepest, abs(slack[concept]))
+            steepest = max(steepest, _pull(slack[concept], positive))
     share = 0.3
     n_active, has_grown = 0, False
     for _ in range(8):
         bar = lasso + share * (steepest - lasso)
         n_active, has_grown = 0, False
         for concept in range(len(slack)):
-            enters = steepest > lasso and abs(slack[concept]) >= bar and scales[concept] > 0
+            enters = steepest > lasso and _pull(slack[concept], positive) >= bar and scales[concept] > 0
             if weights[concept] != 0.0 or enters:
                 has_grown = has_grown or weights[concept] == 0.0
                 active[n_active] = concept
@@ -75,6 +79,12 @@ def _choose_active(scales: Array, slack: Array, weights: Array, lasso: float, ac
             break
         share = (1 + share) / 2
     return n_active, has_grown
+
+
+@compiled
+def _pull(slack: float, positive: bool) -> float:
+    """Return how hard a concept presses to get a weight; one that may only be positive does not press downwards."""
+    return slack if positive else abs(slack)
 
 
 @compiled
@@ -94,6 +104,7 @@ def _solve_active(
     lasso: float,
     ridge: float,
     goal: float,
+    positive: bool,
     weights: Array,
 ) -> bool:
     """Solve the problem of the active concepts alone to the gap ``goal``; tell whether any weight moved."""
@@ -107,11 +118,11 @@ def _solve_active(
     has_moved = False
     n_sweeps = 0
     for _ in range(1000):
-        largest, n_terms = _sweep(inner, left, found, lasso, ridge)
+        largest, n_terms = _sweep(inner, left, found, lasso, ridge, positive)
         if largest <= 1e-15 * np.sqrt(variance):
             break
         has_moved = True
-        if _duality_gap(target, left, found, variance, lasso, ridge) <= goal:
+        if _duality_gap(target, left, found, variance, lasso, ridge, positive) <= goal:
             break
         n_sweeps += 1
         if 6 * n_sweeps > n_terms:  # so many sweeps cost what a jump does: jumps at most double the work
@@ -123,7 +134,7 @@ def _solve_active(
 
 
 @compiled
-def _sweep(inner: Array, slack: Array, weights: Array, lasso: float, ridge: float) -> tuple[float, int]:
+def _sweep(inner: Array, slack: Array, weights: Array, lasso: float, ridge: float, positive: bool) -> tuple[float, int]:
     """Make each weight optimal in turn; return the largest change of the prediction and the number of terms."""
     largest = 0.0
     n_terms = 0
@@ -132,7 +143,7 @@ def _sweep(inner: Array, slack: Array, weights: Array, lasso: float, ridge: floa
         before = weights[place]
         pull = slack[place] + scale * before
         size = max(abs(pull) - lasso, 0.0) / (scale + ridge)
-        after = size if pull > 0 else -size
+        after = size if pull > 0 else 0.0 if positive else -size
         if after != before:
             weights[place] = after
             subtract(slack, after - before, inner[place])
@@ -204,7 +215,9 @@ def solve_system(inner: Array, terms: Indices, ridge: float, values: Array) -> N
 
 
 @compiled
-def _duality_gap(cross: Array, slack: Array, weights: Array, variance: float, lasso: float, ridge: float) -> float:
+def _duality_gap(
+    cross: Array, slack: Array, weights: Array, variance: float, lasso: float, ridge: float, positive: bool
+) -> float:
     """Return primal minus dual objective, the ridge taken as extra rows of the design."""
     steepest = 0.0
     residual = variance  # squared length of what is left of the (extended) target
@@ -212,7 +225,7 @@ def _duality_gap(cross: Array, slack: Array, weights: Array, variance: float, la
     size = 0.0
     for concept in range(len(cross)):
         weight = weights[concept]
-        steepest = max(steepest, abs(slack[concept] - ridge * weight))
+        steepest = max(steepest, _pull(slack[concept] - ridge * weight, positive))
         residual -= weight * (cross[concept] + slack[concept]) - ridge * weight * weight
         along -= weight * cross[concept]
         size += abs(weight)

@@ -40,6 +40,7 @@ def solve_elastic_net(
     l1_ratio: float = 0.99,
     tolerance: float = 1e-6,
     max_rounds: int = 1000,
+    positive: bool = False,
 ) -> ElasticNetFit:
     """Minimise ½·(v − 2cᵀw + wᵀGw) + ``strength``·(‖w‖₁ + (1 − η)/(2η)·‖w‖²) for each neuron.
 
@@ -64,6 +65,8 @@ def solve_elastic_net(
         Largest duality gap accepted, as a share of the objective at w = 0.
     max_rounds
         Largest number of growths of the active set.
+    positive
+        Whether weights below 0 are forbidden; ``strength`` must then be above 0.
 
     Raises
     ------
@@ -83,6 +86,8 @@ def solve_elastic_net(
     """
     check_at_least("strength", strength, 0)
     check_within("l1_ratio", l1_ratio, 1e-12, 1)
+    if positive:
+        check_at_least("strength", strength, 1e-12)
     for name, values in (("gram", gram), ("cross", cross), ("variance", variance)):
         check_finite(name, values)
     ridge = strength * (1 - l1_ratio) / l1_ratio
@@ -94,7 +99,7 @@ def solve_elastic_net(
     if strength == 0:  # no dual to take the gap from, and no need to descend
         share_neurons(len(targets), _solve_unpenalised, gram, *_find_directions(gram), targets, weights, gaps)
     else:
-        settings = (strength, ridge, tolerance, max_rounds)
+        settings = (strength, ridge, tolerance, max_rounds, positive)
         share_neurons(len(targets), solve_neurons, gram, scales, targets, variance, *settings, weights, gaps)
     return report_fit(weights.T, gaps, variance, tolerance)
 
