@@ -102,6 +102,12 @@ EXPLAINERS = {
     "linear, Stepwise": lambda: le.LinearExplainer(search=le.Stepwise(max_terms=3)),
     "linear, Swaps": lambda: le.LinearExplainer(search=le.Swaps(max_terms=3)),
     "linear, Top": lambda: le.LinearExplainer(search=le.Top(max_terms=2)),
+    "invert": lambda: le.InvertExplainer(),
+    "dissection": lambda: le.DissectionExplainer(quantile=0.9),
+    "dissection, categories": lambda: le.DissectionExplainer(0.9, categories={"some": ["concept 0", "concept 1"]}),
+    "compositional": lambda: le.CompositionalExplainer(quantile=0.9),
+    "clustered": lambda: le.ClusteredExplainer(),
+    "clustered, one range": lambda: le.ClusteredExplainer(n_ranges=1, quantile=0.9),
 }
 
 # The share leaves several of the few images to be found.

@@ -92,7 +92,7 @@ def test_explainer(make, tmp_path):
     explanations = make().explain(PLANTED.activations, PLANTED.concepts, SPLIT)
     assert explanations.neurons == PLANTED.activations.neurons
     assert explanations.layer == PLANTED.activations.layer
-    assert set(explanations.concepts) <= set(PLANTED.concepts.names)
+    assert set(explanations.names) <= set(PLANTED.concepts.names)
     assert make() == make()  # settings are values
     explanations.to_csv(tmp_path / "e.csv")
     assert le.Explanations.from_csv(tmp_path / "e.csv").items == explanations.items

@@ -53,9 +53,14 @@ from .explanations import Measure as Measure
 from .explanations import Term as Term
 from .explanations import simulate as simulate
 from .explainers import EXPLAINERS as EXPLAINERS
+from .explainers import ActivationRange as ActivationRange
+from .explainers import ClusteredExplainer as ClusteredExplainer
+from .explainers import CompositionalExplainer as CompositionalExplainer
+from .explainers import DissectionExplainer as DissectionExplainer
 from .explainers import Explainer as Explainer
 from .explainers import Greedy as Greedy
 from .explainers import GreedyNonzero as GreedyNonzero
+from .explainers import InvertExplainer as InvertExplainer
 from .explainers import LinearExplainer as LinearExplainer
 from .explainers import Stepwise as Stepwise
 from .explainers import Swaps as Swaps

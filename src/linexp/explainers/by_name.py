@@ -9,10 +9,18 @@ from typing import Any
 from linexp._internal.checks import check_choice, device_for_doubles
 from linexp._internal.settings import read_settings, settings_of
 from linexp.explainers.base import Explainer
+from linexp.explainers.clustered import ClusteredExplainer
+from linexp.explainers.compositional import CompositionalExplainer
+from linexp.explainers.dissection import DissectionExplainer
+from linexp.explainers.invert import InvertExplainer
 from linexp.explainers.linear import LinearExplainer
 
 EXPLAINERS: Mapping[str, Callable[..., Explainer]] = {
     "linear": LinearExplainer,
+    "invert": InvertExplainer,
+    "dissection": DissectionExplainer,
+    "compositional": CompositionalExplainer,
+    "clustered": ClusteredExplainer,
 }
 """Name → class of settings; whatever is here can be named on the command line."""
 

@@ -46,12 +46,10 @@ class Problem:
         self, said: Sequence[Sequence[Concept]], measures: Sequence[Measure | None], n_groups: int
     ) -> Explanations:
         """Return explanations of what is said of each neuron, with weights, bias and the method's own measure."""
-        fitted = fit_weights(said, self.activations, self.concepts, self.split, n_groups=n_groups)
-        items = (
-            replace(item, measure=measure if item.outcome == "explained" else None)
-            for item, measure in zip(fitted, measures, strict=True)
-        )
-        return replace(fitted, items=tuple(items), dropped=self.usable.dropped)
+        given = self.activations, self.concepts, self.split
+        kept = [measure if some else None for some, measure in zip(said, measures, strict=True)]
+        fitted = fit_weights(said, *given, measures=kept, n_groups=n_groups)
+        return replace(fitted, dropped=self.usable.dropped)
 
 
 def said_of(explanations: Explanations, activations: ActivationMatrix) -> tuple[list[Concept | None], ActivationMatrix]:
