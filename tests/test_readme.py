@@ -27,6 +27,7 @@ PAGES = (
     "docs/report.md",
     "docs/recipes.md",
     "docs/formulas.md",
+    "docs/methods.md",
 )
 SCORING = (ROOT / "docs" / "scoring.md").read_text(encoding="utf-8")
 WORDS = (ROOT / "docs" / "text-concepts.md").read_text(encoding="utf-8")
@@ -98,6 +99,14 @@ def test_the_example_of_formulas_runs(tmp_path, monkeypatch, capsys):
     length, *same, scores = capsys.readouterr().out.splitlines()
     assert (length, same) == ("2 ('concept 0', 'concept 1')", ["True", "True"])
     assert re.fullmatch(r"correlation -?0\.\d{4} ± 0\.\d{4} \(16 neurons, 200 images\)", scores)
+
+
+def test_the_example_of_methods_runs(capsys):
+    page = (ROOT / "docs" / "methods.md").read_text(encoding="utf-8")
+    exec(re.findall(r"```python\n(.*?)```", page, flags=re.DOTALL)[0], {})  # noqa: S102 - the page's own code
+    line, measured = capsys.readouterr().out.splitlines()
+    assert re.fullmatch(r"neuron 0 ≈ .*concept \d.*val .*, selected; AUROC [01]\.\d\d, p .*\)", line)
+    assert re.fullmatch(r"AUROC [01]\.\d\d, p \S+", measured)
 
 
 def test_every_command_named_exists():

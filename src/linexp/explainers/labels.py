@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Bool
 from torch import Tensor
 
-from linexp.explainers.fit import blocks
+from linexp.explainers.fit import BLOCK_ROWS, blocks
 from linexp.explainers.usable import Usable
 from linexp.explanations import Concept, Formula, names_in
 from linexp.matrix import ConceptMatrix
@@ -96,12 +96,11 @@ def read_labels(concepts: ConceptMatrix, usable: Usable, present_from: float) ->
 
 def _present(concepts: ConceptMatrix, rows: Tensor, present_from: float) -> Iterator[Bool[Tensor, "rows concepts"]]:
     told = False
-    start = 0
-    for block in blocks(concepts, rows):
-        between = (block > 0) & (block < 1)
-        if not told and bool(between.any()):
+    for start, block in zip(range(0, len(rows), BLOCK_ROWS), blocks(concepts, rows), strict=True):
+        between = None if told else torch.nonzero((block > 0) & (block < 1))
+        if between is not None and len(between):
             told = True
-            row, column = (int(index) for index in torch.nonzero(between)[0])
+            row, column = between[0].tolist()
             warnings.warn(
                 f"Presences are not all 0 or 1 (concept '{concepts.names[column]}' is {float(block[row, column]):.3g} "
                 f"on image {int(rows[start + row])}), which is all that this method knows: present_from = "
@@ -109,7 +108,6 @@ def _present(concepts: ConceptMatrix, rows: Tensor, present_from: float) -> Iter
                 UserWarning,
                 stacklevel=5,
             )
-        start += len(block)
         yield block >= present_from
 
 
