@@ -113,6 +113,12 @@ EXPLAINERS = {
     "best": lambda: le.BestConceptExplainer(),
     "random": lambda: le.RandomConceptExplainer(),
     "others": lambda: le.OthersExplainer(le.BestConceptExplainer()),
+    "invert": lambda: le.InvertExplainer(),
+    "dissection": lambda: le.DissectionExplainer(quantile=0.9),
+    "dissection, categories": lambda: le.DissectionExplainer(0.9, categories={"some": ["concept 0", "concept 1"]}),
+    "compositional": lambda: le.CompositionalExplainer(quantile=0.9),
+    "clustered": lambda: le.ClusteredExplainer(),
+    "clustered, one range": lambda: le.ClusteredExplainer(n_ranges=1, quantile=0.9),
 }
 # Those that take nothing but concepts with embeddings.
 EMBEDDING_EXPLAINERS = {"splice"}

@@ -110,6 +110,14 @@ def test_the_example_of_methods_that_compare_runs(capsys):
     assert re.fullmatch(r"neuron 0 ≈ .*concept \d.*val .*, selected; correlation [01]\.\d\d\)", best)
 
 
+def test_the_example_of_methods_runs(capsys):
+    page = (ROOT / "docs" / "methods.md").read_text(encoding="utf-8")
+    exec(re.findall(r"```python\n(.*?)```", page, flags=re.DOTALL)[0], {})  # noqa: S102 - the page's own code
+    line, measured = capsys.readouterr().out.splitlines()
+    assert re.fullmatch(r"neuron 0 ≈ .*concept \d.*val .*, selected; AUROC [01]\.\d\d, p .*\)", line)
+    assert re.fullmatch(r"AUROC [01]\.\d\d, p \S+", measured)
+
+
 def test_every_command_named_exists():
     commands = set(re.findall(r"^(?:\$ )?linexp (\w+)", README + WORDS + SCORING + RECIPES, flags=re.MULTILINE))
     assert commands

@@ -57,10 +57,15 @@ from .explanations import simulate as simulate
 from .explainers import EXPLAINERS as EXPLAINERS
 from .explainers import BestConceptExplainer as BestConceptExplainer
 from .explainers import CLIPDissectExplainer as CLIPDissectExplainer
+from .explainers import ActivationRange as ActivationRange
+from .explainers import ClusteredExplainer as ClusteredExplainer
+from .explainers import CompositionalExplainer as CompositionalExplainer
+from .explainers import DissectionExplainer as DissectionExplainer
 from .explainers import Explainer as Explainer
 from .explainers import FalconExplainer as FalconExplainer
 from .explainers import Greedy as Greedy
 from .explainers import GreedyNonzero as GreedyNonzero
+from .explainers import InvertExplainer as InvertExplainer
 from .explainers import LinearExplainer as LinearExplainer
 from .explainers import OthersExplainer as OthersExplainer
 from .explainers import RandomConceptExplainer as RandomConceptExplainer

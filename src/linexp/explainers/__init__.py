@@ -4,7 +4,11 @@ from linexp.explainers.base import Explainer
 from linexp.explainers.best import BestConceptExplainer
 from linexp.explainers.by_name import EXPLAINERS, describe_explainer, explainer_of, on_device, tell_method
 from linexp.explainers.clip_dissect import CLIPDissectExplainer
+from linexp.explainers.clustered import ActivationRange, ClusteredExplainer
+from linexp.explainers.compositional import CompositionalExplainer
+from linexp.explainers.dissection import DissectionExplainer
 from linexp.explainers.falcon import FalconExplainer
+from linexp.explainers.invert import InvertExplainer
 from linexp.explainers.linear import LinearExplainer
 from linexp.explainers.others import OthersExplainer
 from linexp.explainers.random_concept import RandomConceptExplainer
@@ -16,12 +20,17 @@ from linexp.explainers.www import WWWExplainer
 
 __all__ = [
     "EXPLAINERS",
+    "ActivationRange",
     "BestConceptExplainer",
     "CLIPDissectExplainer",
+    "ClusteredExplainer",
+    "CompositionalExplainer",
+    "DissectionExplainer",
     "Explainer",
     "FalconExplainer",
     "Greedy",
     "GreedyNonzero",
+    "InvertExplainer",
     "LinearExplainer",
     "OthersExplainer",
     "RandomConceptExplainer",

@@ -11,7 +11,11 @@ from linexp._internal.settings import read_settings, settings_of
 from linexp.explainers.base import Explainer
 from linexp.explainers.best import BestConceptExplainer
 from linexp.explainers.clip_dissect import CLIPDissectExplainer
+from linexp.explainers.clustered import ClusteredExplainer
+from linexp.explainers.compositional import CompositionalExplainer
+from linexp.explainers.dissection import DissectionExplainer
 from linexp.explainers.falcon import FalconExplainer
+from linexp.explainers.invert import InvertExplainer
 from linexp.explainers.linear import LinearExplainer
 from linexp.explainers.others import OthersExplainer
 from linexp.explainers.random_concept import RandomConceptExplainer
@@ -27,6 +31,10 @@ EXPLAINERS: Mapping[str, Callable[..., Explainer]] = {
     "best": BestConceptExplainer,
     "random": RandomConceptExplainer,
     "others": OthersExplainer,
+    "invert": InvertExplainer,
+    "dissection": DissectionExplainer,
+    "compositional": CompositionalExplainer,
+    "clustered": ClusteredExplainer,
 }
 """Name → class of settings; whatever is here can be named on the command line."""
 

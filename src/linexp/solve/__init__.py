@@ -1,5 +1,20 @@
-"""Matrices only: moments, the elastic net on them, and the searches for few terms. Knows no image and no word."""
+"""Matrices only: moments and the elastic net on them, searches for few terms and for formulas. No image, no word."""
 
+from linexp.solve.active import highest_cuts as highest_cuts
+from linexp.solve.active import rows_above as rows_above
+from linexp.solve.active import rows_within as rows_within
+from linexp.solve.beam import AND as AND
+from linexp.solve.beam import AND_NOT as AND_NOT
+from linexp.solve.beam import OR as OR
+from linexp.solve.beam import OR_NOT as OR_NOT
+from linexp.solve.beam import BeamSearch as BeamSearch
+from linexp.solve.beam import search_auroc as search_auroc
+from linexp.solve.beam import search_iou as search_iou
+from linexp.solve.bits import Words as Words
+from linexp.solve.bits import all_rows as all_rows
+from linexp.solve.bits import joint_counts as joint_counts
+from linexp.solve.bits import pack_columns as pack_columns
+from linexp.solve.bits import unpack_columns as unpack_columns
 from linexp.solve.columns import ColumnRange as ColumnRange
 from linexp.solve.columns import measure_columns as measure_columns
 from linexp.solve.contrast import Contrast as Contrast
@@ -15,10 +30,14 @@ from linexp.solve.jackknife import Jackknife as Jackknife
 from linexp.solve.jackknife import jackknife as jackknife
 from linexp.solve.least_squares import Solution as Solution
 from linexp.solve.least_squares import noise_of as noise_of
+from linexp.solve.line_clusters import cluster_lines as cluster_lines
+from linexp.solve.mid_ranks import mann_whitney as mann_whitney
 from linexp.solve.moments import Moments as Moments
 from linexp.solve.moments import accumulate_moments as accumulate_moments
 from linexp.solve.mutual_information import Weighting as Weighting
 from linexp.solve.mutual_information import measure_information as measure_information
+from linexp.solve.overlap import coverage as coverage
+from linexp.solve.overlap import overlap_within as overlap_within
 from linexp.solve.products import accumulate_product as accumulate_product
 from linexp.solve.products import multiply as multiply
 from linexp.solve.rank_order import measure_reordering as measure_reordering
