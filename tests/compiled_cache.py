@@ -20,7 +20,8 @@ def cache_folder() -> Path:
     sources = [*sorted((package / "solve").glob("*.py")), package / "_internal" / "compiled.py"]
     digest = hashlib.sha256(b"\0".join(path.name.encode() + b"\0" + path.read_bytes() for path in sources))
     folder = PLACE / digest.hexdigest()[:16]
-    if not folder.exists():
-        shutil.rmtree(PLACE, ignore_errors=True)
-        folder.mkdir(parents=True, exist_ok=True)
+    folder.mkdir(parents=True, exist_ok=True)  # first, so that two runs at once leave each other's alone
+    for other in PLACE.iterdir():
+        if other != folder:
+            shutil.rmtree(other, ignore_errors=True)
     return folder
