@@ -41,7 +41,8 @@ def save_run(folder: Path, run: Run) -> None:
     """Write a run into ``folder``, which is made if needed.
 
     Each file is complete or absent: it is written under another name first. ``run.json`` comes last and makes the run
-    valid. Explanations and scores of an earlier run in the same folder are removed, because they are not of this one.
+    valid. What an earlier run in the same folder has of explanations, scores and impact of single neurons is removed,
+    because it is not of this one.
 
     Raises
     ------
@@ -50,7 +51,8 @@ def save_run(folder: Path, run: Run) -> None:
     """
     check_writable_folder(folder)
     judged = (path for kind in ("scores", "simulability") for path in folder.glob(f"{kind}*.csv"))
-    for stale in (folder / "run.json", folder / _EXPLANATIONS, folder / _DROPPED, *judged):
+    measured = filter(_is_of_neurons, folder.glob("impact*.csv"))
+    for stale in (folder / "run.json", folder / _EXPLANATIONS, folder / _DROPPED, *judged, *measured):
         stale.unlink(missing_ok=True)
     with replacing(folder / _MATRICES) as draft:
         save_file(_tensors(run), draft)
@@ -69,6 +71,12 @@ def save_run(folder: Path, run: Run) -> None:
     }
     text = json.dumps(manifest, indent=1, ensure_ascii=False, sort_keys=True)
     write_atomically(folder / "run.json", f"{text}\n".encode(errors=_KEEP))
+
+
+def _is_of_neurons(path: Path) -> bool:
+    """Say whether a table has a line for each neuron, which pages read, and not one for each layer."""
+    with path.open(encoding="utf-8-sig", errors=_KEEP) as file:
+        return "neuron" in (name.strip(' "\n') for name in file.readline().split(","))
 
 
 def load_run(folder: Path) -> Run:
