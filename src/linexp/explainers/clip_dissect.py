@@ -12,7 +12,8 @@ import torch
 from torch import Tensor
 
 from linexp._internal.checks import check_at_least, check_choice, check_whole, check_within
-from linexp.explainers.compared import Compared, Said, check_compared, check_enough
+from linexp.explainers.compared import Compared, Said, check_enough
+from linexp.explainers.matrices import check_shared
 from linexp.explainers.usable import Usable
 from linexp.explanations import Explanations
 from linexp.matrix import ActivationMatrix, ConceptMatrix, Split
@@ -113,7 +114,7 @@ class CLIPDissectExplainer:
         check_within("scale", 1 if self.scale is None else self.scale, 1e-12, 1e12)
         check_at_least("prior", self.prior or 0, 0)
         check_within("top_share", 1 if self.top_share is None else self.top_share, 1e-12, 1)
-        check_compared(self)
+        check_shared(self)
 
     def explain(
         self, activations: ActivationMatrix, concepts: ConceptMatrix, split: Split, *, usable: Usable | None = None
@@ -147,7 +148,7 @@ class CLIPDissectExplainer:
             "cos_similarity": _cosine,
             "cos_similarity_cubed": _cosine_cubed,
         }
-        return problem.explanations(partial(self._say, problem, ways[self.similarity]), self.n_groups)
+        return problem.explain(partial(self._say, problem, ways[self.similarity]), self.n_groups)
 
     def _say(self, problem: Compared, way: Callable[[Compared], Tensor]) -> Said:
         return problem.best(way(problem), _KINDS[self.similarity].title)

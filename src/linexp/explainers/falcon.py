@@ -11,7 +11,8 @@ from jaxtyping import Bool
 from torch import Tensor
 
 from linexp._internal.checks import check_at_least, check_whole, check_within
-from linexp.explainers.compared import Compared, Said, check_compared
+from linexp.explainers.compared import Compared, Said
+from linexp.explainers.matrices import check_shared
 from linexp.explainers.usable import Usable
 from linexp.explanations import Explanations, Measure
 from linexp.matrix import ActivationMatrix, ConceptMatrix, EmbeddedConceptMatrix, Split
@@ -100,7 +101,7 @@ class FalconExplainer:
         check_within("low_alike", self.low_alike, -1, 1)
         check_within("min_alike", self.min_alike or 0, -1, 1)
         check_at_least("n_deviations", self.n_deviations, 0)
-        check_compared(self)
+        check_shared(self)
 
     def explain(
         self, activations: ActivationMatrix, concepts: ConceptMatrix, split: Split, *, usable: Usable | None = None
@@ -121,7 +122,7 @@ class FalconExplainer:
         self._check_embeddings(concepts)
         problem = Compared.of(self, activations, concepts, split, usable)
         members = [[place] for place in torch.nonzero(problem.living).flatten().tolist()]
-        return problem.explanations(partial(self._say, problem, activations, members), self.n_groups)
+        return problem.explain(partial(self._say, problem, activations, members), self.n_groups)
 
     def find_groups(self, activations: ActivationMatrix, split: Split) -> tuple[tuple[int, ...], ...]:
         """Find the groups of neurons that are together, and without others, highly active on enough training images.
@@ -161,7 +162,7 @@ class FalconExplainer:
         place = {neuron: column for column, neuron in enumerate(activations.neurons)}
         alive = zip(groups, problem.living.tolist(), strict=True)
         members = [[place[neuron] for neuron in group] for group, is_living in alive if is_living]
-        return problem.explanations(partial(self._say, problem, activations, members), self.n_groups)
+        return problem.explain(partial(self._say, problem, activations, members), self.n_groups)
 
     def group_activations(self, groups: Groups, activations: ActivationMatrix, split: Split) -> ActivationMatrix:
         """Return the activation of each group: the mean of its members, each in its standard deviations from its mean.

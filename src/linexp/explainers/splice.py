@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 
 from linexp._internal.checks import check_at_least, check_within
-from linexp.explainers.compared import Compared, Said, check_compared
+from linexp.explainers.compared import Compared, Said
+from linexp.explainers.matrices import check_shared
 from linexp.explainers.usable import Usable
 from linexp.explanations import Explanations, Measure
 from linexp.matrix import ActivationMatrix, ConceptMatrix, EmbeddedConceptMatrix, Split
@@ -67,7 +68,7 @@ class SpLiCEExplainer:
     def __post_init__(self) -> None:
         check_at_least("strength", self.strength, 1e-12)
         check_within("tolerance", self.tolerance, 1e-15, 1)
-        check_compared(self)
+        check_shared(self)
 
     def explain(
         self, activations: ActivationMatrix, concepts: ConceptMatrix, split: Split, *, usable: Usable | None = None
@@ -97,7 +98,7 @@ class SpLiCEExplainer:
                 "those of its encoder."
             )
         problem = Compared.of(self, activations, concepts, split, usable)
-        return problem.explanations(partial(self._say, problem), self.n_groups)
+        return problem.explain(partial(self._say, problem), self.n_groups)
 
     def _say(self, problem: Compared) -> Said:
         kept = problem.kept

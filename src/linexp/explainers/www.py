@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 
 from linexp._internal.checks import check_whole, check_within
-from linexp.explainers.compared import Compared, Said, check_compared, check_enough
+from linexp.explainers.compared import Compared, Said, check_enough
+from linexp.explainers.matrices import check_shared
 from linexp.explainers.usable import Usable
 from linexp.explanations import Explanations, Measure
 from linexp.matrix import ActivationMatrix, ConceptMatrix, EmbeddedConceptMatrix, Split
@@ -71,7 +72,7 @@ class WWWExplainer:
         check_whole("n_top", self.n_top, 1)
         check_within("share", self.share, 0, 1 - 1e-12)
         check_whole("max_terms", 1 if self.max_terms is None else self.max_terms, 1)
-        check_compared(self)
+        check_shared(self)
 
     def explain(
         self, activations: ActivationMatrix, concepts: ConceptMatrix, split: Split, *, usable: Usable | None = None
@@ -94,7 +95,7 @@ class WWWExplainer:
         if self.base is not None:
             concepts.places([self.base])  # is known
         problem = Compared.of(self, activations, concepts, split, usable)
-        return problem.explanations(partial(self._say, problem), self.n_groups)
+        return problem.explain(partial(self._say, problem), self.n_groups)
 
     def _say(self, problem: Compared) -> Said:
         top = split_rows(problem, self.n_top)
