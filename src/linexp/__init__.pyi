@@ -97,8 +97,10 @@ from .ablation.impact import impact_layers as impact_layers
 from .ablation.impact import top_impact as top_impact
 from .ablation.score import AblationScorer as AblationScorer
 from .ablation.score import AblationScores as AblationScores
+from .results import Comparison as Comparison
 from .results import Finding as Finding
 from .results import Result as Result
+from .results import compare as compare
 from .results import read_finding as read_finding
 from .results import read_result as read_result
 from .report import draw_picture_sheet as draw_picture_sheet

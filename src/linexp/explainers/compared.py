@@ -13,22 +13,13 @@ from torch import Tensor
 from linexp.explainers.fit import blocks
 from linexp.explainers.matrices import Matrices
 from linexp.explanations import Explanations, Measure
-from linexp.matrix import ConceptMatrix, EmbeddedConceptMatrix, Split
+from linexp.matrix import ConceptMatrix, EmbeddedConceptMatrix
 from linexp.solve import measure_columns
 
 # Images looked at a time: a few MB of float64 for thousands of concepts.
 _ROWS = 256
 Said = tuple[Sequence[Sequence[str]], Sequence[Measure | None]]
 """Concepts and measure of each neuron."""
-
-
-def check_enough(name: str, n_top: int, split: Split) -> None:
-    """Raise ``ValueError`` if there are fewer training images than a method looks at for each neuron."""
-    if n_top > len(split.train):
-        raise ValueError(
-            f"{name} is {n_top}, and there are {len(split.train)} training images. Set {name} to fewer, best to a "
-            "small share of these, or use more images."
-        )
 
 
 @dataclass(frozen=True, eq=False)

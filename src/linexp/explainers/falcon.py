@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import ClassVar
 
 import torch
 from jaxtyping import Bool
@@ -13,6 +14,7 @@ from torch import Tensor
 from linexp._internal.checks import check_at_least, check_whole, check_within
 from linexp.explainers.compared import Compared, Said
 from linexp.explainers.matrices import check_shared
+from linexp.explainers.needs import Given
 from linexp.explainers.usable import Usable
 from linexp.explanations import Explanations, Measure
 from linexp.matrix import ActivationMatrix, ConceptMatrix, EmbeddedConceptMatrix, Split
@@ -80,6 +82,7 @@ class FalconExplainer:
     'explained'
     """
 
+    compares_embeddings: ClassVar[bool] = True
     n_deviations: float = 5.0
     min_images: int = 11
     n_low: int = 10
@@ -103,6 +106,14 @@ class FalconExplainer:
         check_at_least("n_deviations", self.n_deviations, 0)
         check_shared(self)
 
+    def check(self, given: Given) -> None:
+        """Raise ``ValueError`` if images are to be alike and the concepts have no embeddings to tell it by."""
+        if self.min_alike is not None and not given.embedded:
+            raise ValueError(
+                f"min_alike is {self.min_alike}, and {given.concepts} are columns without embeddings to compare images "
+                "by. Leave it out, or describe the images with le.TextConcepts."
+            )
+
     def explain(
         self, activations: ActivationMatrix, concepts: ConceptMatrix, split: Split, *, usable: Usable | None = None
     ) -> Explanations:
@@ -119,7 +130,7 @@ class FalconExplainer:
             ``min_alike`` is set and the concepts have no embeddings; no concept varies over the training images; or
             ``usable`` is of other concepts.
         """
-        self._check_embeddings(concepts)
+        self.check(Given.of(concepts, split))
         problem = Compared.of(self, activations, concepts, split, usable)
         members = [[place] for place in torch.nonzero(problem.living).flatten().tolist()]
         return problem.explain(partial(self._say, problem, activations, members), self.n_groups)
@@ -156,7 +167,7 @@ class FalconExplainer:
         ValueError
             A group is empty or names a neuron that was not recorded; or what ``explain`` raises it for.
         """
-        self._check_embeddings(concepts)
+        self.check(Given.of(concepts, split))
         together = self.group_activations(groups, activations, split)
         problem = Compared.of(self, together, concepts, split, usable)
         place = {neuron: column for column, neuron in enumerate(activations.neurons)}
@@ -179,13 +190,6 @@ class FalconExplainer:
             columns.append(((values - train.mean(0)) / torch.where(deviation > 0, deviation, 1.0)).mean(1))
         layer = f"{activations.layer} (groups)".strip()
         return ActivationMatrix(torch.stack(columns, 1), None, layer, activations.images)
-
-    def _check_embeddings(self, concepts: ConceptMatrix) -> None:
-        if self.min_alike is not None and not isinstance(concepts, EmbeddedConceptMatrix):
-            raise ValueError(
-                f"min_alike is {self.min_alike}, and these {concepts.n_concepts} concepts are columns without "
-                "embeddings to compare images by. Leave it out, or describe the images with le.TextConcepts."
-            )
 
     def _say(self, problem: Compared, activations: ActivationMatrix, members: list[list[int]]) -> Said:
         contrast = find_contrast(
