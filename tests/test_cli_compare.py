@@ -253,8 +253,8 @@ def _no_recording(monkeypatch: pytest.MonkeyPatch) -> None:
             "3 of 4 methods cannot explain by what there is. splice: SpLiCE takes embeddings apart, and these 5 "
             "concepts are columns without any. Describe the images with le.TextConcepts, or on the command line with "
             "--concepts text, which keeps those of its encoder. clip-dissect: n_top is 100, and there are 42 training "
-            "images. Set n_top to fewer, best to a small share of these, or use more images. www: The concept 'yelow' is not among "
-            "the 5 of this matrix. Did you mean 'yellow'? Give one of them as base.",
+            "images. Set n_top to fewer, best to a small share of these, or use more images. www: The concept 'yelow' "
+            "is not among the 5 of this matrix. Did you mean 'yellow'? Give one of them as base.",
         ),
         ("www", (*WORDS, "--set", "www.n_top=43"), "1 of 1 methods cannot explain by what there is. www: n_top is 43,"),
         (
