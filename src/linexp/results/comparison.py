@@ -155,7 +155,7 @@ def compare(
     [True, True]
     """
     run = Run(activations, concepts, split)
-    explainers = methods if isinstance(methods, Mapping) else explainers_of(tuple(methods))
+    explainers = methods if methods and isinstance(methods, Mapping) else explainers_of(tuple(methods))
     check_needs(explainers, Given.of(concepts, split))
     judged = Judgement(concepts if simulator is None else simulator, split.test, None)
     results: list[Result] = []
