@@ -81,7 +81,8 @@ def content(folder: Path) -> dict[str, bytes]:
 
 
 def test_the_table_is_what_score_and_python_give(compare, linexp: Run, tmp_path: Path):
-    ended = compare("r", METHODS, "--groups", "groups.json", "--metrics", "correlation,auprc")
+    ended = compare("r", METHODS, "--groups", "groups.json", "--metrics", "correlation,auprc,auroc")
+    assert "\nauroc@0.05 fails the sanity check of extra labels: better not to choose by it.\n" in ended.out
     assert ended.err.count(LABELS) == 1
     folder, rows = tmp_path / "r", table(tmp_path / "r")
     assert tuple(rows) == METHODS
@@ -139,6 +140,10 @@ def test_commands_take_the_folder_or_say_why_not(compare, linexp: Run, tmp_path:
     assert "2 results in" in linexp("report", folder, "--out", tmp_path / "page").out
     page = (tmp_path / "page" / "index.html").read_text(encoding="utf-8")
     assert page.index("<h3>linear</h3>") < page.index("<h3>best</h3>")
+    assert page.count(" against linear</span>") == 1
+    manifest = json.loads((folder / "run.json").read_text())
+    (folder / "run.json").write_text(json.dumps({**manifest, "methods": ["../r/linear", "best", 3, None]}))
+    assert "1 result in" in linexp("report", folder, "--out", tmp_path / "page").out  # nothing outside is opened
     for command, said in (
         (("simulate", folder), "holds several methods, each a result of its own: "),
         (("summarize", folder), f"'{folder}' is a folder"),

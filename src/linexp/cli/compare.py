@@ -67,6 +67,7 @@ def compare(
         end_comparison,
         explain_methods,
         judge_methods,
+        tell_failing,
         write_tables,
     )
 
@@ -107,7 +108,7 @@ def compare(
     written = write_tables(out / "table", found.tables())
     settings = {**run.settings, **vars(comparing), "methods": methods, "set": set or [], "no_report": no_report}
     end_comparison(out, run, list(explainers), settings)
-    print(f"{found}\n  written to {', '.join(map(str, written))}")
+    print("\n".join([str(found), *tell_failing(scored[0].scores), f"  written to {', '.join(map(str, written))}"]))
     if not no_report:
         page = write_report(found.results, out / "report", recorded.images)
         print(f"Open it in a browser: {page.resolve().as_uri()}")

@@ -3,7 +3,7 @@
 from linexp.results.ablating import Ablation, prepare_ablations, tell_ablation, with_constants
 from linexp.results.cases import check_unseen_cases, open_cases, tell_seen
 from linexp.results.columns import Column, column_of
-from linexp.results.compare import tell_tables, tell_without_dead
+from linexp.results.compare import tell_failing, tell_tables, tell_without_dead
 from linexp.results.comparing import Explained, ablate_methods, explain_methods, judge_methods
 from linexp.results.comparison import Comparison, compare
 from linexp.results.comparison_folder import begin_comparison, check_comparison, end_comparison
@@ -104,6 +104,7 @@ __all__ = [
     "summarize_files",
     "tell_ablation",
     "tell_explanations",
+    "tell_failing",
     "tell_neuron",
     "tell_next",
     "tell_seen",
