@@ -95,6 +95,19 @@ def test_names_are_methods_and_searches():
     assert "random" in text
     assert "judged by the concepts that explained; differences to random paired" in " ".join(text.split())
     assert page.count("<tr>") == 3
+    assert ">length<" not in page  # every concept is a word
+
+
+def test_a_formula_is_as_long_as_it_is():
+    found = le.compare(PLANTED.activations, PLANTED.concepts, SPLIT, ["invert"])
+    lengths = [
+        item.concepts[0].length if isinstance(item.concepts[0], le.Formula) else 1
+        for item in found["invert"].explanations
+    ]
+    row = dict(zip(found.table().columns, found.table().rows[0], strict=True))
+    assert (row["terms"], row["length"]) == (1, pytest.approx(sum(lengths) / 6, abs=1e-4))
+    assert max(lengths) > 1
+    assert " length " in str(found)
 
 
 def test_another_judge_sees_what_it_sees():

@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from linexp.explanations import Explanations, Formula
 from linexp.results.compare import on_shared_neurons
 from linexp.results.result import Result
 from linexp.results.tables import Cell, Measured, Table
@@ -26,7 +27,7 @@ def methods_table(results: Sequence[Result], seconds: Sequence[float]) -> Table:
     shared = on_shared_neurons(results)
     metrics = [one.metric for one in shared[0].scores]
     pairs = [name for metric in metrics for name in (metric, f"{metric} − {shared[0].method}")]
-    columns = ("method", "terms", *pairs, "explained", "silent", *_DETAILS, "seconds")
+    columns = ("method", "terms", "length", *pairs, "explained", "silent", *_DETAILS, "seconds")
     rows = tuple(
         (*_start(one), *_pairs(one, shared[0]), *_counts(one), f"{took:.1f}")
         for one, took in zip(shared, seconds, strict=True)
@@ -50,11 +51,11 @@ def differences_table(results: Sequence[Result]) -> Table:
 
 def shown(table: Table) -> Table:
     """Return what the terminal and a notebook have room for; what is left out stands in the title."""
-    silent = table.columns.index("silent")
-    nobody = all(row[silent] == 0 for row in table.rows)
-    alone = len(table.rows) == 1
-    same = [column for column in table.columns if " − " in column] if alone else []
-    return table.without([*_DETAILS, *(["silent"] if nobody else []), *same])
+    terms, length, silent = (table.columns.index(name) for name in ("terms", "length", "silent"))
+    empty = ["silent"] if all(row[silent] == 0 for row in table.rows) else []
+    empty += ["length"] if all(row[length] == row[terms] for row in table.rows) else []
+    empty += [column for column in table.columns if " − " in column] if len(table.rows) == 1 else []
+    return table.without([*_DETAILS, *empty])
 
 
 def per_neuron(scores: Mapping[str, Scores]) -> pd.DataFrame:
@@ -68,7 +69,14 @@ def per_neuron(scores: Mapping[str, Scores]) -> pd.DataFrame:
 
 
 def _start(one: Result) -> tuple[Cell, ...]:
-    return one.method, round(one.explanations.mean_terms, 4)
+    return one.method, round(one.explanations.mean_terms, 4), round(_length(one.explanations), 4)
+
+
+def _length(explanations: Explanations) -> float:
+    """Return how many concepts the explained neurons' terms name in the mean: a formula counts as long as it is."""
+    told = [item.concepts for item in explanations if item.outcome == "explained"]
+    lengths = [one.length if isinstance(one, Formula) else 1 for concepts in told for one in concepts]
+    return sum(lengths) / len(told) if told else 0.0
 
 
 def _pairs(one: Result, first: Result) -> list[Cell]:
