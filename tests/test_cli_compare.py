@@ -207,7 +207,8 @@ def test_run_json_does_it_again(compare, linexp: Run, tmp_path: Path):
     for one in settings:
         one.pop("calibration")  # that of run.json says where it is from
     for name in methods:
-        before.pop(f"{name}/run.json"), after.pop(f"{name}/run.json")
+        for one in (before, after):
+            one.pop(f"{name}/run.json")
     assert settings[0] == settings[1]
     assert before == after
     assert "judged by mymodels:judge" in ended.out
