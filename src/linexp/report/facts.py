@@ -117,8 +117,12 @@ def _others(finding: Result, wanted: Sequence[str]) -> list[Row]:
 
 def _cells(finding: Result, method: str, wanted: Sequence[str], first: Result | None = None) -> tuple[Cell | None, ...]:
     columns = {column.heading: column for column in finding.columns if column.method == method}
-    before = {column.heading: column for column in first.columns if not column.method} if first else {}
-    name = first.method if first else ""
+    name, before = "", dict[str, Column]()
+    if first is not None:
+        # What explained judges where no judge is named: a stricter one would pass for a worse method.
+        same = first.judge == finding.judge
+        before = {column.heading: column for column in first.columns if not column.method and (column.judge or same)}
+        name = first.method
     return tuple(_cell(columns[title], before.get(title), name) if title in columns else None for title in wanted)
 
 
