@@ -18,9 +18,9 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
-from paper_scale import MadeRows
 
 import linexp as le
+from paper_scale import MadeRows
 
 MOST_ERRORS, MOST_STABILITY = 0.3, 1.0
 SEARCHES = ("greedy", "swaps", "stepwise", "beam")
