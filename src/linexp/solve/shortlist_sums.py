@@ -95,9 +95,7 @@ def _add_piece(
         width = starts[neuron + 1] - start
         rows, gaps = np.empty((width + 1, present.shape[1])), np.zeros((width + 1, len(ends)))
         for place in range(width):
-            _centre(
-                present[concepts[start + place]], ends, new, rows[place], gaps[place], concept_mean[start + place]
-            )
+            _centre(present[concepts[start + place]], ends, new, rows[place], gaps[place], concept_mean[start + place])
         _centre(active[neuron], ends, new, rows[width], gaps[width], neuron_mean[neuron])
         for place in range(width):
             for other in range(place + 1):
