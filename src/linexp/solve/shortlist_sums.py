@@ -49,13 +49,14 @@ def accumulate_groups(blocks: Blocks, n_groups: int, shortlist: Shortlist) -> li
     lists = (places, shortlist.starts, shortlist.squares)
     lengths = (n_entries, n_neurons, int(shortlist.squares[-1]), n_entries, n_neurons)
     sums = [np.zeros((length, n_groups)) for length in lengths]  # means of concepts, neurons; gram, cross, variances
-    n_rows, columns = 0, torch.from_numpy(named)
+    n_rows, every = 0, np.arange(n_neurons)
     for concepts, neurons in recut(blocks, n_groups * max(_PIECE_ROWS // n_groups, 1)):
         dtype = torch.promote_types(torch.promote_types(concepts.dtype, neurons.dtype), torch.float32)
-        groups = [torch.arange(group, len(concepts), n_groups) for group in range(n_groups)]
-        sides = (concepts.cpu()[:, columns], neurons.cpu())
-        turned = [side[torch.cat(groups)].to(dtype).T.contiguous().numpy() for side in sides]
-        ends = np.cumsum(list(map(len, groups)))
+        groups = [np.arange(group, len(concepts), n_groups) for group in range(n_groups)]
+        order, ends = np.concatenate(groups), np.cumsum(list(map(len, groups)))
+        turned = [
+            _turn(side.cpu().to(dtype).numpy(), order, chosen) for side, chosen in ((concepts, named), (neurons, every))
+        ]
         n_before, sizes = n_rows // n_groups, np.diff(ends, prepend=0)
         new = sizes / np.maximum(n_before + sizes, 1)  # what of the rows of a group that there then are is new
         share_neurons(n_neurons, _add_piece, *turned, ends, new, n_before * new, *lists, *sums)
@@ -66,6 +67,20 @@ def accumulate_groups(blocks: Blocks, n_groups: int, shortlist: Shortlist) -> li
     sizes = np.array([len(range(group, n_rows, n_groups)) for group in range(n_groups)])
     sums = [np.ascontiguousarray(part.T) for part in (*sums[:2], *(total / sizes for total in sums[2:]))]
     return [ShortlistMoments(int(size), shortlist, *(part[group] for part in sums)) for group, size in enumerate(sizes)]
+
+
+def _turn(values: Array, order: Indices, columns: Indices) -> Array:
+    """Return some columns of rows put into order, each column's values side by side."""
+    turned = np.empty((len(columns), len(order)), values.dtype)
+    share_neurons(len(columns), _turn_columns, values, order, columns, turned)
+    return turned
+
+
+@compiled
+def _turn_columns(first: int, last: int, values: Array, order: Indices, columns: Indices, turned: Array) -> None:
+    for row in range(len(order)):
+        for column in range(first, last):  # few, so that the lines of memory written to stay in the cache
+            turned[column, row] = values[order[row], columns[column]]
 
 
 @compiled
