@@ -64,11 +64,16 @@ def jackknife(train: Sequence[ShortlistMoments], val: Sequence[ShortlistMoments]
     return Jackknife(np.where(used, weight_error, np.nan), np.where(used.any(1), val_error, np.nan))
 
 
-def _stack(shards: Sequence[ShortlistMoments]) -> tuple[Array, ...]:
+def _stack(shards: Sequence[ShortlistMoments]) -> tuple[Array, Array, Array, Array, Array, Array]:
     """Return the numbers of images, and the moments of all shards, as the compiled functions take them."""
-    names = ("concept_mean", "neuron_mean", "gram", "cross", "neuron_variance")
-    counts = np.array([shard.n_images for shard in shards], np.float64)
-    return (counts, *(np.stack([getattr(shard, name) for shard in shards]) for name in names))
+    return (
+        np.array([shard.n_images for shard in shards], np.float64),
+        np.stack([shard.concept_mean for shard in shards]),
+        np.stack([shard.neuron_mean for shard in shards]),
+        np.stack([shard.gram for shard in shards]),
+        np.stack([shard.cross for shard in shards]),
+        np.stack([shard.neuron_variance for shard in shards]),
+    )
 
 
 @compiled

@@ -54,12 +54,11 @@ def accumulate_groups(blocks: Blocks, n_groups: int, shortlist: Shortlist) -> li
         dtype = torch.promote_types(torch.promote_types(concepts.dtype, neurons.dtype), torch.float32)
         groups = [np.arange(group, len(concepts), n_groups) for group in range(n_groups)]
         order, ends = np.concatenate(groups), np.cumsum(list(map(len, groups)))
-        turned = [
-            _turn(side.cpu().to(dtype).numpy(), order, chosen) for side, chosen in ((concepts, named), (neurons, every))
-        ]
+        present = _turn(concepts.cpu().to(dtype).numpy(), order, named)
+        active = _turn(neurons.cpu().to(dtype).numpy(), order, every)
         n_before, sizes = n_rows // n_groups, np.diff(ends, prepend=0)
         new = sizes / np.maximum(n_before + sizes, 1)  # what of the rows of a group that there then are is new
-        share_neurons(n_neurons, _add_piece, *turned, ends, new, n_before * new, *lists, *sums)
+        share_neurons(n_neurons, _add_piece, present, active, ends, new, n_before * new, *lists, *sums)
         n_rows += len(concepts)
     if n_rows < n_groups:
         what, remedy = ("to take moments of", "one image") if n_groups == 1 else (f"for {n_groups} groups", "that many")
