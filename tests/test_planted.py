@@ -1,6 +1,8 @@
 """Layers whose true explanations are known: sums as ever, one concept, and formulas."""
 
+import re
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -96,6 +98,15 @@ def test_what_methods_say_of_it_can_be_compared_with_the_truth():
     assert [item.concepts for item in found] == [item.concepts for item in planted.truth]
     assert not planted.weights.any()  # a formula is no sum of concepts
     assert list(planted.terms(0)) == list(planted.truth[0].concepts)
+
+
+def test_the_example_of_the_page_runs(capsys: pytest.CaptureFixture[str]):
+    page = (Path(__file__).parent.parent / "docs" / "comparing.md").read_text(encoding="utf-8")
+    exec(re.findall(r"```python\n(.*?)```", page, flags=re.DOTALL)[0], {})  # noqa: S102 - the page's own code
+    truth, found = capsys.readouterr().out.splitlines()
+    formula = re.fullmatch(r"neuron 0 ≈ .*·(\(concept \d+ AND NOT concept \d+\)) . .*", truth)
+    assert formula is not None
+    assert f"·{formula[1]}" in found
 
 
 @pytest.mark.parametrize(
