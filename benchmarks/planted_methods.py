@@ -70,7 +70,7 @@ def main() -> None:
                 options.neurons,
                 noise=noise,
                 seed=seed,
-                kind=kind,  # pyright: ignore[reportArgumentType]
+                kind=kind,
                 threshold=threshold,
             )
             for method, explainer in METHODS.items():
