@@ -52,9 +52,9 @@ Oriented = frozenset[Any]
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--images", type=int, default=5000)
-    parser.add_argument("--concepts", type=int, default=100)
-    parser.add_argument("--neurons", type=int, default=100, help="of each kind")
+    parser.add_argument("--images", type=int, default=3000)
+    parser.add_argument("--concepts", type=int, default=60)
+    parser.add_argument("--neurons", type=int, default=40, help="of each kind")
     options = parser.parse_args()
     split = le.Split.random(options.images)
     print(
