@@ -79,7 +79,9 @@ def explain_all(world: World, concepts: le.ConceptMatrix, neurons: list[int]) ->
             continue
         given = world.activations if isinstance(explainer, WHOLE_LAYER) else drawn
         with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", message=".*neither 0 nor 1")  # said of every method by formulas
+            warnings.filterwarnings(
+                "ignore", message="Presences are not all 0 or 1"
+            )  # said of every method by formulas
             explainer.explain(world.activations.select(neurons[:20]), concepts, world.split)  # compiles
             started, spent = time.perf_counter(), cpu_seconds()
             explanations = explainer.explain(given, concepts, world.split)

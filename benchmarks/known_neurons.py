@@ -27,6 +27,8 @@ from photographs import EXPLAINER, MODEL, World, add_world, class_names, draw, o
 N_NAMED = 5
 # What one output gets depends on the others.
 WHOLE_LAYER = (le.CLIPDissectExplainer, le.FalconExplainer)
+# These compare embeddings; the others take presences, which are made once.
+BY_EMBEDDINGS = (le.CLIPDissectExplainer, le.WWWExplainer, le.SpLiCEExplainer, le.FalconExplainer)
 METHODS: dict[str, Any] = {
     "`linear`": le.LinearExplainer(n_groups=0, n_repeats=0),
     "`linear`, swaps": le.LinearExplainer(search="swaps", n_groups=0, n_repeats=0),
@@ -58,10 +60,12 @@ def main() -> None:
         present = [name in concepts.names for name in answers]
         print(f"{title}: {concepts.n_concepts} concepts, the classes of {sum(present)} outputs among them\n")
         print("| method | top-1 | top-5 |\n|---|---:|---:|")
+        whole = le.ConceptMatrix(concepts.block(slice(None)), concepts.names, concepts.images)
         for method, explainer in METHODS.items():
             if isinstance(explainer, le.SpLiCEExplainer) and not isinstance(concepts, le.EmbeddedConceptMatrix):
                 continue
-            places = [find_place(named, answer) for named, answer in ask(explainer, logits, concepts, world, answers)]
+            given = concepts if isinstance(explainer, BY_EMBEDDINGS) else whole
+            places = [find_place(named, answer) for named, answer in ask(explainer, logits, given, world, answers)]
             first, five = (sum(place < most for place in places) / len(places) for most in (1, N_NAMED))
             print(f"| {method} | {100 * first:.1f} | {100 * five:.1f} |", flush=True)
         print()
@@ -85,10 +89,10 @@ def ask(
 ) -> Iterator[tuple[list[str], str]]:
     """Yield what a method names of each output, in order, and what is right; it is not asked on once it was right."""
     with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message=".*neither 0 nor 1")
+        warnings.filterwarnings("ignore", message="Presences are not all 0 or 1")
         for item, answer in zip(explainer.explain(logits, concepts, world.split), answers, strict=True):
             named = named_in(item)
-            while answer not in named and len(named) < N_NAMED:
+            while answer in concepts.names and answer not in named and len(named) < N_NAMED:
                 rest = concepts.only([name for name in concepts.names if name not in named])
                 given = logits if isinstance(explainer, WHOLE_LAYER) else logits.select([item.neuron])
                 more = named_in(explainer.explain(given, rest, world.split)[item.neuron])
