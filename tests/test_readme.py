@@ -28,6 +28,7 @@ PAGES = (
     "docs/recipes.md",
     "docs/formulas.md",
     "docs/methods.md",
+    "docs/comparing.md",
 )
 SCORING = (ROOT / "docs" / "scoring.md").read_text(encoding="utf-8")
 WORDS = (ROOT / "docs" / "text-concepts.md").read_text(encoding="utf-8")
