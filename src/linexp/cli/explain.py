@@ -42,6 +42,16 @@ class _Linear:
     min_activity: float = option(
         0.5, "X", "Leave out concepts whose five highest presences have a lower mean; 0: none, the paper's for labels."
     )
+    sign: str = option("any", "WHICH", "positive: only weights above 0.")
+    same: float | None = option(
+        None, "X", "Likeness, 0 to 1, from which on words mean the same: one stays, the others are listed.", "none do"
+    )
+    prefer: str = option(
+        "best",
+        "WHICH",
+        "common, general: the more common or more general word, where the difference is within one standard error.",
+    )
+    min_kept: float = option(0.0, "X", "Leave out terms chosen again in a smaller share of redraws.")
     n_groups: int = option(20, "N", "Groups of images left out in turn to get standard errors; 0: no errors.")
     n_repeats: int = option(10, "N", "Redraws of the images to see which terms would be chosen again; 0: none.")
 

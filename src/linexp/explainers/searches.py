@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from functools import partial
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, get_args
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from linexp._internal.checks import check_at_least, check_whole, check_within
+from linexp._internal.checks import check_at_least, check_choice, check_whole, check_within
 from linexp.explainers.fit import Method
 from linexp.solve import (
     Moments,
+    Sign,
     Solution,
     search_greedy,
     search_greedy_nonzero,
@@ -33,6 +34,7 @@ class Search:
     find: ClassVar[Callable[..., Solution]]
 
     max_terms: int = 10
+    sign: Sign = field(default="any", kw_only=True)
 
     def __post_init__(self) -> None:
         check_search(self)
@@ -108,6 +110,7 @@ _CHECKS: dict[str, Callable[[str, Any], None]] = {
     "n_candidates": partial(check_whole, least=1),
     "min_gain": partial(check_at_least, least=0),
     "tolerance": partial(check_at_least, least=1e-15),
+    "sign": partial(check_choice, choices=get_args(Sign)),
 }
 SEARCH_SETTINGS = tuple(_CHECKS)
 _NET = ("strength", "l1_ratio", "tolerance")

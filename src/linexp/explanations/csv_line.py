@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import re
 from collections.abc import Sequence
@@ -72,6 +73,18 @@ class Line:
             return Formula.parse(concept) if is_formula else concept
         except ValueError as error:
             self.fail(f"{column}: {error}".rstrip("."))
+
+    def words_in(self, column: str) -> tuple[str, ...]:
+        """Return a list of words, written as in JSON; none where there is nothing."""
+        if self.is_empty(column):
+            return ()
+        try:
+            words = json.loads(self.cells[column])
+        except (ValueError, RecursionError):
+            words = None
+        if not isinstance(words, list) or not all(isinstance(word, str) and word.strip() for word in words):
+            self.fail(f'{column} is {self.shown(column)}, not a list of words such as ["hound", "dog"]')
+        return tuple(words)
 
     def correlation_in(self, column: str) -> float | None:
         """Return a correlation; ``None`` where there is nothing."""

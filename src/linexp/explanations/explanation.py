@@ -19,6 +19,8 @@ from linexp.matrix import ActivationMatrix, ConceptMatrix
 
 Outcome = Literal["explained", "empty", "constant"]
 OUTCOMES = get_args(Outcome)
+# A term chosen again in a smaller share of redraws is marked: more often than not the images name another one.
+STABLE = 0.5
 # A bias smaller than this share of the largest weight is what remains of 0 after rounding, and not shown.
 _ROUNDING = 1e-9
 
@@ -39,12 +41,20 @@ class Term:
         How stable the choice is: the share, from 0 to 1, of random redraws of the images to fit on and to choose by in
         which the whole procedure chose the term again. Its mean says how many terms another random split of the same
         images would choose again. ``None`` if unknown.
+    synonyms
+        Other words that were found for the neuron and mean the same, so that this one stands for them too.
     """
 
     concept: Concept
     weight: float
     error: float | None = None
     kept: float | None = None
+    synonyms: tuple[str, ...] = ()
+
+    @property
+    def is_unstable(self) -> bool:
+        """Whether it is known to have been chosen again in fewer than half of the redraws."""
+        return self.kept is not None and self.kept < STABLE
 
     def __str__(self) -> str:
         concept = self.concept.grouped if isinstance(self.concept, Formula) else self.concept

@@ -65,11 +65,12 @@ def pack_method(finding: Result, view: LayerView, table: ConceptTable, shares: S
     }
 
 
-def _terms(item: Explanation | None, table: ConceptTable) -> list[list[float | int | None]]:
-    """Return concept, weight, error and how often it was chosen again; what is unknown at the end is left out."""
-    packed: list[list[float | int | None]] = []
+def _terms(item: Explanation | None, table: ConceptTable) -> list[list[Any]]:
+    """Return concept, weight, error, how often it was chosen again, and synonyms; what is unknown at the end is out."""
+    packed: list[list[Any]] = []
     for term in item.terms if item else ():
-        cells = [table.number(term.concept), short(term.weight), short(term.error, 3), short(term.kept, 3)]
+        cells: list[Any] = [table.number(term.concept), short(term.weight), short(term.error, 3), short(term.kept, 3)]
+        cells.append([table.number(word) for word in term.synonyms] or None)
         while cells[-1] is None:
             cells.pop()
         packed.append(cells)

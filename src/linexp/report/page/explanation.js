@@ -7,7 +7,7 @@ function bars(method, at, other) {
   const signed = terms.some((term) => term.weight < 0);
   const rows = terms.map((term, place) =>
     h("li", { class: "term" },
-      h("span", { class: "concept" }, swatch(place), h("span", { title: judgedBy(term) }, term.concept), kept(term), unknown(term)),
+      h("span", { class: "concept" }, swatch(place), h("span", { title: judgedBy(term) }, term.concept), also(term), kept(term), unknown(term)),
       bar(term, place, most, signed),
       h("span", { class: "weight" }, number(term.weight), error(term)),
     ),
@@ -29,10 +29,13 @@ const swatchOf = (fill) => {
 const error = (term) => (term.error === undefined || term.error === null ? null : h("span", { class: "quiet" }, ` ± ${number(term.error)}`));
 
 const kept = (term) =>
-  term.kept === undefined || term.kept > 0.5
+  term.kept === undefined || term.kept === null || term.kept > 0.5
     ? null
     : [" ", h("span", { class: "kept quiet", title: "share of random redraws of the images in which the whole procedure chose this concept again" },
         `chosen again in ${Math.round(term.kept * 100)}% of redraws`)];
+
+const also = (term) =>
+  term.also.length ? [" ", h("span", { class: "kept quiet", title: "other words found for this neuron that mean the same" }, `also: ${term.also.join(", ")}`)] : null;
 
 const simulability = ({ name, value }) => `simulability by ${name} ${value === null ? "undefined" : number(value)}`;
 
