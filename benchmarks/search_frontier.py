@@ -104,16 +104,25 @@ def main() -> int:
     return int(missed)
 
 
+Source = tuple[str, le.ActivationMatrix, le.ConceptMatrix, le.Split, float]
+
+
 def read_problems(folder: Path, results: list[Path]) -> Iterator[Problem]:
+    for source in read_sources(folder, results):
+        yield measure(*source)
+
+
+def read_sources(folder: Path, results: list[Path]) -> Iterator[Source]:
+    """Yield title, activations, concepts, split and filter of each layer."""
     arrays = np.load(folder / "tinyimagenet_effnetlite0_head.npz", allow_pickle=False)
     names = [str(name) for name in arrays["concept_names"]]
     activations = le.ActivationMatrix(arrays["activations"].astype(np.float32), layer="head")
     split = le.Split(*(np.asarray(arrays[part]) for part in ("train", "val", "test")))
-    yield measure("recorded run", activations, le.ConceptMatrix(arrays["labels_concepts"], names), split)
+    yield "recorded run", activations, le.ConceptMatrix(arrays["labels_concepts"], names), split, 0.5
     for result in results:
         run = load_run(result)
         least = run.settings["explainer"]["min_activity"]
-        yield measure(result.name, run.activations, run.concepts, run.split, least)
+        yield result.name, run.activations, run.concepts, run.split, least
 
 
 def measure(

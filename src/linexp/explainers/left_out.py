@@ -7,7 +7,6 @@ from dataclasses import replace
 from functools import partial
 
 import numpy as np
-import torch
 from jaxtyping import Bool
 from torch import Tensor
 

@@ -20,9 +20,9 @@ from linexp._internal.checks import (
 )
 from linexp._internal.compiled import Indices
 from linexp._internal.renamed import renamed
+from linexp.explainers.left_out import leave_out
 from linexp.explainers.once import Task
 from linexp.explainers.searches import SEARCH_SETTINGS, SEARCHES, Search, SearchName, check_search
-from linexp.explainers.left_out import leave_out
 from linexp.explainers.stability import count_again
 from linexp.explainers.usable import Usable, find_usable, measure_presence, usable_columns
 from linexp.explainers.wording import Prefer, Wording

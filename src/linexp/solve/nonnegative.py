@@ -6,14 +6,16 @@ search that only ever looks at sets whose plain weights are above 0 misses no no
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 
 from linexp._internal.compiled import Array, Indices, compiled
 from linexp.solve.least_squares import UNDEFINED, Sides, correlation, grow, solve
 
 Sign = Literal["any", "positive"]
+Flags: TypeAlias = NDArray[np.bool_]
 # A concept must pull by this share of the strongest one's first pull to enter: more than rounding.
 _SMALLEST_PULL = 1e-10
 
@@ -21,10 +23,7 @@ _SMALLEST_PULL = 1e-10
 @compiled
 def is_positive(weights: Array, n_terms: int) -> bool:
     """Tell whether the first ``n_terms`` weights are all above 0."""
-    for term in range(n_terms):
-        if not weights[term] > 0.0:
-            return False
-    return True
+    return bool((weights[:n_terms] > 0.0).all())
 
 
 @compiled
@@ -89,7 +88,7 @@ def _fit_one(gram: Array, cross: Array, wanted: Indices, concepts: Indices, weig
 
 
 @compiled
-def _strongest(gram: Array, cross: Array, wanted: Indices, inside: Array, now: Array) -> tuple[int, float]:
+def _strongest(gram: Array, cross: Array, wanted: Indices, inside: Flags, now: Array) -> tuple[int, float]:
     """Return the concept outside whose covariance with what is left, at unit variance, is largest, and that."""
     best, most = -1, 0.0
     for place in range(len(wanted)):
@@ -103,11 +102,11 @@ def _strongest(gram: Array, cross: Array, wanted: Indices, inside: Array, now: A
         pull /= np.sqrt(gram[concept, concept])
         if pull > most:
             best, most = place, pull
-    return best, most
+    return best, float(most)
 
 
 @compiled
-def _solve_inside(gram: Array, cross: Array, wanted: Indices, inside: Array, trial: Array) -> bool:
+def _solve_inside(gram: Array, cross: Array, wanted: Indices, inside: Flags, trial: Array) -> bool:
     """Write the plain least-squares weights of the concepts inside; False if one is a combination of the others."""
     most = len(wanted)
     factor, rotated, weights = np.zeros((most, most)), np.zeros(most), np.zeros(most)
@@ -129,8 +128,8 @@ def _solve_inside(gram: Array, cross: Array, wanted: Indices, inside: Array, tri
 
 
 @compiled
-def _step(inside: Array, now: Array, trial: Array) -> bool:
-    """Go from ``now`` towards ``trial`` as far as no weight is below 0; what ends at 0 is outside. True: all the way."""
+def _step(inside: Flags, now: Array, trial: Array) -> bool:
+    """Go from ``now`` towards ``trial`` until a weight is 0, whose concept is then outside. True: all the way."""
     share, ends = 1.0, -1
     for place in range(len(now)):
         if inside[place] and trial[place] <= 0.0:

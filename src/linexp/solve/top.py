@@ -15,7 +15,7 @@ def search_top(train: Moments, val: Moments, guide: Array, *, max_terms: int = 1
     """Explain each neuron with the concepts of largest (signed, non-zero) guide weight, refitted by least squares.
 
     A neuron with fewer non-zero guide weights than ``max_terms`` gets as many as it has. The guide [concepts, neurons]
-    is the elastic net's. ``sign="positive"``: only those of guide weight above 0, refitted by nonnegative least squares.
+    is the elastic net's. ``sign="positive"``: only those of guide weight above 0, by nonnegative least squares.
 
     References
     ----------
