@@ -1,4 +1,4 @@
-"""Does a term that is an AND of two concepts pay, if it counts as two words?
+"""Whether a term that is an AND of two concepts pays, if it counts as two words.
 
 Takes the same folders as ``search_frontier.py``. For each of some neurons a shortlist of concepts is drawn up: the ten
 that swaps finds, and those that explain most of what these leave. The same search, swaps with a price for each word,
@@ -16,10 +16,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from search_frontier import measure, read_sources
 
 import linexp as le
 from linexp.solve import search_greedy, search_swaps
+from search_frontier import measure, read_sources
 
 N_SHORT, MOST_WORDS = 24, 12
 # Products that fewer training images have say what these images are.
@@ -52,7 +52,7 @@ def main() -> None:
     parser.add_argument("results", type=Path, nargs="*", help="result folders of linexp explain")
     parser.add_argument("--neurons", type=int, default=100, help="neurons of each layer, evenly spread")
     wanted = parser.parse_args()
-    print("| layer | neurons | mean words | concepts alone | with ANDs | difference, paired | more | terms that are ANDs |")
+    print("| layer | neurons | mean words | concepts alone | with ANDs | difference, paired | more | ANDs |")
     print("|---|---:|---:|---:|---:|---:|---:|---:|")
     for source in read_sources(wanted.folder, wanted.results):
         print(compare(*source, wanted.neurons), flush=True)
@@ -118,7 +118,7 @@ def make_columns(present: Array, n_train: int, *, with_ands: bool) -> Columns:
 
 def follow(columns: Columns, neuron: Array, ends: tuple[int, int]) -> Steps:
     """Find the terms of each number of words, for what all columns predict of the neuron."""
-    n_train, n_fit = ends
+    n_fit = ends[1]
     both = columns.values[:n_fit] - columns.values[:n_fit].mean(0)
     gram = both.T @ both / n_fit
     cross = both.T @ (neuron[:n_fit] - neuron[:n_fit].mean()) / n_fit

@@ -135,10 +135,11 @@ def ancestors(word: str) -> tuple[str, int, dict[str, int]] | None:
     is the name of none, or could mean several.
     """
     table = _table()
-    found = table.by_name.get(word.replace("_", " ").casefold(), ())
+    text = word.replace("_", " ")
+    found = next((table.by_name[one] for one in (text, text.casefold()) if one in table.by_name), ())
     if len(found) != 1:
         return None
-    synset = found[0]
+    (synset,) = found
     return synset, table.depth(synset), {above: table.depth(above) for above in table.above[synset]}
 
 
@@ -170,9 +171,10 @@ class _Table:
         self.names = {wnid: self.name(wnid, shared) for wnid in self.classes}
         self.names |= {synset: self.name(synset, self.homonyms) for synset in self.counted}
         self.depths: dict[str, int] = {}
-        self.by_name: dict[str, tuple[str, ...]] = {}
+        self.by_name: dict[str, tuple[str, ...]] = {}  # as it is written, and without regard to case
         for synset, name in self.names.items():
-            self.by_name[name.casefold()] = (*self.by_name.get(name.casefold(), ()), synset)
+            for spelling in {name, name.casefold()}:
+                self.by_name[spelling] = (*self.by_name.get(spelling, ()), synset)
         self.by_word = self._words() | {self.names[wnid]: [wnid] for wnid in self.classes}
 
     def name(self, synset: str, taken: Container[str]) -> str:
