@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from search_frontier import Source, bisect, read_sources
 
 import linexp as le
+from search_frontier import Source, bisect, read_sources
 
 SETTINGS: dict[str, dict[str, Any]] = {
     "plain": {},
@@ -47,13 +47,13 @@ def main() -> None:
     parser.add_argument("results", type=Path, nargs="*", help="result folders of linexp explain")
     parser.add_argument("--neurons", type=int, default=320, help="neurons of each layer, evenly spread")
     wanted = parser.parse_args()
-    print(
-        "| layer | setting | terms | below 0 | synonyms | test | to plain | plain at that length | cost at that length |"
-    )
+    print("| layer | setting | terms | below 0 | synonyms | test | to plain | plain, as short | cost, as short |")
     print("|---|---|---:|---:|---:|---:|---:|---:|---:|")
     for title, activations, concepts, split, least in read_sources(wanted.folder, wanted.results):
         step = max(len(activations.neurons) // wanted.neurons, 1)
-        measure((title, activations.select(activations.neurons[::step]), concepts, split, least))
+        usable = le.LinearExplainer(min_activity=least).find_usable(concepts, split)
+        names = [name for name, kept in zip(concepts.names, usable.tolist(), strict=True) if kept]
+        measure((title, activations.select(activations.neurons[::step]), concepts.only(names), split, 0.0))
 
 
 def measure(source: Source) -> None:
@@ -63,7 +63,7 @@ def measure(source: Source) -> None:
         same = plain
         if point.terms.mean() < plain.terms.mean() - 0.005:
             same = bisect(
-                lambda price: run(source, min_gain=price), partial(is_short, float(point.terms.mean())), n_steps=8
+                lambda price: run(source, min_gain=price), partial(is_short, float(point.terms.mean())), n_steps=6
             )
         print(
             f"| {source[0]} | {name} | {point.terms.mean():.2f} | {point.n_negative} | {point.n_synonyms} "

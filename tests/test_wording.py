@@ -5,6 +5,7 @@ import pytest
 import torch
 
 import linexp as le
+from linexp.cli.explain import open_explainer
 from linexp.concepts.vocabulary import commonness, imagenet_classes, kinds, superclasses
 from linexp.solve import merge_alike, prefer_words, search_swaps
 from tests.problems import make_problem, measure
@@ -269,6 +270,15 @@ def test_redraws_are_needed_to_leave_out():
 def test_settings_outside_their_range_are_named(settings, told):
     with pytest.raises(ValueError, match=told):
         le.LinearExplainer(**settings)
+
+
+def test_the_command_line_and_set_know_them():
+    flat = {"sign": "positive", "same": 0.8, "prefer": "common", "min_kept": 0.5}
+    wanted = le.LinearExplainer(**flat)
+    assert open_explainer("linear", [], **flat) == wanted
+    assert open_explainer("linear", [f"{name}={value}" for name, value in flat.items()]) == wanted
+    with pytest.raises(ValueError, match=r"--min-kept 0\.5 is of the method linear\. With --method invert"):
+        open_explainer("invert", [], min_kept=0.5)
 
 
 def test_synonyms_come_back_from_a_file(tmp_path):
