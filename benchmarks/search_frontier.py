@@ -175,15 +175,11 @@ def flatten(problem: Problem, source: Source) -> Problem:
 def choose_sharpness(source: Source, step: int = 4) -> float:
     """Return the sharpness with which swaps explains best, at greedy's length, without looking at a test image.
 
-    Seven tenths of the training and validation images are to fit on, one to choose terms by, two to tell. Of many
-    neurons every ``step``-th is looked at.
+    Of many neurons every ``step``-th is looked at.
     """
     title, activations, concepts, split, least = source
     assert isinstance(concepts, le.EmbeddedConceptMatrix)
-    known = np.concatenate([split.train.numpy(), split.val.numpy()])
-    order = np.random.default_rng(1).permutation(known)
-    parts = np.split(order, [int(0.7 * len(order)), int(0.8 * len(order))])
-    held_out = le.Split(*(np.sort(part) for part in parts))
+    held_out = hold_out(split)
     some = activations.select(activations.neurons[:: step if len(activations.neurons) > 200 else 1])
     length = 0.0
     found: list[tuple[float, float]] = []
@@ -195,6 +191,14 @@ def choose_sharpness(source: Source, step: int = 4) -> float:
         found.append((point.test.mean(), sharpness))
         print(f"sharpness {sharpness}: {point.test.mean():.4f} at {point.terms.mean():.2f} terms, held out", flush=True)
     return max(found)[1]
+
+
+def hold_out(split: le.Split) -> le.Split:
+    """Split the training and validation images again: seven tenths to fit on, one to choose terms by, two to tell."""
+    known = np.concatenate([split.train.numpy(), split.val.numpy()])
+    order = np.random.default_rng(1).permutation(known)
+    parts = np.split(order, [int(0.7 * len(order)), int(0.8 * len(order))])
+    return le.Split(*(np.sort(part) for part in parts))
 
 
 def tell_gap(problem: Problem, ceiling: float) -> None:

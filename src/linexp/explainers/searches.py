@@ -27,7 +27,7 @@ from linexp.solve import (
 )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Search:
     """Settings of one search, named as those of ``LinearExplainer``."""
 
@@ -39,6 +39,11 @@ class Search:
     def __post_init__(self) -> None:
         check_search(self)
 
+    def __repr__(self) -> str:
+        """Return what makes it in Python; a sign only where it is not any, so that older results are called the same."""
+        names = [one.name for one in fields(self) if one.name != "sign" or self.sign != "any"]
+        return f"{type(self).__name__}({', '.join(f'{name}={getattr(self, name)!r}' for name in names)})"
+
     def method(self, device: torch.device) -> Method:
         """Return how terms are found, with the elastic net's ranking where the search needs one."""
         own = {field.name: getattr(self, field.name) for field in fields(self)}
@@ -46,7 +51,7 @@ class Search:
         return Method(partial(_rank, device=device, **net) if net else None, partial(self.find, **own))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Greedy(Search):
     """The paper's Algorithm 1 to the letter: the settings are those of ``LinearExplainer``."""
 
@@ -59,14 +64,14 @@ class Greedy(Search):
     tolerance: float = 1e-6
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class GreedyNonzero(Greedy):
     """The paper's Algorithm 1, concepts of weight zero being no candidates."""
 
     find = staticmethod(search_greedy_nonzero)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Stepwise(Search):
     """Each term by training fit over all concepts; ``min_gain``: correlation it shall add on other images."""
 
@@ -75,7 +80,7 @@ class Stepwise(Search):
     min_gain: float = 0.02
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Swaps(Search):
     """The best subset, found by swapping terms; ``min_gain``: correlation each shall add on other images."""
 
@@ -84,7 +89,7 @@ class Swaps(Search):
     min_gain: float = 0.02
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Top(Search):
     """The ``max_terms`` largest elastic-net weights (Appendix B.4)."""
 
