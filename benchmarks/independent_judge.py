@@ -12,10 +12,11 @@ import argparse
 from pathlib import Path
 
 import numpy as np
+from torch import Tensor
 
 import linexp as le
 from linexp.images import ImageSubset
-from linexp.results.folder import load_run
+from linexp.results.folder import Run, load_run
 from linexp.results.pictures import reopen_pictures
 from search_frontier import Source, bisect, choose_sharpness, measure, run_at
 
@@ -24,19 +25,31 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("results", type=Path, nargs="+", help="result folders of linexp explain --concepts text")
     parser.add_argument("--judge", default="conse:efficientnet_lite1", help="encoder of images and texts")
+    parser.add_argument("--neurons", type=int, default=100_000, help="neurons of each layer at most, evenly spread")
+    parser.add_argument("--images", type=int, default=100_000, help="test images judged at most, evenly spread")
     wanted = parser.parse_args()
     judge = le.load_encoder(wanted.judge)
     print("| layer | explained by | terms | own test | by the judge | difference to greedy, paired | more |")
     print("|---|---|---:|---:|---:|---:|---:|")
     for result in wanted.results:
         run = load_run(result)
-        source = (result.name, run.activations, run.concepts, run.split, run.settings["explainer"]["min_activity"])
+        source = open_source(result, run, wanted.neurons)
         explained = explain(source)
         names = list(dict.fromkeys(name for _, found, _ in explained for name in found.names))
-        pictures = ImageSubset(reopen_pictures(run, None), run.split.test.tolist())
+        test = run.split.test[:: max(-(-len(run.split.test) // wanted.images), 1)]
+        pictures = ImageSubset(reopen_pictures(run, None), test.tolist())
         seen = le.TextConcepts(names, judge, le.Calibration.shipped(judge.name)).describe(pictures)
         assert isinstance(seen, le.EmbeddedConceptMatrix)
-        table(source, explained, seen)
+        table(source, explained, seen, test)
+
+
+def open_source(result: Path, run: Run, n_neurons: int) -> Source:
+    """Return the layer with some of its neurons and the concepts that take part."""
+    least = run.settings["explainer"]["min_activity"]
+    usable = le.LinearExplainer(min_activity=least).find_usable(run.concepts, run.split)
+    names = [name for name, kept in zip(run.concepts.names, usable.tolist(), strict=True) if kept]
+    neurons = run.activations.neurons[:: max(-(-len(run.activations.neurons) // n_neurons), 1)]
+    return result.name, run.activations.select(neurons), run.concepts.only(names), run.split, 0.0
 
 
 def explain(source: Source) -> list[tuple[str, le.Explanations, le.EmbeddedConceptMatrix]]:
@@ -71,9 +84,9 @@ def find_price(problem, length: float) -> float:
     return min(prices)
 
 
-def table(source: Source, explained: list, seen: le.EmbeddedConceptMatrix) -> None:
+def table(source: Source, explained: list, seen: le.EmbeddedConceptMatrix, rows: Tensor) -> None:
     title, activations, _, split, _ = source
-    test = le.ActivationMatrix(activations.values[split.test], activations.neurons)
+    test = le.ActivationMatrix(activations.values[rows], activations.neurons)
     greedy = np.zeros(0)
     for name, found, flat in explained:
         living = np.array([item.outcome != "constant" for item in found])

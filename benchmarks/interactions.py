@@ -124,13 +124,15 @@ def follow(columns: Columns, neuron: Array, ends: tuple[int, int]) -> Steps:
     cross = both.T @ (neuron[:n_fit] - neuron[:n_fit].mean()) / n_fit
     target, spread, ceiling = reference(gram, cross, float(neuron[:n_fit].var()), n_fit)
     expected, test, n_ands = np.zeros(MOST_WORDS + 1), np.zeros(MOST_WORDS + 1), np.zeros(MOST_WORDS + 1)
-    terms: list[int] = []
+    paths: list[list[int]] = [[]]
     for n_words in range(1, MOST_WORDS + 1) if ceiling > 0 else ():
-        terms = grow(gram, target, columns.words, terms, n_words)
-        explained = target[terms] @ np.linalg.solve(gram[np.ix_(terms, terms)], target[terms]) if terms else 0.0
-        expected[n_words] = ceiling * np.sqrt(min(explained / spread, 1))
+        # One word more than the last, or an AND more than the one before it.
+        trials = [grow(gram, target, columns.words, path, n_words) for path in paths[-2:]]
+        terms = max(trials, key=lambda trial: explained_by(gram, target, trial))
+        paths.append(terms)
+        expected[n_words] = ceiling * np.sqrt(min(explained_by(gram, target, terms) / spread, 1))
         test[n_words] = on_test(columns.values[:, terms], neuron, ends)
-        n_ands[n_words] = np.mean(columns.words[terms] == 2)
+        n_ands[n_words] = np.mean(columns.words[terms] == 2) if terms else 0
     return Steps(expected, test, n_ands)
 
 
@@ -149,17 +151,36 @@ def reference(gram: Array, cross: Array, variance: float, n_images: int) -> tupl
     return target, spread, float(np.sqrt(max(variance - least, 0) / variance)) if spread > 0 else 0.0
 
 
+def explained_by(gram: Array, target: Array, terms: list[int]) -> float:
+    return float(target[terms] @ np.linalg.solve(gram[np.ix_(terms, terms)], target[terms])) if terms else 0.0
+
+
 def grow(gram: Array, target: Array, words: Array, terms: list[int], most: int) -> list[int]:
-    """Add what explains most for its words as long as there are words left, then swap while that explains more."""
+    """Add concepts, or an AND first, up to so many words, and swap terms while that explains more."""
+    starts = [fill(gram, target, words, terms, most)]
+    if most - int(words[terms].sum()) >= 2 and (words == 2).any():
+        gains = np.where(words == 2, gains_of(gram, target, terms), 0.0)
+        if gains.max() > 0:
+            starts.append(fill(gram, target, words, [*terms, int(np.argmax(gains))], most))
+    return max(
+        (swap(gram, target, words, start, most) for start in starts), key=lambda t: explained_by(gram, target, t)
+    )
+
+
+def fill(gram: Array, target: Array, words: Array, terms: list[int], most: int) -> list[int]:
+    """Add the concept that explains most for as long as there are words left."""
     terms = list(terms)
-    while (room := most - int(words[terms].sum())) > 0:
-        gains = np.where(words <= room, gains_of(gram, target, terms), 0.0)
-        best = int(np.argmax(gains / words))
-        if gains[best] <= 0:
+    while most - int(words[terms].sum()) > 0:
+        gains = np.where(words == 1, gains_of(gram, target, terms), 0.0)
+        if gains.max() <= 0:
             break
-        terms.append(best)
+        terms.append(int(np.argmax(gains)))
+    return terms
+
+
+def swap(gram: Array, target: Array, words: Array, terms: list[int], most: int) -> list[int]:
     for _ in range(50):
-        trials = []
+        trials: list[tuple[float, int, int]] = []
         for place in range(len(terms)):
             rest = terms[:place] + terms[place + 1 :]
             gains = gains_of(gram, target, rest)
@@ -167,9 +188,10 @@ def grow(gram: Array, target: Array, words: Array, terms: list[int], most: int) 
             best = int(np.argmax(allowed))
             trials.append((float(allowed[best] - gains[terms[place]]), place, best))
         gain, place, best = max(trials, default=(0.0, 0, 0))
-        if gain <= 1e-6:
+        if gain <= 1e-6 * explained_by(gram, target, terms):
             break
         terms[place] = best
+        terms = fill(gram, target, words, terms, most)
     return terms
 
 

@@ -60,9 +60,7 @@ def tell_triples(problem: Problem) -> None:
             own = target[row, neuron]
             explained = own @ np.linalg.solve(gram[np.ix_(row, row)], own)
             shares.append(float(np.sqrt(explained / best_triple(gram, target[:, neuron]))))
-    told = (
-        f"mean {np.mean(shares):.4f}, least {min(shares):.4f}, best in {np.mean(np.array(shares) > 1 - 1e-9):.0%}"
-    )
+    told = f"mean {np.mean(shares):.4f}, least {min(shares):.4f}, best in {np.mean(np.array(shares) > 1 - 1e-9):.0%}"
     print(f"correlation with the ridge prediction, of the best triple's ({len(shares)} neurons): {told}", flush=True)
 
 

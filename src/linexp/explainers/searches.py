@@ -40,7 +40,7 @@ class Search:
         check_search(self)
 
     def __repr__(self) -> str:
-        """Return what makes it in Python; a sign only where it is not any, so that older results are called the same."""
+        """Return what makes it in Python; without the sign where that is any, as in older results."""
         names = [one.name for one in fields(self) if one.name != "sign" or self.sign != "any"]
         return f"{type(self).__name__}({', '.join(f'{name}={getattr(self, name)!r}' for name in names)})"
 
