@@ -29,7 +29,7 @@ const swatchOf = (fill) => {
 const error = (term) => (term.error === undefined || term.error === null ? null : h("span", { class: "quiet" }, ` ± ${number(term.error)}`));
 
 const kept = (term) =>
-  term.kept === undefined || term.kept === null || term.kept > 0.5
+  term.kept === undefined || term.kept === null || term.kept >= 0.5
     ? null
     : [" ", h("span", { class: "kept quiet", title: "share of random redraws of the images in which the whole procedure chose this concept again" },
         `chosen again in ${Math.round(term.kept * 100)}% of redraws`)];
