@@ -1,6 +1,7 @@
 # Every target makes .venv when it is missing, installs what it needs into it, and works right after a clone.
 
 PYTHON ?= python3
+WORKERS ?= 2
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
@@ -14,7 +15,7 @@ demo-full: .venv/installed-demo
 
 test: lint
 	sh tools/install_browser.sh || true
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
 
 lint: .venv/installed-dev
 	$(BIN)/ruff check

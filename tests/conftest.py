@@ -11,6 +11,8 @@ from tests.compiled_cache import cache_folder
 from tests.own_blocks import OwnBlocks, is_whole
 
 os.environ.update(HF_HUB_OFFLINE="1", TRANSFORMERS_OFFLINE="1", MPLBACKEND="Agg")
+if "PYTEST_XDIST_WORKER" in os.environ:  # one of several: what it starts must not take their cores either
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("NUMBA_CACHE_DIR", str(cache_folder()))
 
 import hypothesis
