@@ -28,7 +28,7 @@ from _pytest.assertion.rewrite import rewrite_asserts
 FOLDER = Path(__file__).parent
 LEAST = 0.99
 # What runs in processes of its own, or before anything can be measured.
-ELSEWHERE = {"__init__.py", "conftest.py", "compiled_cache.py", "own_blocks.py", "store_worker.py"}
+ELSEWHERE = {"__init__.py", "conftest.py", "compiled_cache.py", "own_blocks.py", "slow.py", "store_worker.py"}
 REACHED = "__reached__"
 SENT = "entered blocks of tests"
 

@@ -15,6 +15,7 @@ import pytest
 
 from tests import compiled_cache
 from tests.own_blocks import FOLDER, Marks
+from tests.slow import SLOW
 
 SOURCE = '''"""A file."""
 LIMIT = 3
@@ -124,6 +125,13 @@ def test_a_run_fails_for_an_assert_that_is_never_reached(
     assert said in found.stdout
     assert ("blocks of tests" in found.stdout) == ("blocks of tests" in said)
     assert ("Never:\ntests/test_it.py:3" in found.stdout) == said.endswith("Never:")
+
+
+def test_every_test_that_is_left_out_exists():
+    for file, names in SLOW.items():
+        tree = ast.parse((FOLDER / f"test_{file}.py").read_text(encoding="utf-8"))
+        tests = {node.name for node in tree.body if isinstance(node, ast.FunctionDef)}
+        assert {f"test_{name}" for name in names.split()} - {"test_*"} <= tests
 
 
 def test_compiled_loops_are_kept_by_what_is_in_their_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

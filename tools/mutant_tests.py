@@ -1,32 +1,30 @@
-"""Runs tests in forks of a process that has the libraries loaded, and tells which tests run which line.
+"""Runs tests on changed functions, each change in a fork of one process: a part of mutants.py.
 
-A part of ``tools/mutants.py``, run by the Python that has linexp's libraries. Loading them takes longer than most of
-the tests that a mutant needs; linexp itself and its tests are imported in each fork anew.
+Importing what the tests import takes longer than most of the tests that a change needs. So the tests are collected
+once; a fork takes the place of a new process, and in it the changed code takes the place of a function's own. What is
+changed outside of functions (a constant, a default) cannot be put in so; whoever asks is told.
+
+Reads a task a line, and answers each with a line; the first answer says which tests run which line.
 """
 
 from __future__ import annotations
 
-import importlib
+import gc
 import json
 import os
+import resource
 import signal
 import sys
 import time
-from collections.abc import Generator, Iterable
+from collections.abc import Generator, Iterator
 from pathlib import Path
+from types import CodeType, FunctionType
 from typing import Any, TextIO
 
-os.environ.update(HF_HUB_OFFLINE="1", TRANSFORMERS_OFFLINE="1", MPLBACKEND="Agg")
-
-import numba
 import pytest
-import torch
 
-LOADED = (
-    "hypothesis jinja2 matplotlib.pyplot pandas PIL.Image rich.progress safetensors.torch scipy.optimize scipy.stats "
-    "transformers typer"
-)
-QUIET = ["-q", "-p", "no:cacheprovider"]
+FAILED, NOT_INSIDE, ENDLESS = 1, 3, 4
+HANGING = 600  # seconds after which a fork that does nothing is given up
 
 
 class Lines:
@@ -50,74 +48,119 @@ class Lines:
         self.measured.switch_context(item.nodeid)
         return (yield)
 
-    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """Add up how long a test takes, from its fixtures to their end."""
-        self.seconds[report.nodeid] = self.seconds.get(report.nodeid, 0) + report.duration
-
-    def found(self) -> dict[str, Any]:
-        """Return file → line → tests, and test → seconds."""
+    def run(self, items: list[pytest.Item], result: Path) -> int:
+        """Run all tests, and write file → line → tests, and test → seconds of the processor."""
+        self.measured.start()
+        for item, after in zip(items, [*items[1:], None], strict=True):
+            started = time.process_time()
+            item.config.hook.pytest_runtest_protocol(item=item, nextitem=after)
+            self.seconds[item.nodeid] = time.process_time() - started
+        self.measured.stop()
         data = self.measured.get_data()
         lines: dict[str, dict[int, list[str]]] = {}
         for file in data.measured_files():
             by_line = data.contexts_by_lineno(file).items()
             lines[str(Path(file).relative_to(Path.cwd()))] = {line: sorted(filter(None, ids)) for line, ids in by_line}
-        return {"lines": lines, "seconds": self.seconds}
+        result.write_text(json.dumps({"lines": lines, "seconds": self.seconds}), encoding="utf-8")
+        return 0
 
 
-def note_lines(tests: list[str], rooms: list[str], result: Path) -> int:
-    lines = Lines(rooms)
-    lines.measured.start()
-    code = pytest.main([*QUIET, *tests], plugins=[lines])
-    lines.measured.stop()
-    result.write_text(json.dumps(lines.found()), encoding="utf-8")
-    return code
+class Server:
+    """Takes the place of pytest's loop over the tests."""
+
+    def __init__(self, asked: TextIO, answers: TextIO) -> None:
+        self.asked, self.answers = asked, answers
+
+    def pytest_runtestloop(self, session: pytest.Session) -> bool:
+        """Answer until no more is asked."""
+        items = {item.nodeid: item for item in session.items}
+        for line in self.asked:
+            task = json.loads(line)
+            child = os.fork()
+            if child == 0:
+                os.setsid()
+                code = 70  # a crash outside of the tests
+                try:
+                    resource.setrlimit(resource.RLIMIT_CPU, (task["limit"], task["limit"]))
+                    code = work(task, items, session)
+                finally:
+                    os._exit(code)
+            print(json.dumps(wait(child)), file=self.answers, flush=True)
+        return True
 
 
-def run(tests: list[str], cache: str, output: Path) -> int:
-    """Run tests until one fails, in this process."""
-    sys.dont_write_bytecode = True  # a mutant of the same second and size would be taken for the one before
-    os.environ["NUMBA_CACHE_DIR"] = numba.config.CACHE_DIR = cache
-    with output.open("w") as written:
-        os.dup2(written.fileno(), 1)
-        os.dup2(written.fileno(), 2)
-    return pytest.main([*QUIET, "-x", *tests])
+def work(task: dict[str, Any], items: dict[str, pytest.Item], session: pytest.Session) -> int:
+    if "lines" in task:
+        lines = Lines(task["rooms"])
+        session.config.pluginmanager.register(lines)
+        return lines.run(list(items.values()), Path(task["lines"]))
+    if not put_in(Path(task["file"]), task["code"]):
+        return NOT_INSIDE
+    chosen = [items[test] for test in task["tests"]]
+    for item, after in zip(chosen, [*chosen[1:], None], strict=True):
+        item.config.hook.pytest_runtest_protocol(item=item, nextitem=after)
+        if session.testsfailed:
+            return FAILED
+    return 0
 
 
-def in_fork(tests: list[str], cache: str, output: Path, limit: float) -> int | None:
-    """Return the exit code of the tests; none where they took longer than ``limit`` seconds."""
-    child = os.fork()
-    if child == 0:
-        os.setsid()
-        code = 70  # a crash outside of pytest
-        try:
-            code = int(run(tests, cache, output))
-        finally:
-            os._exit(code)
+def put_in(file: Path, changed: str) -> bool:
+    """Put changed code into the functions of a file; tell whether all that is changed is inside of them."""
+    path = str(file.absolute())
+    before = dict(functions(compile(file.read_text(encoding="utf-8"), path, "exec", dont_inherit=True)))
+    after = dict(functions(compile(changed, path, "exec", dont_inherit=True)))
+    different = {place for place, code in before.items() if place in after and after[place] != code}
+    found = [
+        one
+        for one in gc.get_objects()
+        if isinstance(one, FunctionType)
+        and one.__code__.co_filename == path
+        and (one.__code__.co_firstlineno, one.__code__.co_name) in different
+    ]
+    for function in found:
+        function.__code__ = after[function.__code__.co_firstlineno, function.__code__.co_name]
+    if "@compiled" in changed:
+        forget_compiled()
+    return bool(found)
+
+
+def functions(code: CodeType) -> Iterator[tuple[tuple[int, str], CodeType]]:
+    """Yield the code of functions and methods; what is inside of a function is a part of it."""
+    for inside in code.co_consts:
+        if isinstance(inside, CodeType):
+            if inside.co_flags & 0x02:  # of its own variables: a function, not the body of a class
+                yield (inside.co_firstlineno, inside.co_name), inside
+            else:
+                yield from functions(inside)
+
+
+def forget_compiled() -> None:
+    """Let every loop be compiled anew: what is on disk has been compiled from the code as it was."""
+    from numba.core.caching import NullCache
+    from numba.core.dispatcher import Dispatcher
+
+    for one in gc.get_objects():
+        if isinstance(one, Dispatcher):
+            one._cache = NullCache()  # pyright: ignore[reportPrivateUsage]
+
+
+def wait(child: int) -> int:
     started = time.monotonic()
-    while time.monotonic() - started < limit:
+    while time.monotonic() - started < HANGING:
         ended, status = os.waitpid(child, os.WNOHANG)
         if ended:
             return os.waitstatus_to_exitcode(status)
-        time.sleep(0.02)
+        time.sleep(0.01)
     os.killpg(child, signal.SIGKILL)
     os.waitpid(child, 0)
-    return None
-
-
-def serve(asked: Iterable[str], answers: TextIO) -> None:
-    for library in LOADED.split():
-        importlib.import_module(library)
-    for line in asked:
-        task = json.loads(line)
-        code = in_fork(task["tests"], task["cache"], Path(task["output"]), task["limit"])
-        print(json.dumps(code), file=answers, flush=True)
+    return ENDLESS
 
 
 if __name__ == "__main__":
     sys.path.insert(0, str(Path.cwd()))
     sys.path.append(sys.argv[1])  # behind all others: where coverage is
-    torch.set_num_threads(1)
-    if sys.argv[2:]:
-        task = json.loads(sys.argv[2])
-        sys.exit(note_lines(task["tests"], task["rooms"], Path(task["result"])))
-    serve(sys.stdin, sys.stdout)
+    asked, answers = os.fdopen(os.dup(0)), os.fdopen(os.dup(1), "w")
+    os.dup2(os.open("mutant-tests.txt", os.O_WRONLY | os.O_CREAT), 1)  # what pytest says
+    pytest.main(
+        ["-q", "-p", "no:cacheprovider", "--basetemp=tests-of-mutants", *sys.argv[2:]], [Server(asked, answers)]
+    )

@@ -3,10 +3,9 @@
     .venv/mutants/bin/python tools/mutants.py --each 50 --seed 0 [--room solve]
 
 The changes are those of cosmic-ray; which of them are tried is drawn by the seed, one a line first. The tests of the
-rooms run once under coverage, so that a mutant is judged by those that run its line, the quickest first; where all of
-these pass, by all that run its file. Each is made in a copy of the tree and judged in a process of its own
-(``mutant_tests.py``), with compiled loops of its own where it changes one. Prints the mutants that live, and the share
-killed.
+rooms run once under coverage, so that a mutant is judged by those that run its line, the quickest first, until one
+fails. Each is judged in a process of its own (``mutant_tests.py``), with compiled loops of its own where it changes
+one, and all of it happens in a copy of the tree. Prints the mutants that live, and the share killed.
 """
 
 from __future__ import annotations
@@ -26,22 +25,23 @@ from pathlib import Path
 from typing import Any
 
 from cosmic_ray.commands.init import _all_work_items as all_work_items
-from cosmic_ray.mutating import use_mutation
+from cosmic_ray.mutating import mutate_code, use_mutation
+from cosmic_ray.operators.operator import Operator
 from cosmic_ray.plugins import get_operator
 from cosmic_ray.work_item import MutationSpec
 
 ROOT = Path(__file__).parents[1]
-# Room → the tests that are about it. What they do not see, the others may: a mutant that lives here is a question.
+# Room → the tests that are about it, of which the quick ones run. What they do not see, the others may: a mutant that
+# lives here is a question.
 ROOMS = {
-    "solve": "bounds searches swaps stepwise elastic_net elastic_net_batched jackknife shortlist moments "
-    "formula_search",
+    "solve": "searches swaps stepwise elastic_net elastic_net_batched jackknife shortlist moments formula_search ridge",
     "explanations": "explanation explanation_csv explanation_plain fitted_on simulation csv new_explainer formula",
-    "explainers": "linear_explainer contracts new_explainer fuzz_numbers device formula_explainers fit_weights",
-    "score": "correlation metrics sanity silent compare simulability contracts cli_score",
-    "ablation": "ablation impact impact_of_layers cli_impact cli_ablate progress",
-    "matrix": "matrix split split_file embedded_matrix numbers fuzz_numbers",
-    "store": "store store_activations store_claims store_hashing store_text store_faults",
-    "results": "result tables report report_origin outputs cli_foreign summarize fuzz_files compared",
+    "explainers": "linear_explainer contracts new_explainer device formula_explainers formula_everywhere fit_weights",
+    "score": "correlation metrics sanity silent compare simulability reliability",
+    "ablation": "ablation impact impact_of_layers",
+    "matrix": "matrix split split_file embedded_matrix numbers",
+    "store": "store store_activations store_claims store_hashing store_text",
+    "results": "result tables report report_origin outputs summarize compared recipe",
 }
 # Others make code that nobody would write by mistake (a shift in place of a sum), or change annotations.
 OPERATORS = re.compile(
@@ -50,9 +50,9 @@ OPERATORS = re.compile(
     r"|ReplaceUnaryOperator_Delete_(USub|Not)|AddNot|Replace(True|False|And|Or|Break|Continue)With\w+|NumberReplacer"
     r"|ZeroIterationForLoop)$"
 )
-AT_FIRST = 30  # seconds of tests that a mutant is given; all others follow where it lives
-SLOWER = 10  # how much longer than under coverage tests may take, before a mutant has made them endless
-AT_LEAST = 60  # seconds before tests are taken to be endless
+NOT_INSIDE = 3  # as in mutant_tests.py
+FOR_LINES = 36_000  # seconds of the processor: as good as no limit
+SLOWER, AT_LEAST = 5, 20  # how much longer than without it tests may take, before a mutant has made them endless
 
 
 def main() -> None:
@@ -61,13 +61,12 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--room", choices=ROOMS, action="append", help="default: all")
     parser.add_argument("--python", type=Path, default=ROOT / ".venv" / "bin" / "python", help="what runs the tests")
-    parser.add_argument("--lines", type=Path, help="which tests run which line, noted by a run before")
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         copy(Path(folder))
         os.chdir(folder)
         os.environ.update(PYTHONPATH=str(Path(folder) / "src"), OMP_NUM_THREADS="1")
-        judge = Judge.started(asked.python, asked.room or list(ROOMS), asked.lines)
+        judge = Judge.started(asked.python, asked.room or list(ROOMS))
         mutants = [mutant for room in asked.room or ROOMS for mutant in draw(room, asked.each, asked.seed)]
         random.Random(asked.seed).shuffle(mutants)  # a run that is cut short has looked into every room
         alive: list[str] = []
@@ -120,63 +119,58 @@ def tests_of(room: str) -> set[str]:
 class Judge:
     """Runs the tests that a mutant could fail."""
 
+    python: Path
+    server: subprocess.Popen[str]
     lines: dict[str, dict[str, list[str]]]  # file → line → tests, or files of tests, that run it
     seconds: dict[str, float]
-    server: subprocess.Popen[str]
 
     @classmethod
-    def started(cls, python: Path, rooms: list[str], noted: Path | None) -> Judge:
-        """Find out which tests run which line, and load the libraries."""
-        command = [python, "tools/mutant_tests.py", sysconfig.get_path("purelib")]
-        noted = noted or Path("lines.json").absolute()
-        if not noted.exists():
-            tests = sorted(set[str]().union(*map(tests_of, rooms)))
-            task = json.dumps({"tests": tests, "rooms": rooms, "result": str(noted)})
-            subprocess.run([*command, task], check=True)
-        found: dict[str, Any] = json.loads(noted.read_text(encoding="utf-8"))
+    def started(cls, python: Path, rooms: list[str]) -> Judge:
+        """Collect the tests of rooms, and find out which of them run which line."""
+        tests = sorted(set[str]().union(*map(tests_of, rooms)))
+        command = [python, "tools/mutant_tests.py", sysconfig.get_path("purelib"), "-m", "not slow", *tests]
         server = subprocess.Popen(command, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-        return cls(found["lines"], found["seconds"], server)
+        judge = cls(python, server, {}, {})
+        if judge._ask(lines="lines.json", rooms=rooms, limit=FOR_LINES):
+            raise RuntimeError(f"The tests did not run: {Path('mutant-tests.txt').read_text()[-2000:]}")
+        found: dict[str, Any] = json.loads(Path("lines.json").read_text(encoding="utf-8"))
+        judge.lines.update(found["lines"])
+        judge.seconds.update(found["seconds"])
+        return judge
 
     def kills(self, mutant: MutationSpec) -> bool:
-        """Return whether a test fails, or does not end, when a mutant stands in the file."""
+        """Return whether a test fails, or does not end, with a mutant in the place of the code."""
         operator = get_operator(mutant.operator_name)(**mutant.operator_args)
+        changed = mutate_code(mutant.module_path.read_text(encoding="utf-8"), operator, mutant.occurrence)
+        if changed is None:
+            raise RuntimeError(f"{told(mutant)} could not be made.")
         by_line = self.lines.get(str(mutant.module_path), {})
-        near = self._quickest(by_line.get(str(mutant.start_pos[0]), []))
-        first = [test for test, until in near if until < AT_FIRST]
-        reached = set[str]().union(*by_line.values())
-        with use_mutation(mutant.module_path, operator, mutant.occurrence) as (_, changed):
-            if changed is None:
-                raise RuntimeError(f"{told(mutant)} could not be made.")
-            is_compiled = "@compiled" in changed
-            cache = Path("cache", "changed" if is_compiled else "same").absolute()
-            shutil.rmtree(cache.with_name("changed"), ignore_errors=True)
-            if is_compiled or not reached:  # coverage does not see into compiled loops
-                reached |= tests_of(mutant.module_path.parts[2])
-            others = [test for test, _ in self._quickest(reached) if test not in first]
-            return self._fails(first, cache) or self._fails(others, cache)
+        reached = set(by_line.get(str(mutant.start_pos[0]), []))
+        if not reached:  # coverage does not see into compiled loops, and what is run at the import is no test's
+            reached = set[str]().union(*by_line.values()) | tests_of(mutant.module_path.parts[2])
+        tests = self._quickest(reached)
+        limit = AT_LEAST + SLOWER * int(sum(self.seconds[test] for test in tests))
+        code = self._ask(file=str(mutant.module_path), code=changed, tests=tests, limit=limit)
+        return code != 0 if code != NOT_INSIDE else self._kills_by_import(mutant, operator, tests)
 
-    def _quickest(self, reached: Any) -> list[tuple[str, float]]:
-        """Return tests, the quickest first, each with the seconds until it has run; a file stands for its tests."""
+    def _kills_by_import(self, mutant: MutationSpec, operator: Operator, tests: list[str]) -> bool:
+        """Judge what is changed outside of functions in a process that imports it anew."""
+        command = [self.python, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", *tests]
+        with use_mutation(mutant.module_path, operator, mutant.occurrence), tempfile.TemporaryDirectory() as cache:
+            environment = {**os.environ, "NUMBA_CACHE_DIR": cache, "PYTHONDONTWRITEBYTECODE": "1"}
+            return subprocess.run(command, env=environment, check=False, stdout=subprocess.DEVNULL).returncode != 0
+
+    def _quickest(self, reached: set[str]) -> list[str]:
+        """Return tests, the quickest first; a file stands for its tests."""
         whole = {test for test in reached if "::" not in test}
-        tests = {test for test in self.seconds if test.partition("::")[0] in whole} | set(reached) - whole
-        until, found = 0.0, list[tuple[str, float]]()
-        for test in sorted(tests, key=lambda test: (self.seconds[test], test)):
-            until += self.seconds[test]
-            found.append((test, until))
-        return found
+        tests = {test for test in self.seconds if test.partition("::")[0] in whole} | reached - whole
+        return sorted(tests, key=lambda test: (self.seconds[test], test))
 
-    def _fails(self, tests: list[str], cache: Path) -> bool:
-        if not tests:
-            return False
-        limit = AT_LEAST + SLOWER * sum(self.seconds[test] for test in tests)
-        task = {"tests": tests, "cache": str(cache), "output": str(Path("output.txt").absolute()), "limit": limit}
+    def _ask(self, **task: object) -> int:
         assert self.server.stdin is not None
         assert self.server.stdout is not None
         print(json.dumps(task), file=self.server.stdin, flush=True)
-        code = json.loads(self.server.stdout.readline())
-        if code not in (0, 1, 2, None) and code > 0:  # 2: a file of tests could not be imported; below 0: a crash
-            raise RuntimeError(f"The tests did not run ({code}): {Path('output.txt').read_text()[-2000:]}")
-        return code != 0
+        return int(self.server.stdout.readline())
 
 
 def told(mutant: MutationSpec) -> str:
