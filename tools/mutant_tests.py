@@ -10,12 +10,15 @@ Reads a task a line, and answers each with a line; the first answer says which t
 from __future__ import annotations
 
 import gc
+import importlib
 import json
+import math
 import os
 import resource
 import signal
 import sys
 import time
+import traceback
 from collections.abc import Generator, Iterator
 from pathlib import Path
 from types import CodeType, FunctionType
@@ -23,8 +26,8 @@ from typing import Any, TextIO
 
 import pytest
 
-FAILED, NOT_INSIDE, ENDLESS = 1, 3, 4
-HANGING = 600  # seconds after which a fork that does nothing is given up
+FAILED, NOT_INSIDE, ENDLESS, CRASHED = 1, 3, 4, 70
+HANGING = 600  # seconds after which a fork that only waits is given up
 
 
 class Lines:
@@ -79,14 +82,19 @@ class Server:
             child = os.fork()
             if child == 0:
                 os.setsid()
-                code = 70  # a crash outside of the tests
-                try:
-                    resource.setrlimit(resource.RLIMIT_CPU, (task["limit"], task["limit"]))
-                    code = work(task, items, session)
-                finally:
-                    os._exit(code)
-            print(json.dumps(wait(child)), file=self.answers, flush=True)
+                os._exit(attempt(task, items, session))
+            answer = wait(child, math.inf if "lines" in task else HANGING)
+            print(json.dumps(answer), file=self.answers, flush=True)
         return True
+
+
+def attempt(task: dict[str, Any], items: dict[str, pytest.Item], session: pytest.Session) -> int:
+    resource.setrlimit(resource.RLIMIT_CPU, (task["limit"], task["limit"]))
+    try:
+        return work(task, items, session)
+    except BaseException:  # noqa: BLE001 - whatever went wrong outside of a test must not be taken for its failure
+        Path("crash.txt").write_text(traceback.format_exc(), encoding="utf-8")
+        return CRASHED
 
 
 def work(task: dict[str, Any], items: dict[str, pytest.Item], session: pytest.Session) -> int:
@@ -96,7 +104,7 @@ def work(task: dict[str, Any], items: dict[str, pytest.Item], session: pytest.Se
         return lines.run(list(items.values()), Path(task["lines"]))
     if not put_in(Path(task["file"]), task["code"]):
         return NOT_INSIDE
-    chosen = [items[test] for test in task["tests"]]
+    chosen = [items[test] for test in task["tests"] if test in items]
     for item, after in zip(chosen, [*chosen[1:], None], strict=True):
         item.config.hook.pytest_runtest_protocol(item=item, nextitem=after)
         if session.testsfailed:
@@ -106,6 +114,7 @@ def work(task: dict[str, Any], items: dict[str, pytest.Item], session: pytest.Se
 
 def put_in(file: Path, changed: str) -> bool:
     """Put changed code into the functions of a file; tell whether all that is changed is inside of them."""
+    importlib.import_module(".".join(file.with_suffix("").parts[1:]).removesuffix(".__init__"))  # linexp imports late
     path = str(file.absolute())
     before = dict(functions(compile(file.read_text(encoding="utf-8"), path, "exec", dont_inherit=True)))
     after = dict(functions(compile(changed, path, "exec", dont_inherit=True)))
@@ -113,7 +122,7 @@ def put_in(file: Path, changed: str) -> bool:
     found = [
         one
         for one in gc.get_objects()
-        if isinstance(one, FunctionType)
+        if type(one) is FunctionType  # isinstance would ask objects for their class, and some warn
         and one.__code__.co_filename == path
         and (one.__code__.co_firstlineno, one.__code__.co_name) in different
     ]
@@ -140,13 +149,13 @@ def forget_compiled() -> None:
     from numba.core.dispatcher import Dispatcher
 
     for one in gc.get_objects():
-        if isinstance(one, Dispatcher):
+        if issubclass(type(one), Dispatcher):
             one._cache = NullCache()  # pyright: ignore[reportPrivateUsage]
 
 
-def wait(child: int) -> int:
+def wait(child: int, limit: float) -> int:
     started = time.monotonic()
-    while time.monotonic() - started < HANGING:
+    while time.monotonic() - started < limit:
         ended, status = os.waitpid(child, os.WNOHANG)
         if ended:
             return os.waitstatus_to_exitcode(status)

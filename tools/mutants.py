@@ -20,15 +20,14 @@ import subprocess
 import sys
 import sysconfig
 import tempfile
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from cosmic_ray.commands.init import _all_work_items as all_work_items
+from cosmic_ray.ast import ast_nodes, get_ast_from_path
 from cosmic_ray.mutating import mutate_code, use_mutation
-from cosmic_ray.operators.operator import Operator
-from cosmic_ray.plugins import get_operator
-from cosmic_ray.work_item import MutationSpec
+from cosmic_ray.plugins import get_operator, operator_names
 
 ROOT = Path(__file__).parents[1]
 # Room → the tests that are about it, of which the quick ones run. What they do not see, the others may: a mutant that
@@ -50,7 +49,7 @@ OPERATORS = re.compile(
     r"|ReplaceUnaryOperator_Delete_(USub|Not)|AddNot|Replace(True|False|And|Or|Break|Continue)With\w+|NumberReplacer"
     r"|ZeroIterationForLoop)$"
 )
-NOT_INSIDE = 3  # as in mutant_tests.py
+NOT_INSIDE, CRASHED = 3, 70  # as in mutant_tests.py
 FOR_LINES = 36_000  # seconds of the processor: as good as no limit
 SLOWER, AT_LEAST = 5, 20  # how much longer than without it tests may take, before a mutant has made them endless
 
@@ -72,8 +71,8 @@ def main() -> None:
         alive: list[str] = []
         for n_tried, mutant in enumerate(mutants, 1):
             if not judge.kills(mutant):
-                alive.append(told(mutant))
-            print(f"{n_tried:4} {len(alive):3} alive  {told(mutant)}", flush=True)
+                alive.append(str(mutant))
+            print(f"{n_tried:4} {len(alive):3} alive  {mutant}", flush=True)
     n_killed = len(mutants) - len(alive)
     print(
         f"\n{n_killed} of {len(mutants)} mutants were killed ({n_killed / len(mutants):.1%}). Alive:", *alive, sep="\n"
@@ -91,24 +90,42 @@ def copy(folder: Path) -> None:
     (folder / ".venv").symlink_to(ROOT / ".venv")
 
 
-def draw(room: str, n_mutants: int, seed: int) -> list[MutationSpec]:
+@dataclass(frozen=True, order=True)
+class Mutant:
+    """A change of one place: the operator of cosmic-ray, and its which place of the file it is."""
+
+    file: Path
+    line: int
+    column: int
+    operator: str
+    occurrence: int
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}:{self.column} {self.operator.removeprefix('core/')} {self.occurrence}"
+
+
+def draw(room: str, n_mutants: int, seed: int) -> list[Mutant]:
     """Draw mutants of a room, on as many lines as there are."""
-    by_line: dict[tuple[str, int], list[MutationSpec]] = {}
-    for item in all_work_items(sorted(Path("src/linexp", room).rglob("*.py")), {}):
-        for mutant in item.mutations:
-            if OPERATORS.match(mutant.operator_name) and is_code(mutant):
-                by_line.setdefault((str(mutant.module_path), mutant.start_pos[0]), []).append(mutant)
+    by_line: dict[tuple[Path, int], list[Mutant]] = {}
+    for file in sorted(Path("src/linexp", room).rglob("*.py")):
+        for mutant in mutants_of(file):
+            by_line.setdefault((file, mutant.line), []).append(mutant)
     chance = random.Random(f"{seed}:{room}")
     lines = sorted(by_line)
     chosen = chance.sample(lines, min(n_mutants, len(lines)))
-    return [chance.choice(sorted(by_line[line], key=told)) for line in sorted(chosen)]
+    return [chance.choice(sorted(by_line[line])) for line in sorted(chosen)]
 
 
-def is_code(mutant: MutationSpec) -> bool:
-    """Leave out what no result depends on, and the star before arguments that must be named."""
-    line, column = mutant.start_pos
-    text = mutant.module_path.read_text(encoding="utf-8").splitlines()[line - 1]
-    return not re.search(r"stacklevel=|strict=|@dataclass|^\s*(import|from) ", text) and text[column:][:2] != "*,"
+def mutants_of(file: Path) -> Iterator[Mutant]:
+    """Yield the mutants of a file; not what no result depends on, nor the star before arguments that must be named."""
+    text, tree = file.read_text(encoding="utf-8").splitlines(), get_ast_from_path(file)
+    for name in filter(OPERATORS.match, operator_names()):
+        positions = get_operator(name)().mutation_positions
+        places = (start for node in ast_nodes(tree) for start, _ in positions(node))
+        for occurrence, (line, column) in enumerate(places):
+            told = text[line - 1]
+            if not re.search(r"stacklevel=|strict=|@dataclass|^\s*(import|from) ", told) and told[column:][:2] != "*,":
+                yield Mutant(file, line, column, name, occurrence)
 
 
 def tests_of(room: str) -> set[str]:
@@ -138,25 +155,26 @@ class Judge:
         judge.seconds.update(found["seconds"])
         return judge
 
-    def kills(self, mutant: MutationSpec) -> bool:
+    def kills(self, mutant: Mutant) -> bool:
         """Return whether a test fails, or does not end, with a mutant in the place of the code."""
-        operator = get_operator(mutant.operator_name)(**mutant.operator_args)
-        changed = mutate_code(mutant.module_path.read_text(encoding="utf-8"), operator, mutant.occurrence)
+        text = mutant.file.read_text(encoding="utf-8")
+        changed = mutate_code(text, get_operator(mutant.operator)(), mutant.occurrence)
         if changed is None:
-            raise RuntimeError(f"{told(mutant)} could not be made.")
-        by_line = self.lines.get(str(mutant.module_path), {})
-        reached = set(by_line.get(str(mutant.start_pos[0]), []))
+            raise RuntimeError(f"{mutant} could not be made.")
+        by_line = self.lines.get(str(mutant.file), {})
+        reached = set(by_line.get(str(mutant.line), []))
         if not reached:  # coverage does not see into compiled loops, and what is run at the import is no test's
-            reached = set[str]().union(*by_line.values()) | tests_of(mutant.module_path.parts[2])
+            reached = set[str]().union(*by_line.values()) | tests_of(mutant.file.parts[2])
         tests = self._quickest(reached)
         limit = AT_LEAST + SLOWER * int(sum(self.seconds[test] for test in tests))
-        code = self._ask(file=str(mutant.module_path), code=changed, tests=tests, limit=limit)
-        return code != 0 if code != NOT_INSIDE else self._kills_by_import(mutant, operator, tests)
+        code = self._ask(file=str(mutant.file), code=changed, tests=tests, limit=limit)
+        return code != 0 if code != NOT_INSIDE else self._kills_by_import(mutant, tests)
 
-    def _kills_by_import(self, mutant: MutationSpec, operator: Operator, tests: list[str]) -> bool:
+    def _kills_by_import(self, mutant: Mutant, tests: list[str]) -> bool:
         """Judge what is changed outside of functions in a process that imports it anew."""
         command = [self.python, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", *tests]
-        with use_mutation(mutant.module_path, operator, mutant.occurrence), tempfile.TemporaryDirectory() as cache:
+        changed = use_mutation(mutant.file, get_operator(mutant.operator)(), mutant.occurrence)
+        with changed, tempfile.TemporaryDirectory() as cache:
             environment = {**os.environ, "NUMBA_CACHE_DIR": cache, "PYTHONDONTWRITEBYTECODE": "1"}
             return subprocess.run(command, env=environment, check=False, stdout=subprocess.DEVNULL).returncode != 0
 
@@ -170,12 +188,10 @@ class Judge:
         assert self.server.stdin is not None
         assert self.server.stdout is not None
         print(json.dumps(task), file=self.server.stdin, flush=True)
-        return int(self.server.stdout.readline())
-
-
-def told(mutant: MutationSpec) -> str:
-    line, column = mutant.start_pos
-    return f"{mutant.module_path}:{line}:{column} {mutant.operator_name.removeprefix('core/')} {mutant.occurrence}"
+        code = int(self.server.stdout.readline())
+        if code == CRASHED:
+            raise RuntimeError(Path("crash.txt").read_text(encoding="utf-8"))
+        return code
 
 
 if __name__ == "__main__":
