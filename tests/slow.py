@@ -60,6 +60,7 @@ SLOW = {
     "own_blocks": "*",
     "progress": "hashing_is_shown_from_where_it_takes_time",
     "readme": "*",
+    "result_life": "*",
     "recipe": "any_recipe_is_steps_or_a_sentence",
     "recording_libraries": "resnet",
     "reliability": "drawing_leaves_the_users_figures_alone odd_curves_are_drawn the_picture_is_the_same_each_time",
