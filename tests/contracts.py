@@ -73,6 +73,7 @@ IMAGES = {
 ENGINES = {
     "eager": lambda: le.Eager(),
     "fused": lambda: le.Fused(),
+    "onnxruntime": lambda: le.OnnxRuntime(),
 }
 
 # Kind of unit → the shape of an output that it reads, of 4 images.

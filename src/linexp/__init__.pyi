@@ -29,6 +29,7 @@ from .forward import record_layers as record_layers
 from .forward.engines import Eager as Eager
 from .forward.engines import Engine as Engine
 from .forward.engines import Fused as Fused
+from .forward.engines import OnnxRuntime as OnnxRuntime
 from .forward.units import Channels as Channels
 from .forward.units import Token as Token
 from .forward.units import Unit as Unit

@@ -2,12 +2,15 @@
 
 from linexp.forward.engines.base import N_TRIED as N_TRIED
 from linexp.forward.engines.base import Engine as Engine
+from linexp.forward.engines.base import EngineError as EngineError
 from linexp.forward.engines.base import Runner as Runner
 from linexp.forward.engines.base import Watch as Watch
 from linexp.forward.engines.base import Way as Way
 from linexp.forward.engines.eager import Eager as Eager
 from linexp.forward.engines.fused import Fused as Fused
+from linexp.forward.engines.onnxruntime import OnnxRuntime as OnnxRuntime
 from linexp.forward.engines.passes import Passes as Passes
 from linexp.forward.engines.table import ENGINES as ENGINES
+from linexp.forward.engines.table import choose_engine as choose_engine
 from linexp.forward.engines.table import find_engine as find_engine
 from linexp.forward.engines.table import takes_fold as takes_fold

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -17,6 +18,13 @@ from linexp.store import content_of
 # Images on which an engine is tried. More than one, so that what mixes the images of a batch shows; few, because every
 # convolution's output is in memory at once while a pass is watched.
 N_TRIED = 4
+
+LOG = logging.getLogger("linexp.engines")
+"""Which engine runs (INFO) and why another does not (DEBUG); the command line prints both."""
+
+
+class EngineError(ValueError):
+    """An engine that was asked for by name cannot run this model."""
 
 
 def as_it_is(batch: Tensor) -> Tensor:
@@ -69,6 +77,15 @@ class Engine(ABC):
             nothing from a pass leaves it out.
         """
 
+    @property
+    def in_torch(self) -> Engine:
+        """The engine for work that runs the module itself, such as the part behind a layer."""
+        return self
+
+    def turn_down(self, reason: str) -> None:
+        """Take note that a way is not used; an engine without another may raise ``EngineError``."""
+        LOG.debug("%s is not used: %s", type(self).__name__, reason)
+
     @contextmanager
     def open(
         self, module: nn.Module, layers: Mapping[str, nn.Module], example: Tensor, read: Read
@@ -99,17 +116,33 @@ class Engine(ABC):
             for way in self.ways(passes, example, watch):
                 if not wanted:
                     watch(nullcontext())
-                if _gives(way, example, wanted):
+                reason = _difference(way, example, wanted)
+                if not reason:
                     return way
-        except Exception:  # noqa: BLE001 - a model that does not let itself be watched is run as it is
-            return None
+                self.turn_down(reason)
+        except EngineError:
+            raise
+        except Exception as error:  # noqa: BLE001 - a model that does not let itself be watched is run as it is
+            LOG.debug("the model is run as it is: %s", error)
         return None
 
 
-def _gives(way: Way, example: Tensor, wanted: dict[str, Tensor]) -> bool:
+def _difference(way: Way, example: Tensor, wanted: dict[str, Tensor]) -> str:
+    """Say why a way does not stand for the module; "": it does."""
     try:
         with way() as runner:
             found = runner.run(example)
-    except Exception:  # noqa: BLE001 - such as .view, which does not take every memory layout
-        return False
-    return found.keys() == wanted.keys() and all(is_close(found[name], wanted[name]) for name in wanted)
+    except Exception as error:  # noqa: BLE001 - such as .view, which does not take every memory layout
+        return first_line(error)
+    for name, values in wanted.items():
+        if name not in found or found[name].shape != values.shape:
+            return f"it gives layer '{name}' another shape than torch does"
+        if not is_close(found[name], values):
+            off = float((found[name] - values).abs().max() / values.abs().max())
+            return f"on the first images, layer '{name}' is off from torch by {off:.2g} of its largest activation"
+    return ""
+
+
+def first_line(error: BaseException) -> str:
+    """Return the first line of an error's message, or its type."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]
