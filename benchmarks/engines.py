@@ -1,7 +1,7 @@
 """How fast each engine runs networks on this machine's CPU: images/s as ratios to the plain module, interleaved.
 
-Random weights and inputs: only the arithmetic counts. Each line is one network at one batch size; every engine is opened
-once, then all take turns. Needs the extra ``fast``; MobileNetV3 also timm, and is left out without it.
+Random weights and inputs: only the arithmetic counts. Each line is one network at one batch size; every engine is
+opened once, then all take turns. Needs the extra ``fast``; MobileNetV3 also timm, and is left out without it.
 """
 
 from __future__ import annotations

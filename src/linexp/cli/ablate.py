@@ -66,6 +66,7 @@ def ablate(
     )
     from linexp.store import open_store
 
+    running.check()
     kept = keeping.folder()
     scorer = AblationScorer(cast(Any, scaling), temperature, cast(Any, replace))
     cases = open_cases(results, judging.explanations, force=force)

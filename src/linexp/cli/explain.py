@@ -167,11 +167,14 @@ def explain(
     if n_shards is not None:
         warnings.warn("--n-shards is now called --n-groups. The old name goes with the next release.", stacklevel=1)
         linear = dataclasses.replace(linear, n_groups=n_shards)
+    import torch
+
     from linexp._internal.checks import check_at_least, choose_device
     from linexp._internal.files import check_writable_folder
     from linexp.concepts import LabelConcepts
     from linexp.explainers import on_device
     from linexp.forward import find_layers, look_at_layers, reuse_large_buffers
+    from linexp.forward.engines import choose_engine
     from linexp.matrix import Split
     from linexp.models import tell_device, tell_model
     from linexp.results import choose_folders, leave_out, only_readable, prepare, prepare_unread, record_runs
@@ -212,7 +215,8 @@ def explain(
         prepared = prepare(images, source, explainer, parts, seed, store)
     drawn = {"layers": tuple(layer), "split": split, "seed": seed if split is None else None}  # else nothing was drawn
     settings = {**drawn, "workers": workers, "skip_broken": skip_broken, **vars(labelled), **vars(units)}
-    settings |= {**vars(running), **vars(network), **concepts.settings(source)}
+    used = choose_engine(running.engine, len(images), torch.device(running.device)).told
+    settings |= {**running.settings, "engine_used": used, **vars(network), **concepts.settings(source)}
     runs = record_runs(model, taken, images, prepared, settings, explainer, store)
     for name, run in runs.items():
         _explain(outs[name], run, explainer, prepared.usable)

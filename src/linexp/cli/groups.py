@@ -45,13 +45,32 @@ class Running:
         "auto", "NAME", "Where the models run: cpu, cuda, cuda:1, mps, …; auto: cuda, else mps, else cpu."
     )
     batch_size: int | None = option(None, "N", "Images at a time.", "8 on cpu, 64 on cuda")
+    engine: str = option(
+        "auto",
+        "NAME",
+        "How networks are run: torch, onnxruntime, compile, or eager (as they are). auto: onnxruntime for 512 pictures "
+        "and more on a cpu, if it is installed and gives the same; else torch.",
+    )
+    verbose: bool = flag("--verbose", "Say why an engine is not used.")
     trust_remote_code: TrustRemoteCode = False
+
+    def __post_init__(self) -> None:
+        from linexp.cli.told import tell_engines
+
+        tell_engines(verbose=self.verbose)
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """What a result says of them."""
+        return {name: value for name, value in vars(self).items() if name != "verbose"}
 
     def check(self) -> None:
         """Check what needs no model."""
         from linexp._internal.checks import check_at_least
+        from linexp.forward.engines import find_engine
 
         check_at_least("batch_size", 1 if self.batch_size is None else self.batch_size, 1)
+        find_engine(self.engine)
 
     def network(self, name: str, weights: str | Path | None, preprocess: str | None) -> VisionModel:
         """Load a network."""
@@ -65,7 +84,11 @@ class Running:
         from linexp.concepts.encoders import load_encoder
 
         return load_encoder(
-            name, device=self.device, batch_size=self.batch_size, trust_remote_code=self.trust_remote_code
+            name,
+            device=self.device,
+            batch_size=self.batch_size,
+            trust_remote_code=self.trust_remote_code,
+            engine=self.engine,
         )
 
     def fit(self, name: str, images: Images, split: Split, store: Store | None, half: Half = "first") -> Encoder:
@@ -73,12 +96,8 @@ class Running:
         from linexp.concepts import fit_on_train
         from linexp.store import with_store
 
-        made = with_store(
-            store,
-            lambda store: fit_on_train(
-                images, split, name, half=half, device=self.device, batch_size=self.batch_size, store=store
-            ),
-        )
+        running: dict[str, Any] = {"device": self.device, "batch_size": self.batch_size, "engine": self.engine}
+        made = with_store(store, lambda store: fit_on_train(images, split, name, half=half, store=store, **running))
         print(made.told())
         return made
 

@@ -64,6 +64,7 @@ def impact(
     from linexp.results import only_readable
     from linexp.store import open_store, with_store
 
+    running.check()
     kept = keeping.folder()
     shares = _read_betas(betas)
     count_images(1, shares)  # says what is wrong with one
@@ -85,7 +86,8 @@ def impact(
     tell_model(model, network.model)
     tell_device(running.device)
     settings: dict[str, Any] = {"neurons": n_neurons, "n_images": n_images, "seed": seed, "temperature": temperature}
-    settings |= {"labels": labels, "precision": precision, "batch_size": running.batch_size, **vars(units)}
+    settings |= {"labels": labels, "precision": precision, "batch_size": running.batch_size, "engine": running.engine}
+    settings |= vars(units)
     found = with_store(store, lambda store: impact_layers(model, layer, readable, store=store, **settings))
     tell_impact(list(found.values()), shares, out, as_published=as_published)
 

@@ -11,7 +11,7 @@ from typing import Any, cast
 from linexp._internal.checks import StoreMismatchError
 
 # What explain finds out and writes down beside its options.
-_FOUND = ("preprocessing", "layers", "explainer", "calibration", "encoder_asked")
+_FOUND = ("preprocessing", "layers", "explainer", "calibration", "encoder_asked", "engine_used")
 
 
 def read_run(path: Path, out: Path | None) -> dict[str, Any]:
@@ -35,6 +35,8 @@ def read_run(path: Path, out: Path | None) -> dict[str, Any]:
     # 0 is a setting, and equal to False
     plain = {key: value for key, value in settings.items() if key not in _FOUND and not _is_nothing(value)}
     again = {**plain, "layer": manifest["layer"], "out": str(out), "method": method, "set": pairs}
+    if settings.get("engine_used") == "torch" and settings.get("engine") == "auto":
+        again["engine"] = "torch"
     if settings.get("concepts") == "text":
         again |= {"encoder": settings.get("encoder_asked") or settings.get("encoder"), "calibration": str(path)}
     return {"explain": again}
@@ -45,12 +47,21 @@ def _is_nothing(value: Any) -> bool:
 
 
 def check_pictures(path: Path, out: Path) -> None:
-    """Warn if a result was explained again on pictures that are not its own."""
-    before, now = (_read(one)["images"] for one in (path, out / "run.json"))
+    """Warn if a result was explained again on pictures that are not its own, or on activations rounded otherwise."""
+    old, new = _read(path), _read(out / "run.json")
+    before, now = old["images"], new["images"]
     if before != now:
         warnings.warn(
             f"The pictures of '{out}' are not those of '{path}' (fingerprints {str(now)[:12]} and {str(before)[:12]}), "
             "so this is another explanation.",
+            UserWarning,
+            stacklevel=2,
+        )
+    engines = [one["settings"].get("engine_used", "torch") for one in (old, new)]
+    if engines[0] != engines[1]:
+        warnings.warn(
+            f"The networks of '{path}' were run by {engines[0]} and now by {engines[1]}, so activations may differ by "
+            "rounding. To have the same, install that version.",
             UserWarning,
             stacklevel=2,
         )

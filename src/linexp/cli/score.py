@@ -42,6 +42,7 @@ def score(
     from linexp.results import check_part, check_unseen_cases, judge_parts, open_cases, score_case, tell_tables
     from linexp.score import scorers_of
 
+    running.check()
     kept = keeping.folder()
     scorers = scorers_of(tuple(metric.strip() for metric in metrics.split(",")), top_share)
     check_part(part, force=force)

@@ -87,7 +87,7 @@ def record_runs(
     ``layers`` has the tensor that is taken of each; see ``look_at_layers``. What recording needs is read from
     ``settings``, and all of these are kept with the result, as are the explainer's.
     """
-    names = ("pool", "channels", "token", "output", "batch_size", "workers")
+    names = ("pool", "channels", "token", "output", "batch_size", "workers", "engine")
     how = {name: settings[name] for name in names}
     contents = tuple(content.hex() for content in contents_of(images))
     concepts = prepared.concepts

@@ -78,6 +78,11 @@ class Engine(ABC):
         """
 
     @property
+    def told(self) -> str:
+        """What runs the passes, in a word and with its version where that counts."""
+        return "torch"
+
+    @property
     def in_torch(self) -> Engine:
         """The engine for work that runs the module itself, such as the part behind a layer."""
         return self

@@ -42,6 +42,11 @@ class OnnxRuntime(Engine):
         return f"{super().key} onnxruntime {_runtime().__version__}"
 
     @property
+    def told(self) -> str:
+        """Its name and version."""
+        return f"onnxruntime {_runtime().__version__}"
+
+    @property
     def in_torch(self) -> Engine:
         """What runs in its place where the module itself is needed."""
         from linexp.forward.engines.fused import Fused

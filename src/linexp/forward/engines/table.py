@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import torch
 
 from linexp._internal.checks import check_choice
@@ -31,7 +33,9 @@ def find_engine(engine: Engine | str) -> Engine:
     if not isinstance(engine, str):  # pyright: ignore[reportUnnecessaryIsInstance] - users are not type-checked
         raise TypeError(f"The engine is a {type(engine).__name__}. Give one of {', '.join(ENGINES)}, or an Engine.")
     check_choice("engine", engine, list(ENGINES))
-    return ENGINES[engine]()
+    found = ENGINES[engine]()
+    _ = found.told  # says at once that a package is missing
+    return found
 
 
 def choose_engine(engine: Engine | str, n_images: int, device: torch.device) -> Engine:
@@ -41,16 +45,20 @@ def choose_engine(engine: Engine | str, n_images: int, device: torch.device) -> 
     gives the same bytes, and work that is taken up again goes on as it was begun.
     """
     chosen = find_engine(engine)
-    if isinstance(chosen, OnnxRuntime):
-        _ = chosen.key  # says at once that a package is missing
     if engine != "auto":
         return chosen
     if device.type != "cpu" or n_images < N_WORTH_EXPORTING:
         return chosen
     if is_installed():
         return OnnxRuntime(otherwise=chosen)
-    LOG.info("engine: torch. With ONNX Runtime networks run 1.2 to 4 times as fast: pip install 'linexp[fast]'")
+    _tell_what_would_be_faster()
     return chosen
+
+
+@cache
+def _tell_what_would_be_faster() -> None:
+    """Say it once, however many networks there are."""
+    LOG.info("engine: torch. With ONNX Runtime networks run 1.1 to 5 times as fast: pip install 'linexp[fast]'")
 
 
 takes_fold = renamed("fold", "engine", lambda fold: "auto" if fold else "eager")
