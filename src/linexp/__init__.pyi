@@ -26,6 +26,7 @@ from .forward import LayerInfo as LayerInfo
 from .forward import list_layers as list_layers
 from .forward import record as record
 from .forward import record_layers as record_layers
+from .forward.engines import Compiled as Compiled
 from .forward.engines import Eager as Eager
 from .forward.engines import Engine as Engine
 from .forward.engines import Fused as Fused

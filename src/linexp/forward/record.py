@@ -138,8 +138,8 @@ def record_layers(
         CPU, else one for each, at most eight, unless there are few images.
     engine
         How passes are run: "eager", the model as it is; "fused" or "torch", with batch normalisations folded into
-        convolutions; "onnxruntime", exported (the extra ``fast``); or an ``Engine``. Where one would change, on the
-        first images, more than rounding, the model is run as it is, but "onnxruntime" refuses. Default: ONNX Runtime
+        convolutions; "onnxruntime", exported (the extra ``fast``); "compile", by torch.compile; or an ``Engine``. Where one would change, on the
+        first images, more than rounding, the model is run as it is, but the last two refuse. Default: ONNX Runtime
         where it is installed, the model is on a CPU, there are at least 512 images and the model exports; else torch.
     show_progress
         Show images per second on standard error.

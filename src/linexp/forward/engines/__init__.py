@@ -6,6 +6,7 @@ from linexp.forward.engines.base import EngineError as EngineError
 from linexp.forward.engines.base import Runner as Runner
 from linexp.forward.engines.base import Watch as Watch
 from linexp.forward.engines.base import Way as Way
+from linexp.forward.engines.compiled import Compiled as Compiled
 from linexp.forward.engines.eager import Eager as Eager
 from linexp.forward.engines.fused import Fused as Fused
 from linexp.forward.engines.onnxruntime import OnnxRuntime as OnnxRuntime

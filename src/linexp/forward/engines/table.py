@@ -9,6 +9,7 @@ import torch
 from linexp._internal.checks import check_choice
 from linexp._internal.renamed import renamed
 from linexp.forward.engines.base import LOG, Engine
+from linexp.forward.engines.compiled import Compiled
 from linexp.forward.engines.eager import Eager
 from linexp.forward.engines.fused import Fused
 from linexp.forward.engines.onnxruntime import OnnxRuntime, is_installed
@@ -19,6 +20,7 @@ ENGINES: dict[str, type[Engine]] = {
     "eager": Eager,
     "fused": Fused,
     "onnxruntime": OnnxRuntime,
+    "compile": Compiled,
 }
 """From the name that ``engine=`` takes to the class; "auto" is what is fastest where the module itself must run."""
 
