@@ -296,10 +296,12 @@ def test_the_old_name_of_n_groups_warns_and_works(linexp: Run, tmp_path: Path):
 
 def test_the_demo_has_the_defaults_of_the_command(linexp: Run, monkeypatch: pytest.MonkeyPatch):
     called: list[Any] = []
-    monkeypatch.setattr("linexp.cli.demo_run.run_demo", lambda _, *told, full: called.append((*told, full)))
+    monkeypatch.setattr(
+        "linexp.cli.demo_run.run_demo", lambda _, *told, engine, full: called.append((*told, engine, full))
+    )
     assert linexp("demo").code == 0
-    assert linexp("demo", "--out", "elsewhere", "--neurons", 3, "--full").code == 0
-    assert called == [(Path("linexp-demo"), None, False), (Path("elsewhere"), 3, True)]
+    assert linexp("demo", "--out", "elsewhere", "--neurons", 3, "--engine", "torch", "--full").code == 0
+    assert called == [(Path("linexp-demo"), None, "auto", False), (Path("elsewhere"), 3, "torch", True)]
 
 
 def test_impact_has_the_defaults_of_the_function(linexp: Run):

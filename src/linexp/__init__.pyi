@@ -30,6 +30,7 @@ from .forward.engines import Compiled as Compiled
 from .forward.engines import Eager as Eager
 from .forward.engines import Engine as Engine
 from .forward.engines import Fused as Fused
+from .forward.engines import LowPrecision as LowPrecision
 from .forward.engines import OnnxRuntime as OnnxRuntime
 from .forward.units import Channels as Channels
 from .forward.units import Token as Token

@@ -113,7 +113,9 @@ def run_demo(
     return results
 
 
-def show_impact(params: Mapping[str, Any], images: Images, out: Path, n_neurons: int | None, engine: str) -> None:
+def show_impact(
+    params: Mapping[str, Any], images: Images, out: Path, n_neurons: int | None, engine: str = "auto"
+) -> None:
     """Measure the impact of the demo's neurons, print the table and write it with the curves."""
     n_images = min(params["n_images"], len(images))
     model, labels = load_model(params["model"]), params["outputs"]

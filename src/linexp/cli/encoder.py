@@ -67,7 +67,7 @@ def fit(
             half=cast(Half, half),
             device=device,
             batch_size=running.batch_size,
-            engine=running.engine,
+            engine=running.runs,
             store=store,
         ),
     )

@@ -215,8 +215,16 @@ def explain(
         prepared = prepare(images, source, explainer, parts, seed, store)
     drawn = {"layers": tuple(layer), "split": split, "seed": seed if split is None else None}  # else nothing was drawn
     settings = {**drawn, "workers": workers, "skip_broken": skip_broken, **vars(labelled), **vars(units)}
-    used = choose_engine(running.engine, len(images), torch.device(running.device)).told
-    settings |= {**running.settings, "engine_used": used, **vars(network), **concepts.settings(source)}
+    used = choose_engine(running.runs, len(images), torch.device(running.device)).told
+    # What is explained again is run in the same way, also where ONNX Runtime is installed by then.
+    engine = "torch" if (running.engine, used) == ("auto", "torch") else running.engine
+    settings |= {
+        **running.settings,
+        "engine": engine,
+        "engine_used": used,
+        **vars(network),
+        **concepts.settings(source),
+    }
     runs = record_runs(model, taken, images, prepared, settings, explainer, store)
     for name, run in runs.items():
         _explain(outs[name], run, explainer, prepared.usable)

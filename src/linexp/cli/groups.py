@@ -15,6 +15,7 @@ from linexp.cli.options import ENCODERS, flag, option, told
 if TYPE_CHECKING:
     from linexp.concepts import Half
     from linexp.concepts.encoders import Encoder
+    from linexp.forward.engines import Engine
     from linexp.forward.units import Unit
     from linexp.images import ImageFolder, Images
     from linexp.matrix import Split
@@ -51,6 +52,11 @@ class Running:
         "How networks are run: torch, onnxruntime, compile, or eager (as they are). auto: onnxruntime for 512 pictures "
         "and more on a cpu, if it is installed and gives the same; else torch.",
     )
+    precision: str = option(
+        "float32",
+        "NAME",
+        "What the networks compute in: float32, or bfloat16 or float16, which differ by what is then said.",
+    )
     verbose: bool = flag("--verbose", "Say why an engine is not used.")
     trust_remote_code: TrustRemoteCode = False
 
@@ -70,7 +76,14 @@ class Running:
         from linexp.forward.engines import find_engine
 
         check_at_least("batch_size", 1 if self.batch_size is None else self.batch_size, 1)
-        find_engine(self.engine)
+        find_engine(self.runs)
+
+    @property
+    def runs(self) -> Engine | str:
+        """The engine, in a lower precision where one is asked for."""
+        from linexp.forward.engines import with_precision
+
+        return with_precision(self.engine, self.precision)
 
     def network(self, name: str, weights: str | Path | None, preprocess: str | None) -> VisionModel:
         """Load a network."""
@@ -88,7 +101,7 @@ class Running:
             device=self.device,
             batch_size=self.batch_size,
             trust_remote_code=self.trust_remote_code,
-            engine=self.engine,
+            engine=self.runs,
         )
 
     def fit(self, name: str, images: Images, split: Split, store: Store | None, half: Half = "first") -> Encoder:
@@ -96,7 +109,7 @@ class Running:
         from linexp.concepts import fit_on_train
         from linexp.store import with_store
 
-        running: dict[str, Any] = {"device": self.device, "batch_size": self.batch_size, "engine": self.engine}
+        running: dict[str, Any] = {"device": self.device, "batch_size": self.batch_size, "engine": self.runs}
         made = with_store(store, lambda store: fit_on_train(images, split, name, half=half, store=store, **running))
         print(made.told())
         return made

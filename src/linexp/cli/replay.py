@@ -35,8 +35,6 @@ def read_run(path: Path, out: Path | None) -> dict[str, Any]:
     # 0 is a setting, and equal to False
     plain = {key: value for key, value in settings.items() if key not in _FOUND and not _is_nothing(value)}
     again = {**plain, "layer": manifest["layer"], "out": str(out), "method": method, "set": pairs}
-    if settings.get("engine_used") == "torch" and settings.get("engine") == "auto":
-        again["engine"] = "torch"
     if settings.get("concepts") == "text":
         again |= {"encoder": settings.get("encoder_asked") or settings.get("encoder"), "calibration": str(path)}
     return {"explain": again}

@@ -26,7 +26,7 @@ def fit_on_train(
     layer: str | None = None,
     labels: LabelConcepts | None = None,
     half: Half = "both",
-    device: str | torch.device | None = None,
+    device: str | torch.device | None = "auto",
     batch_size: int | None = None,
     engine: Engine | str = "auto",
     store: Store | None = None,

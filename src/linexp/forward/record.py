@@ -132,15 +132,17 @@ def record_layers(
     device
         Where to run. Default: where the model is.
     batch_size
-        Images at a time; does not change the result beyond rounding. Default: 8 on a CPU, 64 on a GPU.
+        Images at a time; does not change the result beyond rounding. Where memory does not suffice, half of them run
+        at a time from then on. Default: 8 on a CPU, 64 on a GPU.
     workers
         Processes that decode pictures; 0: none. Default: one for every four processors if the model runs on the
         CPU, else one for each, at most eight, unless there are few images.
     engine
         How passes are run: "eager", the model as it is; "fused" or "torch", with batch normalisations folded into
-        convolutions; "onnxruntime", exported (the extra ``fast``); "compile", by torch.compile; or an ``Engine``. Where one would change, on the
-        first images, more than rounding, the model is run as it is, but the last two refuse. Default: ONNX Runtime
-        where it is installed, the model is on a CPU, there are at least 512 images and the model exports; else torch.
+        convolutions; "onnxruntime", exported (the extra ``fast``); "compile", by torch.compile; or an ``Engine``, such
+        as ``LowPrecision``. Where one would change, on the first images, more than rounding, the model is run as it is;
+        the last two names refuse it. Default: ONNX Runtime where it is installed, the model is on a CPU, there are at
+        least 512 images and the model exports; else torch.
     show_progress
         Show images per second on standard error.
     store

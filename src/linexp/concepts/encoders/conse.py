@@ -51,7 +51,7 @@ class ConSE:
     template
         What MiniLM is told for a class: "{}" is replaced by its words.
     device
-        Where the classifier runs; MiniLM runs on the CPU. Default: where the classifier is made.
+        Where the classifier runs; MiniLM runs on the CPU. Default: CUDA, else MPS, else the CPU.
     batch_size
         Images at a time; does not change the result beyond rounding. ``None``: 8 on a CPU, 64 on a GPU.
     engine
@@ -79,7 +79,7 @@ class ConSE:
     temperature: float = _DEFAULT_TEMPERATURE
     class_names: Sequence[str] | None = None
     template: str = _DEFAULT_TEMPLATE
-    device: str | torch.device | None = None
+    device: str | torch.device | None = "auto"
     batch_size: int | None = None
     engine: Engine | str = "auto"
 

@@ -35,7 +35,7 @@ def fit_text_encoder(
     layer: str | None = None,
     rows: Rows | None = None,
     source: str = "",
-    device: str | torch.device | None = None,
+    device: str | torch.device | None = "auto",
     batch_size: int | None = None,
     engine: Engine | str = "auto",
     show_progress: bool = True,
@@ -62,8 +62,7 @@ def fit_text_encoder(
     source
         Written into the encoder: what it was fitted on, in words.
     device, batch_size, engine
-        Where the network runs, images at a time, and how it is run, as in ``record``. Default: the CPU; 8 on a CPU, 64
-        on a GPU; "auto".
+        Where the network runs, images at a time, and how it is run; as in ``load_encoder``.
     show_progress
         Show images per second on standard error.
     store

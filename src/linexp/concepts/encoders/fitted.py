@@ -59,8 +59,7 @@ class FittedEncoder:
     n_images
         How many of its images were looked at.
     device, batch_size, engine
-        Where the network runs, images at a time, and how it is run, as in ``record``. Default: the CPU; 8 on a CPU, 64
-        on a GPU; "auto".
+        Where the network runs, images at a time, and how it is run; as in ``load_encoder``.
 
     References
     ----------
@@ -78,7 +77,7 @@ class FittedEncoder:
     penalty: float = 0.0
     fitted_on: str = ""
     n_images: int = 0
-    device: str | torch.device | None = None
+    device: str | torch.device | None = "auto"
     batch_size: int | None = None
     engine: Engine | str = "auto"
 
@@ -153,7 +152,7 @@ class FittedEncoder:
         cls,
         folder: str | Path,
         *,
-        device: str | torch.device | None = None,
+        device: str | torch.device | None = "auto",
         batch_size: int | None = None,
         engine: Engine | str = "auto",
     ) -> FittedEncoder:

@@ -67,7 +67,7 @@ class HuggingFaceEncoder(TwoTowers):
 def load_huggingface(
     name_or_folder: str | Path,
     *,
-    device: str | torch.device | None = None,
+    device: str | torch.device | None = "auto",
     batch_size: int | None = None,
     trust_remote_code: bool = False,
     engine: Engine | str = "auto",

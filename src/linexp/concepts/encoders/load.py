@@ -26,7 +26,7 @@ _FORMS = (
 def load_encoder(
     name: str,
     *,
-    device: str | torch.device | None = None,
+    device: str | torch.device | None = "auto",
     batch_size: int | None = None,
     trust_remote_code: bool = False,
     engine: Engine | str = "auto",
@@ -42,7 +42,7 @@ def load_encoder(
         knows); ``package.module:function``, a function of yours that takes no arguments and returns an `Encoder`; or
         the folder that ``FittedEncoder.save`` wrote.
     device
-        Where to run. Default: the CPU.
+        Where to run. Default: CUDA, else MPS, else the CPU.
     batch_size
         Images or texts at a time. Default: 8 on a CPU, otherwise 64.
     trust_remote_code

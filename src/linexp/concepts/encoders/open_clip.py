@@ -40,7 +40,7 @@ def load_open_clip(
     model: str | Path,
     pretrained: str | Path | None = None,
     *,
-    device: str | torch.device | None = None,
+    device: str | torch.device | None = "auto",
     batch_size: int | None = None,
     engine: Engine | str = "auto",
 ) -> OpenClipEncoder:

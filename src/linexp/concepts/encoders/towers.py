@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, cast
 
 from jaxtyping import Float
@@ -85,7 +86,7 @@ class TwoTowers(ABC):
         source = open_source(collection, self.model, self.preprocess, size, decoders_on(device))
         embed = self._towers()[0]
         engine = choose_engine(self.engine, source.n_images, device)
-        if self.engine == "auto" and not isinstance(engine, OnnxRuntime):
+        if self.engine in ("auto", "torch") and not isinstance(engine, OnnxRuntime):
             engine = None
         return self._embed("images", source, lambda batch: embed(batch.to(device)), embed, show_progress, store, engine)
 
@@ -133,8 +134,8 @@ class TwoTowers(ABC):
     ) -> Float[Tensor, "rows dims"]:
         def compute(parts: Parts, keep: Keep) -> None:
             with self._open(engine, run, source) as embed:
-                for batch in source.batches(parts):
-                    keep({_EMBEDDINGS: embed(batch).cpu()})
+                for rows in embed(source.batches(parts)):
+                    keep({_EMBEDDINGS: rows.cpu()})
 
         def key() -> Key:
             own = {"of": of, "embed": getattr(tower, "__qualname__", type(tower).__qualname__)}
@@ -161,10 +162,10 @@ class TwoTowers(ABC):
     @contextmanager
     def _open(
         self, engine: Engine | None, run: Callable[[Any], Tensor], source: Source
-    ) -> Generator[Callable[[Any], Tensor], None, None]:
-        """Open what embeds a batch; the engine is judged on the first of all images, whatever part is asked for."""
+    ) -> Generator[Callable[[Iterator[Any]], Iterator[Tensor]], None, None]:
+        """Open what embeds batches; the engine is judged on the first of all images, whatever part is asked for."""
         if engine is None:
-            yield run
+            yield partial(map, run)
             return
         tower = _Tower(self.model, run)
         with closing(cast("Generator[Tensor, None, None]", source.batches(whole(source.batch_size)))) as batches:
@@ -174,7 +175,7 @@ class TwoTowers(ABC):
             return output.detach().clone()
 
         with engine.open(tower, {_EMBEDDINGS: tower}, example, read) as runner:
-            yield lambda batch: runner.run(batch)[_EMBEDDINGS]
+            yield lambda batches: (found[_EMBEDDINGS] for found in runner.over(batches))
 
 
 class _Tower(nn.Module):

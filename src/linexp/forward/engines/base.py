@@ -8,6 +8,7 @@ from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import NamedTuple
 
+import torch
 from torch import Tensor, nn
 
 from linexp.forward.engines.passes import Passes, Read
@@ -21,6 +22,18 @@ N_TRIED = 4
 
 LOG = logging.getLogger("linexp.engines")
 """Which engine runs (INFO) and why another does not (DEBUG); the command line prints both."""
+
+
+@contextmanager
+def exact_float32() -> Generator[None, None, None]:
+    """Multiply float32 numbers as such: by default torch lets convolutions on newer cards drop digits (TF32)."""
+    cudnn, matmul = torch.backends.cudnn, torch.backends.cuda.matmul
+    was = cudnn.allow_tf32, matmul.allow_tf32
+    cudnn.allow_tf32 = matmul.allow_tf32 = False
+    try:
+        yield
+    finally:
+        cudnn.allow_tf32, matmul.allow_tf32 = was
 
 
 class EngineError(ValueError):
@@ -41,10 +54,18 @@ class Runner(NamedTuple):
         From a batch to what is read from each layer, on the CPU.
     prepare
         Brings a batch into the form that is fastest for the module itself, which may be run meanwhile too.
+    ahead
+        The same as ``run`` for one batch after the other, where the next may be made while the last ones run.
+        Default: ``run``, one at a time.
     """
 
     run: Callable[[Tensor], dict[str, Tensor]]
     prepare: Callable[[Tensor], Tensor] = as_it_is
+    ahead: Callable[[Iterator[Tensor]], Iterator[dict[str, Tensor]]] | None = None
+
+    def over(self, batches: Iterator[Tensor]) -> Iterator[dict[str, Tensor]]:
+        """Yield what is read on each of some batches, in their order."""
+        return map(self.run, batches) if self.ahead is None else self.ahead(batches)
 
 
 Way = Callable[[], AbstractContextManager[Runner]]
@@ -104,7 +125,7 @@ class Engine(ABC):
         example
             The first few images (``N_TRIED``), on the module's device.
         """
-        with evaluating(module):
+        with evaluating(module), exact_float32():
             passes = Passes(module, layers, read)
             way = self._find(passes, example)
             del example  # held by this frame, it would be in memory all the time
