@@ -179,7 +179,8 @@ class _Exported:
     def _start(self, threads: ThreadPoolExecutor, batch: Tensor) -> list[Future[list[Tensor]]]:
         if batch.shape[1:] != self.shape or batch.dtype != self.dtype:
             other: Future[list[Tensor]] = Future()
-            other.set_result(list(self.passes.run(batch).values()))
+            found = self.passes.run(batch)
+            other.set_result([found[name] for name in self.passes.layers])
             return [other]
         images = batch.detach().contiguous().numpy()
         return [threads.submit(self._run, images[row : row + 1]) for row in range(len(images))]
