@@ -29,5 +29,4 @@ def tell_engines(*, verbose: bool) -> None:
     for handler in [one for one in logger.handlers if isinstance(one, _Lines)]:
         logger.removeHandler(handler)
     logger.addHandler(_Lines())
-    logger.propagate = False
     logger.setLevel(logging.DEBUG if verbose else logging.INFO)
