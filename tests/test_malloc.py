@@ -21,11 +21,15 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 
 def test_set_for_the_time_of_the_outermost_pass(calls: list[str]):
-    with pytest.raises(KeyError), malloc.reusing_large_buffers():
+    def fail() -> None:
         with malloc.reusing_large_buffers():
+            with malloc.reusing_large_buffers():
+                assert calls == ["set"]
             assert calls == ["set"]
-        assert calls == ["set"]
-        raise KeyError
+            raise KeyError
+
+    with pytest.raises(KeyError):
+        fail()
     assert calls == ["set", "unset"]
 
 
