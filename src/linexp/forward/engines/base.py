@@ -6,7 +6,7 @@ import logging
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -27,13 +27,26 @@ LOG = logging.getLogger("linexp.engines")
 @contextmanager
 def exact_float32() -> Generator[None, None, None]:
     """Multiply float32 numbers as such: by default torch lets convolutions on newer cards drop digits (TF32)."""
-    cudnn, matmul = torch.backends.cudnn, torch.backends.cuda.matmul
-    was = cudnn.allow_tf32, matmul.allow_tf32
-    cudnn.allow_tf32 = matmul.allow_tf32 = False
+    try:
+        was = _tf32("allow_tf32", (False, False))
+        name = "allow_tf32"
+    except RuntimeError:  # the user said it in torch's newer words, beside which it refuses the older ones
+        was = _tf32("fp32_precision", ("ieee", "ieee"))
+        name = "fp32_precision"
     try:
         yield
     finally:
-        cudnn.allow_tf32, matmul.allow_tf32 = was
+        _tf32(name, was)
+
+
+def _tf32(name: str, values: tuple[Any, Any]) -> tuple[Any, Any]:
+    """Set how convolutions and matrix products treat float32; return what was set."""
+    cudnn: Any = torch.backends.cudnn if name == "allow_tf32" else torch.backends.cudnn.conv  # pyright: ignore
+    matmul: Any = torch.backends.cuda.matmul
+    was = getattr(cudnn, name), getattr(matmul, name)
+    setattr(cudnn, name, values[0])
+    setattr(matmul, name, values[1])
+    return was
 
 
 class EngineError(ValueError):

@@ -12,7 +12,8 @@ from linexp.forward.engines.base import LOG, Engine
 from linexp.forward.engines.compiled import Compiled
 from linexp.forward.engines.eager import Eager
 from linexp.forward.engines.fused import Fused
-from linexp.forward.engines.onnxruntime import OnnxRuntime, is_installed
+from linexp.forward.engines.onnx_graph import is_installed
+from linexp.forward.engines.onnxruntime import OnnxRuntime
 
 ENGINES: dict[str, type[Engine]] = {
     "auto": Fused,
