@@ -41,8 +41,9 @@ def exact_float32() -> Generator[None, None, None]:
 
 def _tf32(name: str, values: tuple[Any, Any]) -> tuple[Any, Any]:
     """Set how convolutions and matrix products treat float32; return what was set."""
-    cudnn: Any = torch.backends.cudnn if name == "allow_tf32" else torch.backends.cudnn.conv  # pyright: ignore
-    matmul: Any = torch.backends.cuda.matmul
+    backends: Any = torch.backends
+    cudnn = backends.cudnn if name == "allow_tf32" else backends.cudnn.conv
+    matmul = backends.cuda.matmul
     was = getattr(cudnn, name), getattr(matmul, name)
     setattr(cudnn, name, values[0])
     setattr(matmul, name, values[1])
@@ -85,7 +86,7 @@ Way = Callable[[], AbstractContextManager[Runner]]
 """Opens one way to run the passes; whatever it changes in the module it undoes at the end."""
 
 
-Watch = Callable[[AbstractContextManager[None]], None]
+Watch = Callable[[AbstractContextManager[Any]], None]
 
 
 class Engine(ABC):
@@ -148,7 +149,7 @@ class Engine(ABC):
     def _find(self, passes: Passes, example: Tensor) -> Way | None:
         wanted: dict[str, Tensor] = {}
 
-        def watch(within: AbstractContextManager[None]) -> None:
+        def watch(within: AbstractContextManager[Any]) -> None:
             wanted.update(passes.run(example, within))
 
         try:

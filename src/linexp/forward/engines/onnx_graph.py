@@ -88,11 +88,15 @@ def _quiet() -> Generator[None, None, None]:
     log = getattr(inner, "_jit_onnx_log", None)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        inner._jit_onnx_log = lambda *_: None
+        inner._jit_onnx_log = _say_nothing
         try:
             yield
         finally:
             inner._jit_onnx_log = log
+
+
+def _say_nothing(*_: object) -> None:
+    pass
 
 
 @contextmanager

@@ -128,10 +128,13 @@ class _Exported:
         threads = ThreadPoolExecutor(n_threads)
         torch.set_num_threads(1)  # torch's own would wait for each other beside these, and take their cores meanwhile
         try:
-            yield Runner(lambda batch: self._gather(self._start(threads, batch)), ahead=partial(self._ahead, threads))
+            yield Runner(partial(self._one, threads), ahead=partial(self._ahead, threads))
         finally:
             threads.shutdown(cancel_futures=True)
             torch.set_num_threads(n_threads)
+
+    def _one(self, threads: ThreadPoolExecutor, batch: Tensor) -> dict[str, Tensor]:
+        return self._gather(self._start(threads, batch))
 
     def _ahead(
         self, threads: ThreadPoolExecutor, batches: Iterator[Tensor]

@@ -42,7 +42,7 @@ class Passes:
         self._failure: ValueError | None = None
         self._n_images = 0
 
-    def run(self, batch: Tensor, within: AbstractContextManager[None] | None = None) -> dict[str, Tensor]:
+    def run(self, batch: Tensor, within: AbstractContextManager[Any] | None = None) -> dict[str, Tensor]:
         """Return what was read from each layer on a batch, on the CPU.
 
         Parameters
