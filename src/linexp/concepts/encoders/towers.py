@@ -13,7 +13,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from linexp.concepts.encoders.base import check_batch_size, check_texts, unit_length
-from linexp.forward import Source, decoders_on, network_key, open_module, open_source, over_rows, size_on
+from linexp.forward import Source, decoders_on, move, network_key, open_module, open_source, over_rows, size_on
 from linexp.forward.engines import N_TRIED, Engine, OnnxRuntime, choose_engine, find_engine
 from linexp.images import as_images
 from linexp.models import Preprocess
@@ -167,15 +167,15 @@ class TwoTowers(ABC):
         if engine is None:
             yield partial(map, run)
             return
-        tower = _Tower(self.model, run)
+        tower, device = _Tower(self.model, run), open_module(self.model)[1]
         with closing(cast("Generator[Tensor, None, None]", source.batches(whole(source.batch_size)))) as batches:
-            example = next(batches)[:N_TRIED].to(open_module(self.model)[1])
+            example = next(batches)[:N_TRIED].to(device)
 
         def read(_: str, output: Any, __: int) -> Tensor:
             return output.detach().clone()
 
         with engine.open(tower, {_EMBEDDINGS: tower}, example, read) as runner:
-            yield lambda batches: (found[_EMBEDDINGS] for found in runner.over(batches))
+            yield lambda batches: (one[_EMBEDDINGS] for one in runner.over(move(batch, device) for batch in batches))
 
 
 class _Tower(nn.Module):
