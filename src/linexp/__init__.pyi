@@ -24,9 +24,12 @@ from .forward import LayerInfo as LayerInfo
 from .forward import list_layers as list_layers
 from .forward import record as record
 from .forward import record_layers as record_layers
+from .forward.engines import Compiled as Compiled
 from .forward.engines import Eager as Eager
 from .forward.engines import Engine as Engine
 from .forward.engines import Fused as Fused
+from .forward.engines import LowPrecision as LowPrecision
+from .forward.engines import OnnxRuntime as OnnxRuntime
 from .forward.units import Channels as Channels
 from .forward.units import Token as Token
 from .forward.units import Unit as Unit

@@ -126,11 +126,11 @@ class Opened:
             )
         if prepared is None or images is not self.folder:
             prepared = prepare(images, source, self.explainers[0], parts, asked.seed, self.store)
-        settings = self._settings(source)
+        settings = self._settings(source, len(images))
         runs = record_runs(model, taken, images, prepared, settings, self.explainers[0], self.store)
         return Recorded(self.explainers, runs, outs, prepared.usable, images, model)
 
-    def _settings(self, source: ConceptSource) -> dict[str, Any]:
+    def _settings(self, source: ConceptSource, n_images: int) -> dict[str, Any]:
         """Return what a result says of how it was made."""
         asked = self.asked
         # else nothing was drawn
@@ -140,7 +140,8 @@ class Opened:
             "seed": asked.seed if asked.split is None else None,
         }
         settings = {**drawn, "workers": asked.workers, "skip_broken": asked.skip_broken}
-        settings |= {**vars(asked.labelled), **vars(asked.units), **vars(asked.running), **vars(asked.network)}
+        settings |= {**vars(asked.labelled), **vars(asked.units), **vars(asked.network)}
+        settings |= asked.running.settings(n_images)
         return settings | asked.concepts.settings(source)
 
 

@@ -16,6 +16,7 @@ from linexp.concepts import ConceptSource, TextConcepts
 from linexp.explainers import Explainer, Usable, describe_explainer, find_usable
 from linexp.explanations import Explanations, tell_dropped
 from linexp.forward import record_layers, remarked
+from linexp.forward.engines import with_precision
 from linexp.images import Images, ImageSubset, contents_of
 from linexp.matrix import DEAD_BELOW, ConceptMatrix, Split
 from linexp.models import VisionModel, describe_preprocess
@@ -89,6 +90,7 @@ def record_runs(
     """
     names = ("pool", "channels", "token", "output", "batch_size", "workers")
     how = {name: settings[name] for name in names}
+    how["engine"] = with_precision(settings["engine"], settings["precision"])
     contents = tuple(content.hex() for content in contents_of(images))
     concepts = prepared.concepts
     if not concepts.images:  # of labels, which were looked at before the pictures
