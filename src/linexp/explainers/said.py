@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from linexp._internal.checks import check_same_images, check_whole, check_within
 from linexp.explainers.labels import Labels, read_labels
+from linexp.explainers.rows import Pixels, has_pixels, strips_of
 from linexp.explainers.usable import Usable, find_usable
 from linexp.explainers.weights import fit_weights
 from linexp.explanations import Concept, Explanations, Measure
 from linexp.matrix import ActivationMatrix, ConceptMatrix, Split
+from linexp.solve import Words
 
 
 def check_shared(settings: Any) -> None:
@@ -40,7 +45,21 @@ class Problem:
         split.check(activations.n_images)
         usable = usable or find_usable(concepts, split, settings.min_activity)
         usable.check(concepts, split, settings.min_activity)
-        return Problem(activations, concepts, split, usable, read_labels(concepts, usable, settings.present_from))
+        if has_pixels(activations, concepts):
+            kept = zip(concepts.names, usable.columns.tolist(), strict=True)
+            labels = Pixels.of(activations, concepts, split.train).labels([name for name, one in kept if one])
+        else:
+            labels = read_labels(concepts, usable, settings.present_from)
+        return Problem(activations, concepts, split, usable, labels)
+
+    def strips(self, ranges: NDArray[np.float64], *, strict: bool) -> Iterator[Words]:
+        """Yield the training rows in which each neuron lies in its ranges, as ``strips_of`` does."""
+        return strips_of(self.activations, self.concepts, self.split.train, ranges, strict=strict)
+
+    def above(self, cuts: NDArray[np.float64]) -> Iterator[Words]:
+        """Yield the training rows in which each neuron is above its cut, packed [neurons, words]."""
+        ranges = np.stack([cuts, np.full(len(cuts), np.inf)], 1)[:, None]
+        return (words[:, 0] for words in self.strips(ranges, strict=True))
 
     def explanations(
         self, said: Sequence[Sequence[Concept]], measures: Sequence[Measure | None], n_groups: int

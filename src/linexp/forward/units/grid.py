@@ -7,9 +7,8 @@ from math import isqrt
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from jaxtyping import Float
-from torch import Tensor
+from torch import Tensor, nn
 
 from linexp._internal.checks import check_at_least
 from linexp.forward.outputs import Output
@@ -71,11 +70,11 @@ class Grid(Unit):
             if height < self._asked[0] or width < self._asked[1]:
                 raise ValueError(
                     f"Layer '{layer}' has {height} x {width} positions, fewer than a grid of "
-                    f"{self._asked[0]} x {self._asked[1]} cells. Use a grid of at most {min(height, width)} cells, or a "
-                    "layer with more positions."
+                    f"{self._asked[0]} x {self._asked[1]} cells. Use a grid of fewer cells, or a layer with "
+                    "more positions."
                 )
             exact = torch.promote_types(maps.dtype, torch.float32)  # as in Channels
-            maps = F.adaptive_avg_pool2d(maps.to(exact), self._asked)
+            maps = nn.functional.adaptive_avg_pool2d(maps.to(exact), self._asked)
         return own_copy(maps.permute(0, 2, 3, 1).contiguous())
 
     def read(self, output: Any, layer: str, n_images: int) -> Float[Tensor, "images cells_units"]:
@@ -113,15 +112,15 @@ class Grid(Unit):
         return tensor.permute(0, 3, 1, 2) if self.channels == "last" else tensor
 
     def _patches(self, tensor: Tensor, layer: str) -> Float[Tensor, "images units side side"]:
-        """Return the patch tokens in their square; they stand behind the class token and registers, if there are any."""
+        """Return the patch tokens in their square; the class token and registers stand before them."""
         n_tokens = tensor.shape[1]
         sides = {skip: isqrt(n_tokens - skip) for skip in ((0, 1) if self.skip is None else (self.skip,))}
         found = [(skip, side) for skip, side in sides.items() if side > 0 and side * side == n_tokens - skip]
         if not found:
             raise ValueError(
                 f"Layer '{layer}' returns {list(tensor.shape)}: {n_tokens} tokens, which are no square of patches "
-                f"behind {'at most one other token' if self.skip is None else f'{self.skip} others'}. Say how many stand "
-                "before the patches: Grid(skip=5) for a class token and four registers."
+                f"behind {'at most one other token' if self.skip is None else f'{self.skip} others'}. Say how many "
+                "stand before the patches: Grid(skip=5) for a class token and four registers."
             )
         skip, side = found[0]
         return tensor[:, skip:].transpose(1, 2).unflatten(2, (side, side))
