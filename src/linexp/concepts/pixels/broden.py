@@ -12,7 +12,7 @@ import numpy as np
 from PIL import Image
 
 from linexp.concepts.pixels.base import Layer
-from linexp.images import Images, size_of
+from linexp.images import ImageFiles, Images, size_of
 from linexp.matrix import NONE
 
 _CATEGORIES = ("color", "object", "part", "material", "scene", "texture")
@@ -68,14 +68,18 @@ class BrodenMasks:
     def _index(self) -> dict[str, dict[str, str]]:
         return {Path(line["image"]).name: line for line in self._read("index.csv", ("image",))}
 
+    def pictures(self) -> ImageFiles:
+        """Return the pictures of the index; label maps lie among them in the folder."""
+        return ImageFiles([self.folder / "images" / line["image"] for line in self._index.values()])
+
     def check(self, images: Images) -> None:
         """Raise ``ValueError`` if an image is not in the index."""
         _ = self._labels
         for row in range(len(images)):
             if Path(images.name(row)).name not in self._index:
                 raise ValueError(
-                    f"'{self.folder / 'index.csv'}' has no image '{Path(images.name(row)).name}'. Give the pictures in "
-                    f"'{self.folder / 'images'}'."
+                    f"'{self.folder / 'index.csv'}' has no image '{Path(images.name(row)).name}'. Give "
+                    "BrodenMasks(folder).pictures()."
                 )
 
     def layers(self, images: Images, row: int) -> list[Layer]:
