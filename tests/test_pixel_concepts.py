@@ -216,7 +216,7 @@ def test_coco_polygons_codes_and_panoptic(tmp_path: Path, pictures: le.ImageFold
     right = np.zeros((8, 12), np.uint8)
     right[:, 6:] = 1
     coded = codes.encode(np.asfortranarray(right))
-    told = {
+    told: dict[str, Any] = {
         "images": [{"id": number, "file_name": f"p{number}.png"} for number in range(3)],
         "categories": [{"id": 5, "name": "dog", "supercategory": "animal"}, {"id": 9, "name": "tree"}],
         "annotations": [
@@ -289,8 +289,7 @@ def save_segformer(folder: Path) -> Path:
     torch.manual_seed(0)
     config = transformers.SegformerConfig(
         num_encoder_blocks=1, depths=[1], sr_ratios=[2], hidden_sizes=[8], patch_sizes=[3], strides=[2],
-        num_attention_heads=[1], mlp_ratios=[2], decoder_hidden_size=8, num_labels=3,
-        id2label=dict(enumerate(NAMES)),
+        num_attention_heads=[1], mlp_ratios=[2], decoder_hidden_size=8,         id2label=dict(enumerate(NAMES)),
     )  # fmt: skip
     transformers.SegformerForSemanticSegmentation(config).save_pretrained(folder)
     transformers.SegformerImageProcessorPil(size={"height": 16, "width": 16}).save_pretrained(folder)

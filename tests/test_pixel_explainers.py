@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -57,6 +58,10 @@ def literal_iou(given: Any, images: Any, neuron: int, holds: Any, cut: float, fi
     return both / either if either else 0.0
 
 
+def shows(one: int) -> Callable[[set[int]], bool]:
+    return lambda shown: one in shown
+
+
 def cut_of(given: Any, neuron: int, quantile: float) -> float:
     activations, _, split = given
     return float(np.quantile(activations.values[split.train, neuron].numpy().astype(np.float64), quantile))
@@ -94,19 +99,14 @@ def test_dissection_counts_pixels(problem: Any, categories: Any) -> None:
     fields: list[Any] = [None] * 3 if categories is None else [(0, 1), (0, 1), (2,)]
     for neuron, found in enumerate(explanations):
         cut = cut_of(problem, neuron, 0.8)
-        ious = [
-            literal_iou(problem, range(7), neuron, lambda shown, one=one: one in shown, cut, fields[one])
-            for one in range(3)
-        ]
+        ious = [literal_iou(problem, range(7), neuron, shows(one), cut, fields[one]) for one in range(3)]
         assert found.measure is not None
         assert found.measure.value == pytest.approx(max(ious))
         assert found.names == (NAMES[int(np.argmax(ious))],)
     tested = explainer.measure_test(explanations, activations, concepts, split)
     for neuron, measure in enumerate(tested):
         one = NAMES.index(explanations[neuron].names[0])
-        expected = literal_iou(
-            problem, (9, 10, 11), neuron, lambda shown, one=one: one in shown, cut_of(problem, neuron, 0.8), fields[one]
-        )
+        expected = literal_iou(problem, (9, 10, 11), neuron, shows(one), cut_of(problem, neuron, 0.8), fields[one])
         assert measure is not None
         assert measure.value == pytest.approx(expected)
 

@@ -52,9 +52,13 @@ class Boxes:
     def _called(self, concept: str) -> str:
         return (self.called or {}).get(concept, concept)
 
-    @cached_property
+    @property
     def names(self) -> tuple[str, ...]:
         """The concepts."""
+        return self._names
+
+    @cached_property
+    def _names(self) -> tuple[str, ...]:
         return tuple(sorted({name for boxes in self._boxes.values() for name, _ in boxes}))
 
     @property

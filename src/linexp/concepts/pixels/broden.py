@@ -51,14 +51,22 @@ class BrodenMasks:
             found[int(line["number"])] = (line["name"], category)
         return found
 
-    @cached_property
+    @property
     def names(self) -> tuple[str, ...]:
         """The labels."""
-        return tuple(dict.fromkeys(name for name, _ in self._labels.values()))
+        return self._names
 
     @cached_property
+    def _names(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(name for name, _ in self._labels.values()))
+
+    @property
     def categories(self) -> Mapping[str, Sequence[str]]:
         """Category → its labels."""
+        return self._categories
+
+    @cached_property
+    def _categories(self) -> Mapping[str, Sequence[str]]:
         found: dict[str, list[str]] = {}
         for name, category in dict(self._labels.values()).items():
             found.setdefault(category, []).append(name)

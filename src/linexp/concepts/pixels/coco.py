@@ -57,14 +57,22 @@ class CocoMasks:
     def _called(self) -> dict[int, str]:
         return {one["id"]: one["name"] for one in self._told["categories"]}
 
-    @cached_property
+    @property
     def names(self) -> tuple[str, ...]:
         """The concepts."""
-        return tuple(dict.fromkeys(self._called.values()))
+        return self._names
 
     @cached_property
+    def _names(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(self._called.values()))
+
+    @property
     def categories(self) -> Mapping[str, Sequence[str]]:
         """Supercategory → its categories."""
+        return self._categories
+
+    @cached_property
+    def _categories(self) -> Mapping[str, Sequence[str]]:
         found: dict[str, list[str]] = {}
         for one in self._told["categories"]:
             if one.get("supercategory"):

@@ -55,9 +55,13 @@ class LabelMaps:
         silent = {*_values(self.ignore), *_values(self.none)}
         return {value: name for value, name in named.items() if value not in silent}
 
-    @cached_property
+    @property
     def names(self) -> tuple[str, ...]:
         """The concepts, each once."""
+        return self._names
+
+    @cached_property
+    def _names(self) -> tuple[str, ...]:
         return tuple(dict.fromkeys(self.by_value.values()))
 
     @property
