@@ -122,7 +122,7 @@ class Pixels:
         fields: list[Words] = []
         for members in categories.values():
             numbers = self.concepts.places(members).numpy()
-            anywhere = np.isin(self.shown, numbers).any((1, 2, 3))
+            anywhere: NDArray[np.bool_] = np.asarray(np.isin(self.shown, numbers).any((1, 2, 3)))
             everywhere = np.broadcast_to(anywhere[:, None, None], self.numbers.shape)[self.numbers >= 0]
             fields.append(pack_columns([torch.from_numpy(everywhere.copy())[:, None]])[0])
         return np.stack(fields)

@@ -107,4 +107,5 @@ def _open_huggingface(name: str, device: str) -> tuple[Segment, Sequence[str]]:
         sizes = [(picture.height, picture.width)]
         return processor.post_process_semantic_segmentation(model(**made), target_sizes=sizes)[0].cpu().numpy()
 
-    return segment, [config.id2label[number] for number in sorted(config.id2label)]
+    names: dict[int, str] = dict(config.id2label or {})  # pyright: ignore[reportArgumentType]
+    return segment, [names[number] for number in sorted(names)]

@@ -106,7 +106,7 @@ class PixelConcepts:
 
     def _measure(self, images: Images, regions: Regions, show: bool) -> tuple[Weights, NDArray[np.int16], int]:
         n_names = len(self._source.names)
-        values = np.zeros((regions.n_images, regions.height, regions.width, n_names), np.float32)
+        values: Any = np.zeros((regions.n_images, regions.height, regions.width, n_names), np.float32)
         maps: list[NDArray[np.int16]] = []
         n_blank = 0
         with progress_bar("reading masks", regions.n_images, "images", show=show) as advance:
