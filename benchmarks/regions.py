@@ -31,8 +31,8 @@ def lines(recorded: le.ActivationMatrix, images: le.Images, split: le.Split, mas
     rows = split.for_rows(recorded)
     sources = {"masks": le.PixelConcepts(masks), "colours": le.PixelConcepts(le.ColourConcepts())}
     methods = {
-        "linear greedy": le.LinearExplainer(n_groups=0),
-        "linear swaps": le.LinearExplainer(search="swaps", n_groups=0),
+        "linear greedy": le.LinearExplainer(n_groups=0, n_repeats=0),
+        "linear swaps": le.LinearExplainer(search="swaps", n_groups=0, n_repeats=0),
         "dissection": le.DissectionExplainer(n_groups=0),
         "compositional": le.CompositionalExplainer(n_groups=0),
     }
@@ -79,7 +79,9 @@ def main() -> None:
         print(f"\n{layer}: {chosen.n_neurons} channels, {chosen.regions.height} x {chosen.regions.width} cells, "
               f"{len(split.for_rows(chosen).test)} of them on {len(split.test)} test images")  # fmt: skip
         by_image = le.PixelConcepts(masks).describe(images)
-        whole = le.LinearExplainer(n_groups=0).explain(means[layer].select(chosen.neurons), by_image, split)
+        whole = le.LinearExplainer(n_groups=0, n_repeats=0).explain(
+            means[layer].select(chosen.neurons), by_image, split
+        )
         by_cell = le.PixelConcepts(masks).describe(images, rows=chosen)
         rows = split.for_rows(chosen).test
         print(f"masks    fitted on means of images, applied to cells: {correlation(whole, by_cell, chosen, rows)}")

@@ -113,8 +113,8 @@ class PixelConcepts:
             for row in range(regions.n_images):
                 layers = self._source.layers(images, row)
                 window = regions.windows[row].tolist() if regions.windows is not None else (0.0, 0.0, 1.0, 1.0)
-                down = _shares(regions.height, window[0], window[2], layers[0].shape[0])
-                across = _shares(regions.width, window[1], window[3], layers[0].shape[1])
+                down = _edges(regions.height, window[0], window[2], layers[0].shape[0])
+                across = _edges(regions.width, window[1], window[3], layers[0].shape[1])
                 values[row], blank = _areas(layers, down, across, n_names)
                 n_blank += int(blank.sum())
                 maps.append(_sample(layers, window, self.side))
@@ -124,26 +124,34 @@ class PixelConcepts:
         return values.reshape(regions.n_rows, n_names), np.stack(padded), n_blank
 
 
-def _shares(n_cells: int, start: float, end: float, n_pixels: int) -> Weights:
-    """Return how much of each pixel lies in each cell of a stretch of the picture [cells, pixels]."""
-    edges = (start + (end - start) * np.arange(n_cells + 1) / n_cells) * n_pixels
-    low, high = np.minimum(edges[:-1], edges[1:]), np.maximum(edges[:-1], edges[1:])
-    pixels = np.arange(n_pixels)
-    return np.clip(np.minimum(high[:, None], pixels + 1) - np.maximum(low[:, None], pixels), 0, None)
+def _edges(n_cells: int, start: float, end: float, n_pixels: int) -> Weights:
+    """Return where the cells of a stretch of the picture begin and end, in pixels; none lies outside the picture."""
+    return np.clip((start + (end - start) * np.arange(n_cells + 1) / n_cells) * n_pixels, 0, n_pixels)
 
 
 def _areas(layers: Sequence[Layer], down: Weights, across: Weights, n_names: int) -> tuple[Weights, NDArray[np.bool_]]:
     """Return the share of each cell's known area that shows each concept, and which cells have no known area."""
 
-    def area(mask: NDArray[np.bool_]) -> Weights:
-        return down @ mask.astype(np.float64) @ across.T
+    def area(masks: list[NDArray[np.bool_]]) -> Weights:
+        mask = masks[0] if len(masks) == 1 else np.logical_or.reduce(masks)
+        sums = mask.cumsum(0, dtype=np.int32)
+        return _between(_between(sums, down, 0).cumsum(1), across, 1)
 
-    known = area(np.any([layer != IGNORED for layer in layers], axis=0))
+    known = area([layer != IGNORED for layer in layers])
     blank = known <= 1e-9
     shares = np.zeros((*known.shape, n_names))
     for number in {int(one) for layer in layers for one in np.unique(layer) if one >= 0}:
-        shares[..., number] = area(np.any([layer == number for layer in layers], axis=0))
+        shares[..., number] = area([layer == number for layer in layers])
     return np.clip(shares / np.where(blank, 1, known)[..., None], 0, 1), blank
+
+
+def _between(sums: NDArray[Any], edges: Weights, axis: int) -> Weights:
+    """Return what lies between edges, given sums from the first pixel on; of a pixel that is cut, its part."""
+    sums = np.concatenate([np.zeros_like(sums.take([0], axis)), sums], axis)
+    before = np.minimum(edges.astype(np.int64), sums.shape[axis] - 2)
+    parts = (edges - before).reshape([-1, 1] if axis == 0 else [1, -1])
+    at_edges = sums.take(before, axis) * (1 - parts) + sums.take(before + 1, axis) * parts
+    return np.abs(np.diff(at_edges, axis=axis))
 
 
 def _sample(layers: Sequence[Layer], window: Sequence[float], side: int) -> NDArray[np.int16]:
