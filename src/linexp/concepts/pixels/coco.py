@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -129,7 +130,9 @@ class CocoMasks:
             coded = mask.merge(mask.frPyObjects(coded, height, width))
         elif isinstance(coded["counts"], list):
             coded = mask.frPyObjects(coded, height, width)
-        return [(one["category_id"], np.asarray(mask.decode(coded), dtype=bool))]
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)  # NumPy's, of how pycocotools hands over an array
+            return [(one["category_id"], np.asarray(mask.decode(coded), dtype=bool))]
 
 
 def _codes() -> Any:
