@@ -17,7 +17,7 @@ from linexp.explainers.said import Problem, check_labels
 from linexp.explainers.usable import Usable
 from linexp.explanations import Concept, Explanations, Measure
 from linexp.matrix import ActivationMatrix, ConceptMatrix, Split
-from linexp.solve import AND, AND_NOT, OR, BeamSearch, cluster_lines, coverage, highest_cuts, rows_within, search_iou
+from linexp.solve import AND, AND_NOT, OR, BeamSearch, cluster_lines, coverage, highest_cuts, search_iou
 
 # Ranges whose images are held at a time, as bits of a byte each.
 _STRIP = 512
@@ -206,12 +206,16 @@ class ClusteredExplainer:
             ends = np.stack([cuts, np.full(len(cuts), np.inf)], 1)[:, None]
         else:
             ends = cluster_lines(values, self.n_ranges, drop_zeros=True)
-        active = rows_within(values, ends, strict=self._ends_outside)
         search = BeamSearch(self.max_length, self.beam, 2 * self.beam, (OR, AND, AND_NOT))
-        beam = search_iou(labels.columns, active.reshape(-1, active.shape[2]), labels.n_rows, search)
+        found: list[tuple[Concept | None, float]] = []
+        for active in problem.strips(ends, strict=self._ends_outside):
+            beam = search_iou(labels.columns, active.reshape(-1, active.shape[2]), labels.n_rows, search)
+            found += [(labels.concept(beam.formula(place)), float(one[0])) for place, one in enumerate(beam.scores)]
         return [
-            (neuron, (low, high), labels.concept(beam.formula(place)), float(beam.scores[place, 0]))
-            for place, (neuron, (low, high)) in enumerate(_numbered(problem.activations.neurons, ends))
+            (neuron, (low, high), concept, iou)
+            for (neuron, (low, high)), (concept, iou) in zip(
+                _numbered(problem.activations.neurons, ends), found, strict=True
+            )
             if low <= high  # NaN: the neuron has fewer ranges
         ]
 

@@ -8,9 +8,9 @@ from linexp._internal.checks import check_whole, check_within
 from linexp.explainers.overlap import check_quantile, measure_overlap
 from linexp.explainers.said import Problem, check_labels
 from linexp.explainers.usable import Usable
-from linexp.explanations import Explanations, Measure
+from linexp.explanations import Concept, Explanations, Measure
 from linexp.matrix import ActivationMatrix, ConceptMatrix, Split
-from linexp.solve import AND, AND_NOT, OR, BeamSearch, highest_cuts, rows_above, search_iou
+from linexp.solve import AND, AND_NOT, OR, BeamSearch, highest_cuts, search_iou
 
 
 @dataclass(frozen=True)
@@ -99,10 +99,12 @@ class CompositionalExplainer:
         """
         problem = Problem.of(self, activations, concepts, split, usable)
         values, labels = activations.block(split.train), problem.labels
-        active = rows_above(values, highest_cuts(values, self.quantile))
-        found = search_iou(labels.columns, active, labels.n_rows, self._search)
-        said = [labels.concept(found.formula(neuron)) for neuron in range(activations.n_neurons)]
-        ious = found.scores[:, 0].tolist()
+        said: list[Concept | None] = []
+        ious: list[float] = []
+        for active in problem.above(highest_cuts(values, self.quantile)):
+            found = search_iou(labels.columns, active, labels.n_rows, self._search)
+            said += [labels.concept(found.formula(neuron)) for neuron in range(len(active))]
+            ious += found.scores[:, 0].tolist()
         measures = [None if one is None else Measure("IoU", iou) for one, iou in zip(said, ious, strict=True)]
         return problem.explanations([[] if one is None else [one] for one in said], measures, self.n_groups)
 

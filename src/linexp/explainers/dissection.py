@@ -13,12 +13,13 @@ from torch import Tensor
 
 from linexp._internal.checks import check_within
 from linexp.explainers.labels import holds
-from linexp.explainers.overlap import above, check_quantile, overlaps
+from linexp.explainers.overlap import above, check_quantile, overlaps, pixel_overlaps
+from linexp.explainers.rows import Pixels, has_pixels
 from linexp.explainers.said import Problem, check_labels, said_of
 from linexp.explainers.usable import Usable
 from linexp.explanations import Explanations, Formula, Measure
 from linexp.matrix import ActivationMatrix, ConceptMatrix, Split
-from linexp.solve import highest_cuts, overlap_within, pack_columns, rows_above
+from linexp.solve import Words, highest_cuts, overlap_within, pack_columns
 
 Categories = tuple[tuple[str, tuple[str, ...]], ...]
 
@@ -113,9 +114,9 @@ class DissectionExplainer:
         problem = Problem.of(self, activations, concepts, split, usable)
         labels = problem.labels.only((self._field_of(problem.labels.names) >= 0).tolist())
         values = activations.block(split.train)
-        active = rows_above(values, highest_cuts(values, self.quantile))
-        fields = pack_columns([self._fields(concepts, split.train)])
-        ious, places = overlap_within(active, labels.columns, fields, self._field_of(labels.names)).max(1)
+        fields, field_of = self._packed_fields(activations, concepts, split.train), self._field_of(labels.names)
+        strips = problem.above(highest_cuts(values, self.quantile))
+        ious, places = torch.cat([overlap_within(strip, labels.columns, fields, field_of) for strip in strips]).max(1)
         measures = [Measure("IoU", iou) if iou > 0 else None for iou in ious.tolist()]
         said = [[labels.names[place]] if known else [] for place, known in zip(places, measures, strict=True)]
         return problem.explanations(said, measures, self.n_groups)
@@ -133,6 +134,10 @@ class DissectionExplainer:
             The explanations are of another layer or of neurons that were not recorded, or ``concepts`` lacks one.
         """
         said, recorded = said_of(explanations, activations)
+        if has_pixels(activations, concepts):
+            field_of = self._field_of([str(one) for one in said])
+            fields = self._packed_fields(recorded, concepts, split.test)[field_of.numpy()]
+            return tuple(pixel_overlaps(said, recorded, concepts, split, self.quantile, fields))
         active = above(recorded.block(split.test), highest_cuts(recorded.block(split.train), self.quantile))
         fields = self._fields(concepts, split.test)
         active &= fields[:, self._field_of([str(one) for one in said])]
@@ -146,6 +151,13 @@ class DissectionExplainer:
     @property
     def _given(self) -> Categories:
         return cast(Categories, self.categories or ())
+
+    def _packed_fields(self, activations: ActivationMatrix, concepts: ConceptMatrix, rows: Tensor) -> Words:
+        """Return the rows in which each category competes, packed [fields, words]."""
+        if not has_pixels(activations, concepts):
+            return pack_columns([self._fields(concepts, rows)])
+        pixels = Pixels.of(activations, concepts, rows)
+        return pixels.fields(dict(self._given)) if self._given else pixels.all_fields()
 
     def _fields(self, concepts: ConceptMatrix, rows: Tensor) -> Bool[Tensor, "rows fields"]:
         """Tell which images have a concept of each category; without categories, all are of one."""

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from linexp._internal.checks import check_within
 from linexp.explainers.labels import Labels, read_labels
 from linexp.explainers.matrices import Matrices, check_shared
+from linexp.explainers.rows import Pixels, has_pixels, strips_of
 from linexp.explainers.usable import Usable
 from linexp.explanations import Concept, Explanations
 from linexp.matrix import ActivationMatrix, ConceptMatrix, Split
+from linexp.solve import Words
 
 
 def check_labels(settings: Any) -> None:
@@ -31,8 +37,22 @@ class Problem(Matrices):
     ) -> Problem:
         """Check the matrices, find the usable concepts where nobody did, and read them."""
         found = super().of(settings, activations, concepts, split, usable)
-        object.__setattr__(found, "labels", read_labels(concepts, found.usable, settings.present_from))
+        if has_pixels(activations, concepts):
+            kept = zip(concepts.names, found.usable.columns.tolist(), strict=True)
+            labels = Pixels.of(activations, concepts, split.train).labels([name for name, one in kept if one])
+        else:
+            labels = read_labels(concepts, found.usable, settings.present_from)
+        object.__setattr__(found, "labels", labels)
         return found
+
+    def strips(self, ranges: NDArray[np.float64], *, strict: bool) -> Iterator[Words]:
+        """Yield the training rows in which each neuron lies in its ranges, as ``strips_of`` does."""
+        return strips_of(self.activations, self.concepts, self.split.train, ranges, strict=strict)
+
+    def above(self, cuts: NDArray[np.float64]) -> Iterator[Words]:
+        """Yield the training rows in which each neuron is above its cut, packed [neurons, words]."""
+        ranges = np.stack([cuts, np.full(len(cuts), np.inf)], 1)[:, None]
+        return (words[:, 0] for words in self.strips(ranges, strict=True))
 
 
 def said_of(explanations: Explanations, activations: ActivationMatrix) -> tuple[list[Concept | None], ActivationMatrix]:

@@ -77,6 +77,8 @@ class Recording:
         self._remarks: dict[str, str | None] = {}
         self.taken: dict[str, str | None] = {}
         """Which of several tensors of a layer's output is taken; ``None``: there is only one."""
+        self.grids: dict[str, tuple[int, int] | None] = {}
+        """The cells of an image of which each gives a row; ``None``: an image is one row."""
 
     def over_batches(
         self,
@@ -132,11 +134,16 @@ class Recording:
     def _read_first(self, name: str, output: Any, n_images: int) -> Tensor:
         self.taken[name] = choose_tensor(output, self.units.output, name)[0]
         self._remarks[name] = remark_on(output, self.units.output, name)
-        return self._read(name, output, n_images)
+        values = self._read(name, output, n_images)
+        self.grids[name] = self.units.grid(self._tensor(name, output), name, n_images)
+        return values
 
     def _read(self, name: str, output: Any, n_images: int) -> Tensor:
+        return self.units.read(self._tensor(name, output), name, n_images)
+
+    def _tensor(self, name: str, output: Any) -> Any:
         tensor = choose_tensor(output, self.units.output, name)[1]
-        return self.units.read(output if tensor is None else tensor, name, n_images)
+        return output if tensor is None else tensor
 
     def _checked(self, pooled: dict[str, Tensor]) -> dict[str, Tensor]:
         for name, values in pooled.items():

@@ -13,14 +13,16 @@ from PIL.Image import Image
 from torch import Tensor, nn
 
 from linexp._internal.checks import check_at_least, check_device, listing
-from linexp.forward.batches import decoders_on, open_module, open_source, size_on
+from linexp.forward.batches import Source, decoders_on, open_module, open_source, size_on
 from linexp.forward.engines import Engine, choose_engine, find_engine, takes_fold
+from linexp.forward.hooks import evaluating
 from linexp.forward.key import activations_key
 from linexp.forward.layers import find_layers
 from linexp.forward.loop import Recording, over_rows
 from linexp.forward.outputs import Output
 from linexp.forward.units import ChannelAxis, Pool, Unit, choose_units
-from linexp.matrix import ActivationMatrix
+from linexp.forward.windows import find_windows
+from linexp.matrix import ActivationMatrix, Regions
 from linexp.models import VisionModel
 from linexp.store import Store
 
@@ -117,7 +119,8 @@ def record_layers(
         What of a layer's output is a unit: ``Channels("mean")``, ``Token(0)`` or a kind of your own. Default: what the
         shorthand pool, channels, token and output says.
     pool
-        "mean", "max" or "none", as in ``Channels``; "token": as in ``Token``.
+        "mean", "max" or "none", as in ``Channels``; "token": as in ``Token``; "grid" (the layer's own positions) or
+        "grid:7" (7 x 7 cells): as in ``Grid``, with a row for each cell.
     channels
         Where outputs with four axes have their channels: "first" or "last". "auto" takes the first, but refuses
         outputs that look like [images, height, width, channels], such as Swin's, until you say it.
@@ -184,18 +187,33 @@ def record_layers(
     with on_device(module, device) as place:
         source = open_source(images, model, preprocess, size_on(place, batch_size), decoders_on(place, workers))
         runs = choose_engine(engine, source.n_images, place)
+        windows = find_windows(images, model, preprocess) if chosen.is_regional else None
+        recording = Recording(found, chosen, source)
         values = over_rows(
             module,
             source,
             list(found),
-            partial(Recording(found, chosen, source).over_batches, runs, module, place),
+            partial(recording.over_batches, runs, module, place),
             partial(activations_key, model, list(found), chosen, source, place, runs),
             store=store,
             doing="recording",
             what="recorded activations",
             show_progress=show_progress,
         )
-    return {name: ActivationMatrix(values[name], layer=name, images=source.fingerprint) for name in found}
+        if not recording.grids:  # all was read from the store
+            with evaluating(module):
+                recording.look(module, place)
+    return {name: _matrix(values[name], name, source, recording.grids[name], windows) for name in found}
+
+
+def _matrix(
+    values: Tensor, layer: str, source: Source, grid: tuple[int, int] | None, windows: Tensor | None
+) -> ActivationMatrix:
+    """Return the matrix of one layer; where cells give rows, those that stand side by side are put below each other."""
+    if grid is None:
+        return ActivationMatrix(values, layer=layer, images=source.fingerprint)
+    regions = Regions(source.n_images, *grid, source.fingerprint, windows)
+    return ActivationMatrix(values.reshape(regions.n_rows, -1), layer=layer, regions=regions)
 
 
 @contextmanager

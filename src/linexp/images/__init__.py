@@ -20,3 +20,4 @@ from linexp.images.openmoji import draw_openmoji as draw_openmoji
 from linexp.images.openmoji import is_openmoji as is_openmoji
 from linexp.images.openmoji import picture_stems as picture_stems
 from linexp.images.rgb import to_rgb as to_rgb
+from linexp.images.size import size_of as size_of

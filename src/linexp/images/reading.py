@@ -15,7 +15,7 @@ from typing import BinaryIO
 
 from PIL import Image, UnidentifiedImageError
 
-from linexp.images.rgb import to_rgb
+from linexp.images.rgb import is_turned, to_rgb
 
 _DAMAGE = (EOFError, SyntaxError, struct.error, zlib.error)
 """What Pillow lets through from the depths of its decoders."""
@@ -47,6 +47,15 @@ def read_rgb(path: Path) -> Image.Image:
         check_regular(path)
         with Image.open(path, formats=_known_formats()) as picture:
             return to_rgb(picture)
+
+
+def read_size(path: Path) -> tuple[int, int]:
+    """Return width and height of the upright picture in a file, which is not decoded; raise as ``read_rgb`` does."""
+    with reading(str(path)):
+        check_regular(path)
+        with Image.open(path, formats=_known_formats()) as picture:
+            width, height = picture.size
+            return (height, width) if is_turned(picture) else (width, height)
 
 
 def check_picture(file: BinaryIO) -> None:

@@ -60,6 +60,11 @@ def to_rgb(image: Image.Image) -> Image.Image:
     return upright if turn is None else upright.transpose(turn)
 
 
+def is_turned(image: Image.Image) -> bool:
+    """Whether a picture lies on its side until ``to_rgb`` turns it."""
+    return image.format != "TIFF" and _orientation(image) >= 5
+
+
 def _orientation(image: Image.Image) -> int:
     try:
         return image.getexif().get(_ORIENTATION, 1)

@@ -8,4 +8,8 @@ from linexp.matrix.concept import ConceptMatrix as ConceptMatrix
 from linexp.matrix.embedded import EmbeddedConceptMatrix as EmbeddedConceptMatrix
 from linexp.matrix.file import load_activations as load_activations
 from linexp.matrix.file import save_activations as save_activations
+from linexp.matrix.pixel import IGNORED as IGNORED
+from linexp.matrix.pixel import NONE as NONE
+from linexp.matrix.pixel import PixelConceptMatrix as PixelConceptMatrix
+from linexp.matrix.regions import Regions as Regions
 from linexp.matrix.split import Split as Split

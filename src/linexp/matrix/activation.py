@@ -1,4 +1,4 @@
-"""What neurons did: one number per image and neuron."""
+"""What neurons did: one number per image, or region of one, and neuron."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from torch import Tensor
 from linexp._internal.checks import check_same_images, listing
 from linexp.images import Images, ImageSubset, fingerprint_of_rows
 from linexp.matrix.base import Rows, as_matrix, check_names, fill, is_table, take
+from linexp.matrix.regions import Regions
 
 # A neuron that gets so active on no recorded image is dead (Appendix C.2 of the paper); nothing else is called so.
 DEAD_BELOW = 0.01
@@ -33,13 +34,16 @@ class ActivationMatrix:
     layer
         Name of the layer the neurons belong to, as in ``model.named_modules()``.
     images
-        Fingerprint of the images, so that matrices of different images are never combined. ``None``: not known.
+        Fingerprint of the images, so that matrices of different images are never combined. ``None``: not known. Of
+        regions, their own: what identifies images and grid.
+    regions
+        Which regions the rows are, where they are no whole images; see ``record(pool="grid")``.
 
     Raises
     ------
     ValueError
         The values are not a matrix, are empty, or contain NaN or infinity (the message names neuron and image); the
-        columns of a table are no whole numbers.
+        columns of a table are no whole numbers; there are not as many rows as regions.
     TypeError
         The values are no numbers.
     """
@@ -48,15 +52,25 @@ class ActivationMatrix:
     neurons: tuple[int, ...] = ()
     layer: str = ""
     images: str | None = None
+    regions: Regions | None = None
 
     def __init__(
-        self, values: Any, neurons: Sequence[int] | None = None, layer: str = "", images: str | None = None
+        self,
+        values: Any,
+        neurons: Sequence[int] | None = None,
+        layer: str = "",
+        images: str | None = None,
+        *,
+        regions: Regions | None = None,
     ) -> None:
         tensor = as_matrix(values, "neurons")
+        if regions is not None:
+            _check_regions(regions, tensor.shape[0], images)
+            images = regions.fingerprint
         names = _own_neurons(values, tensor.shape[1]) if neurons is None else tuple(int(neuron) for neuron in neurons)
         check_names(names, tensor.shape[1], "neurons")
         check_finite_activations(tensor, names, layer)
-        fill(self, values=tensor, neurons=names, layer=layer, images=images)
+        fill(self, values=tensor, neurons=names, layer=layer, images=images, regions=regions)
 
     @property
     def n_images(self) -> int:
@@ -133,7 +147,17 @@ class ActivationMatrix:
                 f"({listing(self.neurons, 6)}). Choose among these."
             )
         columns = [place[neuron] for neuron in neurons]
-        return ActivationMatrix(self.values[:, columns], list(neurons), self.layer, self.images)
+        return ActivationMatrix(self.values[:, columns], list(neurons), self.layer, self.images, regions=self.regions)
+
+
+def _check_regions(regions: Regions, n_rows: int, images: str | None) -> None:
+    if regions.n_rows != n_rows:
+        raise ValueError(
+            f"There are {n_rows} rows for {regions.n_images} images of {regions.height} x {regions.width} cells, which "
+            f"are {regions.n_rows}. Give one row for each cell, image by image."
+        )
+    if images not in (None, regions.fingerprint):
+        raise ValueError("images and regions both say which rows these are, and differ. Give regions alone.")
 
 
 def _own_neurons(values: Any, n_columns: int) -> tuple[int, ...]:

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from linexp._internal.checks import DifferentImagesError, check_at_least
 from linexp.images import as_images
+from linexp.matrix.activation import ActivationMatrix
 from linexp.matrix.split_file import read_parts
 
 
@@ -134,6 +135,23 @@ class Split:
         if collection is not None:
             split.check(len(collection))
         return split
+
+    def for_rows(self, activations: ActivationMatrix) -> Split:
+        """Return the split of regions that this split of images makes: all regions of an image are in one part.
+
+        Where the rows are whole images it is this split.
+
+        Raises
+        ------
+        DifferentImagesError
+            It names an image that was not recorded.
+        """
+        regions = activations.regions
+        if regions is None:
+            self.check(activations.n_images)
+            return self
+        self.check(regions.n_images)
+        return Split(*map(regions.rows_of, (self.train, self.val, self.test)))
 
     def check(self, n_images: int) -> None:
         """Raise ``DifferentImagesError`` if the split names a row that ``n_images`` images do not have."""

@@ -9,6 +9,8 @@ from linexp.models.base import VisionModel as VisionModel
 from linexp.models.base import move_to as move_to
 from linexp.models.base import needs as needs
 from linexp.models.base import to_unit_tensor as to_unit_tensor
+from linexp.models.geometry import Window as Window
+from linexp.models.geometry import find_window as find_window
 from linexp.models.huggingface import ProcessorTransform as ProcessorTransform
 from linexp.models.load import load_model as load_model
 from linexp.models.networks import published_network as published_network

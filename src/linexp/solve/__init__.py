@@ -12,6 +12,7 @@ from linexp.solve.beam import search_auroc as search_auroc
 from linexp.solve.beam import search_iou as search_iou
 from linexp.solve.bits import Words as Words
 from linexp.solve.bits import all_rows as all_rows
+from linexp.solve.bits import count_both as count_both
 from linexp.solve.bits import joint_counts as joint_counts
 from linexp.solve.bits import pack_columns as pack_columns
 from linexp.solve.bits import unpack_columns as unpack_columns
@@ -53,5 +54,7 @@ from linexp.solve.stepwise import search_stepwise as search_stepwise
 from linexp.solve.swaps import search_swaps as search_swaps
 from linexp.solve.top import search_top as search_top
 from linexp.solve.top_rows import top_rows as top_rows
+from linexp.solve.upsample import number_known as number_known
+from linexp.solve.upsample import pixels_within as pixels_within
 from linexp.solve.words import merge_alike as merge_alike
 from linexp.solve.words import prefer_words as prefer_words

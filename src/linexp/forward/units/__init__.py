@@ -7,4 +7,5 @@ from linexp.forward.units.channels import ChannelAxis as ChannelAxis
 from linexp.forward.units.channels import Channels as Channels
 from linexp.forward.units.choose import Pool as Pool
 from linexp.forward.units.choose import choose_units as choose_units
+from linexp.forward.units.grid import Grid as Grid
 from linexp.forward.units.token import Token as Token

@@ -25,6 +25,11 @@ class Unit(ABC):
     output: Output = None
     """Which tensor is meant where a layer returns several; ``None``: the first."""
 
+    @property
+    def is_regional(self) -> bool:
+        """Whether each cell of an image gives a row, see ``grid``."""
+        return False
+
     @abstractmethod
     def read(self, output: Any, layer: str, n_images: int) -> Float[Tensor, "images units"]:
         """Return one float32 number per image and unit, for one batch.
@@ -43,6 +48,13 @@ class Unit(ABC):
         ValueError
             The output is not what these units are read from.
         """
+
+    def grid(self, output: Any, layer: str, n_images: int) -> tuple[int, int] | None:
+        """Return the cells downwards and across of which each gives a row of its own; ``None``: one row per image.
+
+        Where there are cells, ``read`` returns those of an image side by side, each with all units.
+        """
+        return None
 
     @abstractmethod
     def set(self, output: Float[Tensor, "images ..."], unit: int, values: Float[Tensor, " images"]) -> None:

@@ -14,6 +14,17 @@ from linexp.forward.outputs import Output
 from linexp.forward.units.base import Unit, activations_of, own_copy
 
 ChannelAxis = Literal["auto", "first", "last"]
+Pooled = Literal["mean", "max", "none"]
+
+
+def check_channels(channels: ChannelAxis, shape: list[int], layer: str) -> None:
+    """Raise ``ValueError`` if nobody said where the channels are and the output looks as if they were last."""
+    if channels == "auto" and len(shape) > 3 and shape[-3] == shape[-2] != shape[-1]:
+        raise ValueError(
+            f"Layer '{layer}' returns {shape}, which looks like [images, height, width, channels]: {shape[-1]} "
+            f"neurons and not {shape[1]}. Say where the channels are: channels='last' or 'first' "
+            "(--channels last or first)."
+        )
 
 
 @dataclass(frozen=True)
@@ -41,7 +52,7 @@ class Channels(Unit):
     tensor([[5.]])
     """
 
-    pool: Literal["mean", "max", "none"] = "mean"
+    pool: Pooled = "mean"
     channels: ChannelAxis = "auto"
     output: Output = None
 
@@ -60,12 +71,7 @@ class Channels(Unit):
                 f"Layer '{layer}' returns {shape}, not one number per neuron, and pool is 'none'. "
                 "Use pool 'mean' or 'max'."
             )
-        if self.channels == "auto" and len(shape) > 3 and shape[-3] == shape[-2] != shape[-1]:
-            raise ValueError(
-                f"Layer '{layer}' returns {shape}, which looks like [images, height, width, channels]: {shape[-1]} "
-                f"neurons and not {shape[1]}. Say where the channels are: channels='last' or 'first' "
-                "(--channels last or first)."
-            )
+        check_channels(self.channels, shape, layer)
         positions = self._positions_last(tensor)
         if self.pool == "max":
             return positions.amax(-1).to(torch.float32)
