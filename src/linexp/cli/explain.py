@@ -12,104 +12,13 @@ import typer
 
 from linexp.cli.app import app
 from linexp.cli.command import command
-from linexp.cli.groups import CalibrationName, Keeping, Labelled, Network, Running, Template, Units
-from linexp.cli.options import ENCODERS, Seed, SkipBroken, SplitFile, option
+from linexp.cli.concepts import Concepts
+from linexp.cli.groups import Keeping, Labelled, Network, Running, Units
+from linexp.cli.options import Seed, SkipBroken, SplitFile, option
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from linexp.concepts import ConceptSource
-    from linexp.concepts.encoders import Encoder
     from linexp.explainers import Explainer, Usable
-    from linexp.images import ImageFolder
     from linexp.results import Run
-
-_VOCABULARY = "imagenet+nouns"
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Concepts:
-    """Where concepts come from."""
-
-    concepts: str = option(
-        "labels", "SOURCE", "labels: the classes and their groups. text: words, which an encoder finds."
-    )
-    vocabulary: str | None = option(
-        None,
-        "WORDS",
-        "Words for --concepts text: files of one word a line, labels, superclasses, imagenet, nouns, nouns:2000, "
-        "wordnet:animal, broden:label.csv, or several joined by +.",
-        _VOCABULARY,
-    )
-    encoder: str | None = option(
-        None, "NAME", f"What finds the words: {ENCODERS}.", "hf:google/siglip-large-patch16-384"
-    )
-    calibration: CalibrationName = None
-    template: Template = None
-
-    def check(self) -> None:
-        """Check what needs neither files nor the encoder."""
-        from linexp._internal.checks import check_choice
-
-        check_choice("concepts", self.concepts, ("labels", "text"))
-        given = [f"--{name}" for name, value in vars(self).items() if value and name != "concepts"]
-        if self.concepts == "labels" and given:
-            raise ValueError(
-                f"{given[0]} is of no use with concepts from labels. Add --concepts text, or leave it out."
-            )
-
-    @property
-    def fits(self) -> bool:
-        """Whether the encoder is fitted on the pictures that are explained, and so cannot be opened before them."""
-        return self.concepts == "text" and (self.encoder or "").startswith("fit:")
-
-    def open(
-        self, labelled: Labelled, images: ImageFolder, running: Running, fit: Callable[[str], Encoder] | None = None
-    ) -> ConceptSource:
-        """Read groups or words and load the encoder, if one is needed; ``fit`` makes one that is fitted here."""
-        from linexp.concepts import LabelConcepts, TextConcepts, find_calibration
-        from linexp.concepts.vocabulary import (
-            IMAGENET,
-            IMAGENET_PAPER,
-            WORDNET,
-            group_names,
-            open_groups,
-            read_vocabulary,
-        )
-        from linexp.results import ENCODER
-
-        groups = labelled.open_groups(images)
-        if self.concepts == "labels":
-            return LabelConcepts(groups)
-        if groups is None and labelled.class_names in (IMAGENET, IMAGENET_PAPER):
-            groups = open_groups(WORDNET, images)  # from the words alone, WordNet would not know the paper's
-        vocabulary = read_vocabulary(
-            self.vocabulary or _VOCABULARY,
-            labels=images.label_names or None,
-            superclasses=group_names(groups) if groups else None,
-        )
-        print(f"vocabulary: {vocabulary}")
-        name = self.encoder or ENCODER
-        encoder = running.encoder(name) if fit is None else fit(name)
-        calibration = find_calibration(self.calibration, encoder)
-        return TextConcepts(vocabulary.words, encoder, calibration, tuple(self.template or ()) or ("{}",))
-
-    def settings(self, source: ConceptSource) -> dict[str, Any]:
-        """Return what a result says of them: of words, what was not said too."""
-        from linexp.concepts import TextConcepts
-        from linexp.concepts.encoders import same_model
-        from linexp.results import ENCODER
-
-        plain = {**vars(self), "template": tuple(self.template or ())}
-        if isinstance(source, TextConcepts):
-            calibration = dataclasses.asdict(source.calibration)
-            plain |= {"encoder": source.encoder.name, "calibration": calibration}
-            plain |= {"vocabulary": self.vocabulary or _VOCABULARY, "template": source.templates}
-            asked = self.encoder or ENCODER
-            # A function of the user's calls itself as it likes; what is fitted here is called by what came out.
-            if self.fits or not same_model(asked, source.encoder.name):
-                plain["encoder_asked"] = asked
-        return plain
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -143,7 +52,7 @@ def explain(
     layer: list[str] = option(..., "NAME", "Layer to explain; may be repeated. linexp layers lists them."),
     labelled: Labelled,
     out: Path = option(..., "DIR", "Folder for the result; with several layers, a sub-folder for each."),
-    concepts: _Concepts,
+    concepts: Concepts,
     units: Units,
     method: str = option("linear", "NAME", "How to explain: linear, the paper's; others have their own options."),
     set: list[str] | None = option(
@@ -215,13 +124,17 @@ def explain(
     settings |= {**vars(running), **vars(network), **concepts.settings(source)}
     runs = record_runs(model, taken, images, prepared, settings, explainer, store)
     for name, run in runs.items():
-        _explain(outs[name], run, explainer, prepared.usable)
+        _explain(outs[name], run, explainer, prepared.usable, choose=concepts.chosen_by_data)
 
 
-def _explain(out: Path, run: Run, explainer: Explainer, usable: Usable) -> None:
+def _explain(out: Path, run: Run, explainer: Explainer, usable: Usable, *, choose: bool) -> None:
     """Explain a layer, and print what came out and the command that scores it."""
     from linexp._internal.checks import printable
-    from linexp.results import explain_run, tell_explanations, tell_next
+    from linexp.results import choose_run, explain_run, tell_explanations, tell_next
+
+    if choose:
+        run, why = choose_run(run, explainer, usable)
+        print(f"layer {printable(run.activations.layer)}: {why}")
 
     explanations, seconds = explain_run(out, run, explainer, usable)
     print("\n".join(map(printable, tell_explanations(explanations, run).split("\n"))))

@@ -7,3 +7,4 @@ from linexp.concepts.own import Half as Half
 from linexp.concepts.own import fit_on_train as fit_on_train
 from linexp.concepts.text import TextConcepts as TextConcepts
 from linexp.concepts.text import find_calibration as find_calibration
+from linexp.concepts.text import read_sharpness as read_sharpness

@@ -13,6 +13,7 @@ from linexp.explainers.linear import LinearExplainer
 from linexp.explainers.others import OthersExplainer
 from linexp.explainers.random_concept import RandomConceptExplainer
 from linexp.explainers.searches import Greedy, GreedyNonzero, Stepwise, Swaps, Top
+from linexp.explainers.sharpness import SharpnessChoice, SharpnessTrial, choose_sharpness
 from linexp.explainers.splice import SpLiCEExplainer
 from linexp.explainers.usable import Usable, find_usable
 from linexp.explainers.weights import fit_weights
@@ -34,12 +35,15 @@ __all__ = [
     "LinearExplainer",
     "OthersExplainer",
     "RandomConceptExplainer",
+    "SharpnessChoice",
+    "SharpnessTrial",
     "SpLiCEExplainer",
     "Stepwise",
     "Swaps",
     "Top",
     "Usable",
     "WWWExplainer",
+    "choose_sharpness",
     "describe_explainer",
     "explainer_of",
     "find_usable",

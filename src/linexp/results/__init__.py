@@ -7,6 +7,7 @@ from linexp.results.compare import tell_tables, tell_without_dead
 from linexp.results.digests import only_readable
 from linexp.results.explaining import (
     choose_folders,
+    choose_run,
     explain_run,
     leave_out,
     prepare,
@@ -53,6 +54,7 @@ __all__ = [
     "check_part",
     "check_unseen_cases",
     "choose_folders",
+    "choose_run",
     "column_of",
     "draw_table",
     "explain_run",

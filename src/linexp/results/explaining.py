@@ -13,11 +13,11 @@ from urllib.parse import quote
 
 from linexp._internal.files import check_writable_folder
 from linexp.concepts import ConceptSource, TextConcepts
-from linexp.explainers import Explainer, Usable, describe_explainer, find_usable
+from linexp.explainers import Explainer, Usable, choose_sharpness, describe_explainer, find_usable
 from linexp.explanations import Explanations, tell_dropped
 from linexp.forward import record_layers, remarked
 from linexp.images import Images, ImageSubset, contents_of
-from linexp.matrix import DEAD_BELOW, ConceptMatrix, Split
+from linexp.matrix import DEAD_BELOW, ConceptMatrix, EmbeddedConceptMatrix, Split
 from linexp.models import VisionModel, describe_preprocess
 from linexp.results.folder import save_explanations, save_run
 from linexp.results.judges import suggest_judge
@@ -119,6 +119,14 @@ def explain_run(out: Path, run: Run, explainer: Explainer, usable: Usable | None
     seconds = time.perf_counter() - started
     save_explanations(out, explanations)
     return explanations, seconds
+
+
+def choose_run(run: Run, explainer: Explainer, usable: Usable | None = None) -> tuple[Run, str]:
+    """Return a run in words with the sharpness that explains its neurons best, and why it is that one."""
+    assert isinstance(run.concepts, EmbeddedConceptMatrix)
+    choice = choose_sharpness(run.activations, run.concepts, run.split, explainer, usable=usable)
+    sharp = run.concepts.with_sharpness(choice.sharpness)
+    return replace(run, concepts=sharp, settings={**run.settings, "sharpness": choice.sharpness}), str(choice)
 
 
 def tell_explanations(explanations: Explanations, run: Run) -> str:
