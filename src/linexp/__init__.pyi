@@ -51,6 +51,7 @@ from .explanations import Explanation as Explanation
 from .explanations import Explanations as Explanations
 from .explanations import FittedOn as FittedOn
 from .explanations import Formula as Formula
+from .explanations import Link as Link
 from .explanations import Measure as Measure
 from .explanations import Term as Term
 from .explanations import simulate as simulate
@@ -77,6 +78,7 @@ from .explainers import Swaps as Swaps
 from .explainers import Top as Top
 from .explainers import WWWExplainer as WWWExplainer
 from .explainers import choose_sharpness as choose_sharpness
+from .explainers import fit_links as fit_links
 from .explainers import fit_weights as fit_weights
 from .score import AUPRCScorer as AUPRCScorer
 from .score import AUROCScorer as AUROCScorer

@@ -59,6 +59,9 @@ def explain(
         None, "NAME=VALUE", "Setting of the method; may be repeated. --set help lists them.", "its own"
     ),
     linear: _Linear,
+    link: str = option(
+        "none", "HOW", "none, the paper's; monotone: activations may rise with the sum in a few straight pieces."
+    ),
     n_shards: Annotated[int | None, typer.Option("--n-shards", hidden=True)] = None,
     seed: Seed = 0,
     split: SplitFile = None,
@@ -76,7 +79,7 @@ def explain(
     if n_shards is not None:
         warnings.warn("--n-shards is now called --n-groups. The old name goes with the next release.", stacklevel=1)
         linear = dataclasses.replace(linear, n_groups=n_shards)
-    from linexp._internal.checks import check_at_least, choose_device
+    from linexp._internal.checks import check_at_least, check_choice, choose_device
     from linexp._internal.files import check_writable_folder
     from linexp.concepts import LabelConcepts
     from linexp.explainers import on_device
@@ -89,6 +92,7 @@ def explain(
     explainer = open_explainer(method, set or [], **vars(linear))
     kept = keeping.folder()
     concepts.check()
+    check_choice("link", link, ("none", "monotone"))
     units.open()
     check_at_least("seed", seed, 0)
     running.check()
@@ -120,14 +124,14 @@ def explain(
     if prepared is None or images is not folder:
         prepared = prepare(images, source, explainer, parts, seed, store)
     drawn = {"layers": tuple(layer), "split": split, "seed": seed if split is None else None}  # else nothing was drawn
-    settings = {**drawn, "workers": workers, "skip_broken": skip_broken, **vars(labelled), **vars(units)}
+    settings = {**drawn, "workers": workers, "skip_broken": skip_broken, "link": link, **vars(labelled), **vars(units)}
     settings |= {**vars(running), **vars(network), **concepts.settings(source)}
     runs = record_runs(model, taken, images, prepared, settings, explainer, store)
     for name, run in runs.items():
-        _explain(outs[name], run, explainer, prepared.usable, choose=concepts.chosen_by_data)
+        _explain(outs[name], run, explainer, prepared.usable, choose=concepts.chosen_by_data, link=link == "monotone")
 
 
-def _explain(out: Path, run: Run, explainer: Explainer, usable: Usable, *, choose: bool) -> None:
+def _explain(out: Path, run: Run, explainer: Explainer, usable: Usable, *, choose: bool, link: bool) -> None:
     """Explain a layer, and print what came out and the command that scores it."""
     from linexp._internal.checks import printable
     from linexp.results import choose_run, explain_run, tell_explanations, tell_next
@@ -136,7 +140,7 @@ def _explain(out: Path, run: Run, explainer: Explainer, usable: Usable, *, choos
         run, why = choose_run(run, explainer, usable)
         print(f"layer {printable(run.activations.layer)}: {why}")
 
-    explanations, seconds = explain_run(out, run, explainer, usable)
+    explanations, seconds = explain_run(out, run, explainer, usable, link=link)
     print("\n".join(map(printable, tell_explanations(explanations, run).split("\n"))))
     print(f"  {seconds:.1f} s ({seconds / max(len(explanations), 1) * 1000:.1f} ms per neuron), saved in {out}")
     print(tell_next(out, run))

@@ -10,6 +10,7 @@ from linexp.explainers.dissection import DissectionExplainer
 from linexp.explainers.falcon import FalconExplainer
 from linexp.explainers.invert import InvertExplainer
 from linexp.explainers.linear import LinearExplainer
+from linexp.explainers.links import fit_links
 from linexp.explainers.others import OthersExplainer
 from linexp.explainers.random_concept import RandomConceptExplainer
 from linexp.explainers.searches import Greedy, GreedyNonzero, Stepwise, Swaps, Top
@@ -47,6 +48,7 @@ __all__ = [
     "describe_explainer",
     "explainer_of",
     "find_usable",
+    "fit_links",
     "fit_weights",
     "on_device",
     "tell_method",

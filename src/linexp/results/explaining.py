@@ -13,7 +13,7 @@ from urllib.parse import quote
 
 from linexp._internal.files import check_writable_folder
 from linexp.concepts import ConceptSource, TextConcepts
-from linexp.explainers import Explainer, Usable, choose_sharpness, describe_explainer, find_usable
+from linexp.explainers import Explainer, Usable, choose_sharpness, describe_explainer, find_usable, fit_links
 from linexp.explanations import Explanations, tell_dropped
 from linexp.forward import record_layers, remarked
 from linexp.images import Images, ImageSubset, contents_of
@@ -111,11 +111,15 @@ def record_runs(
     }
 
 
-def explain_run(out: Path, run: Run, explainer: Explainer, usable: Usable | None = None) -> tuple[Explanations, float]:
+def explain_run(
+    out: Path, run: Run, explainer: Explainer, usable: Usable | None = None, *, link: bool = False
+) -> tuple[Explanations, float]:
     """Save what was recorded, explain it, and save that too; returns also the seconds it took to explain."""
     save_run(out, run)
     started = time.perf_counter()
     explanations = explainer.explain(run.activations, run.concepts, run.split, usable=usable)
+    if link:
+        explanations = fit_links(explanations, run.activations, run.concepts, run.split)
     seconds = time.perf_counter() - started
     save_explanations(out, explanations)
     return explanations, seconds
@@ -144,7 +148,9 @@ def tell_explanations(explanations: Explanations, run: Run) -> str:
         f"  {run.concepts.n_concepts - len(dropped)} of {run.concepts.n_concepts} concepts used"
         + (f"; {len(dropped)} dropped, all of them in dropped.csv" if dropped else ""),
     ]
-    return "\n".join([*lines, *(f"    {line}" for line in tell_dropped(dropped))])
+    n_linked = sum(item.link is not None for item in explanations)
+    linked = [f"  {n_linked} of {explained} explanations are better with a monotone link"] if n_linked else []
+    return "\n".join([*lines, *(f"    {line}" for line in tell_dropped(dropped)), *linked])
 
 
 def _selected(explanations: Explanations) -> str:
