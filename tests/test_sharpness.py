@@ -53,8 +53,18 @@ def test_equals_the_literal_loop():
     for sharpness in (1.0, 0.7, 0.5, 0.3, 0.2, 0.1):
         presence = 1 / (1 + np.exp(-sharpness * A * (cosines[:, kept] + B)))
         matrix = le.ConceptMatrix(presence.astype(np.float32), [concepts.names[column] for column in kept])
-        said = replace(QUICK, min_activity=0.0).explain(activations, matrix, split)
-        columns.append([item.val_correlation or 0.0 for item in said])
+        both = []
+        for chooses, counts in ((split.val[::2], split.val[1::2]), (split.val[1::2], split.val[::2])):
+            said = replace(QUICK, min_activity=0.0).explain(activations, matrix, le.Split(split.train, chooses, counts))
+            predicted = le.simulate(said, matrix).block(counts).double().numpy()
+            recorded = activations.block(counts).double().numpy()
+            both.append(
+                [
+                    np.corrcoef(*pair)[0, 1] if pair[0].std() else 0.0
+                    for pair in zip(predicted.T, recorded.T, strict=True)
+                ]
+            )
+        columns.append(np.mean(both, 0))
         means.append(np.mean(columns[-1]))
     np.testing.assert_allclose([trial.correlation for trial in found.trials], means, atol=1e-6)
     best = columns[int(np.argmax(means))]
@@ -89,6 +99,9 @@ def test_what_is_refused():
         le.choose_sharpness(*planted(1.0), sharpnesses=())
     with pytest.raises(ValueError, match=r"sharpness is 0\. It must lie between"):
         le.choose_sharpness(*planted(1.0), sharpnesses=(1, 0))
+    activations, concepts, split = planted(1.0)
+    with pytest.raises(ValueError, match="There are 7 validation images, and to choose a sharpness takes at least 8"):
+        le.choose_sharpness(activations, concepts, le.Split(split.train, split.val[:7], split.test))
     for text in ("flat", "0", "-1", "nan", "inf"):
         with pytest.raises(ValueError, match=rf"sharpness is '{text}'\. It must be a number from 0\.001 to 1000, or"):
             read_sharpness(text)

@@ -90,8 +90,8 @@ def run_demo(
                 settings = _settings(params, layer, explainer)
                 run = Run(activations, concepts[way], split, settings=settings)
                 if params["concepts"] == "text" and read_sharpness(params["sharpness"]) is None:
-                    run, why = choose_run(run, explainer)
-                    print(f"{CALLED[layer]}, {way}: {why}")
+                    run, choice = choose_run(run, explainer)
+                    print(f"{CALLED[layer]}, {way}: {choice.brief}")
                 found = explainer.explain(activations, run.concepts, split)
                 results.append(Result.of(run, found, method=way))
     with clock.stage("judging"):

@@ -137,8 +137,8 @@ def _explain(out: Path, run: Run, explainer: Explainer, usable: Usable, *, choos
     from linexp.results import choose_run, explain_run, tell_explanations, tell_next
 
     if choose:
-        run, why = choose_run(run, explainer, usable)
-        print(f"layer {printable(run.activations.layer)}: {why}")
+        run, choice = choose_run(run, explainer, usable)
+        print(f"layer {printable(run.activations.layer)}: {choice}")
 
     explanations, seconds = explain_run(out, run, explainer, usable, link=link)
     print("\n".join(map(printable, tell_explanations(explanations, run).split("\n"))))

@@ -10,14 +10,18 @@ import numpy as np
 
 from linexp._internal.checks import check_within
 from linexp.explainers.base import Explainer
+from linexp.explainers.correlations import correlate
 from linexp.explainers.linear import LinearExplainer
 from linexp.explainers.usable import Usable, find_usable
+from linexp.explanations import Explanations, simulate
 from linexp.matrix import ActivationMatrix, EmbeddedConceptMatrix, Split
 
 SHARPNESSES = (1.0, 0.7, 0.5, 0.3, 0.2, 0.1)
 """What is tried, by about the root of 2 each; on drawings and photographs nothing is gained below."""
 # More neurons make the choice no surer than it needs to be, and each trial longer.
 _MOST_NEURONS = 256
+# Of fewer, a half has no correlation worth the name.
+_LEAST_IMAGES = 8
 _LINEAR = LinearExplainer()
 
 
@@ -30,13 +34,14 @@ class SharpnessTrial:
     sharpness
         As in ``TextConcepts``.
     correlation
-        Mean validation correlation over the neurons looked at; one that is not explained counts as 0.
+        Mean correlation over the neurons looked at, on validation images that did not choose the terms; one that is
+        not explained counts as 0.
     behind
         How much higher the best one's is.
     error
         Standard error of that difference over the neurons.
     n_terms
-        Mean number of terms of those explained.
+        Mean number of terms of the neurons explained.
     """
 
     sharpness: float
@@ -47,7 +52,7 @@ class SharpnessTrial:
 
     def __str__(self) -> str:
         behind = f", {self.behind:.4f} ± {self.error:.4f} behind the best" if self.behind else ", the best"
-        return f"{self.sharpness:g}: val correlation {self.correlation:.4f}{behind}, {self.n_terms:.2f} terms"
+        return f"{self.sharpness:g}: correlation {self.correlation:.4f}{behind}, {self.n_terms:.2f} terms"
 
 
 @dataclass(frozen=True)
@@ -57,7 +62,7 @@ class SharpnessChoice:
     Parameters
     ----------
     sharpness
-        The largest of those tried whose mean validation correlation is not more than one standard error below the best.
+        The largest of those tried whose mean correlation is not more than one standard error below the best.
     trials
         All that were tried, the sharpest first.
     n_neurons
@@ -70,10 +75,18 @@ class SharpnessChoice:
 
     def __str__(self) -> str:
         head = (
-            f"sharpness {self.sharpness:g}: the largest within one standard error of the best, by validation "
-            f"correlation over {self.n_neurons:,} neurons"
+            f"sharpness {self.sharpness:g}: the largest within one standard error of the best,\n"
+            f"  for {self.n_neurons:,} neurons, on validation images that did not choose the terms"
         )
         return "\n".join([head, *(f"  {trial}" for trial in self.trials)])
+
+    @property
+    def brief(self) -> str:
+        """The choice in a line: what it is worth, and what the sharpest of those tried is."""
+        found = {trial.sharpness: trial.correlation for trial in self.trials}
+        sharpest = self.trials[0].sharpness
+        beside = "" if sharpest == self.sharpness else f"; {sharpest:g} has {found[sharpest]:.4f}"
+        return f"sharpness {self.sharpness:g} (val correlation {found[self.sharpness]:.4f}{beside})"
 
 
 def choose_sharpness(
@@ -87,8 +100,10 @@ def choose_sharpness(
 ) -> SharpnessChoice:
     """Choose the sharpness by which some neurons are explained best: the test images play no part.
 
-    Every sharpness is tried with the same explainer: it fits on ``split.train`` and correlates on ``split.val``. Of
-    more than 256 neurons as many are looked at, evenly spaced.
+    Every sharpness is tried with the same explainer, which fits on ``split.train`` and chooses terms on one half of
+    ``split.val``; how well it predicts the other half counts, and then the halves change places. On the images that
+    chose the terms, sharper presences look better than they are. Of more than 256 neurons as many are looked at, evenly
+    spaced.
 
     Parameters
     ----------
@@ -108,26 +123,46 @@ def choose_sharpness(
     Raises
     ------
     ValueError
-        There is nothing to try, or a sharpness is outside its range; whatever the explainer raises it for.
+        There is nothing to try, a sharpness is outside its range, or there are fewer than 8 validation images; whatever
+        the explainer raises it for.
     """
     if not sharpnesses:
         raise ValueError("There is no sharpness to try. Give at least one.")
     for one in sharpnesses:
         check_within("sharpness", one, 1e-3, 1e3)
+    if len(split.val) < _LEAST_IMAGES:
+        raise ValueError(
+            f"There are {len(split.val)} validation images, and to choose a sharpness takes at least {_LEAST_IMAGES}. "
+            "Give a sharpness."
+        )
     chosen = activations.select(_spread(activations.neurons))
     quick, usable = _without_errors(explainer), usable or find_usable(concepts, split, explainer.min_activity)
     tried = sorted(set(sharpnesses), reverse=True)
-    found = [quick.explain(chosen, concepts.with_sharpness(one), split, usable=usable) for one in tried]
-    values = np.array([[item.val_correlation or 0.0 for item in one] for one in found])
+    found = [_try(chosen, concepts.with_sharpness(one), split, quick, usable) for one in tried]
+    values = np.array([value for value, _ in found])
     behind = values[values.mean(1).argmax()] - values
     errors = behind.std(1, ddof=1) / len(chosen.neurons) ** 0.5 if len(chosen.neurons) > 1 else 0 * behind.mean(1)
     numbers = zip(values.mean(1), behind.mean(1), errors, strict=True)
     trials = tuple(
-        SharpnessTrial(one, *map(float, known), explanations.mean_terms)
-        for one, known, explanations in zip(tried, numbers, found, strict=True)
+        SharpnessTrial(one, *map(float, known), n_terms)
+        for one, known, (_, n_terms) in zip(tried, numbers, found, strict=True)
     )
     best = next(trial for trial in trials if trial.behind <= trial.error)
     return SharpnessChoice(best.sharpness, trials, len(chosen.neurons))
+
+
+def _try(
+    activations: ActivationMatrix, concepts: EmbeddedConceptMatrix, split: Split, explainer: Explainer, usable: Usable
+) -> tuple[list[float], float]:
+    """Return each neuron's mean correlation on the two halves, and the mean number of terms."""
+    halves = split.val[::2], split.val[1::2]
+    values: list[list[float]] = []
+    said: list[Explanations] = []
+    for chooses, counts in (halves, halves[::-1]):
+        said.append(explainer.explain(activations, concepts, Split(split.train, chooses, counts), usable=usable))
+        known = correlate(simulate(said[-1], concepts).block(counts), activations.block(counts))
+        values.append([0.0 if value is None else value for value in known])
+    return np.mean(values, 0).tolist(), float(np.mean([one.mean_terms for one in said]))
 
 
 def _spread(neurons: Sequence[int]) -> list[int]:

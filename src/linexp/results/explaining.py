@@ -13,7 +13,15 @@ from urllib.parse import quote
 
 from linexp._internal.files import check_writable_folder
 from linexp.concepts import ConceptSource, TextConcepts
-from linexp.explainers import Explainer, Usable, choose_sharpness, describe_explainer, find_usable, fit_links
+from linexp.explainers import (
+    Explainer,
+    SharpnessChoice,
+    Usable,
+    choose_sharpness,
+    describe_explainer,
+    find_usable,
+    fit_links,
+)
 from linexp.explanations import Explanations, tell_dropped
 from linexp.forward import record_layers, remarked
 from linexp.images import Images, ImageSubset, contents_of
@@ -125,12 +133,12 @@ def explain_run(
     return explanations, seconds
 
 
-def choose_run(run: Run, explainer: Explainer, usable: Usable | None = None) -> tuple[Run, str]:
+def choose_run(run: Run, explainer: Explainer, usable: Usable | None = None) -> tuple[Run, SharpnessChoice]:
     """Return a run in words with the sharpness that explains its neurons best, and why it is that one."""
     assert isinstance(run.concepts, EmbeddedConceptMatrix)
     choice = choose_sharpness(run.activations, run.concepts, run.split, explainer, usable=usable)
     sharp = run.concepts.with_sharpness(choice.sharpness)
-    return replace(run, concepts=sharp, settings={**run.settings, "sharpness": choice.sharpness}), str(choice)
+    return replace(run, concepts=sharp, settings={**run.settings, "sharpness": choice.sharpness}), choice
 
 
 def tell_explanations(explanations: Explanations, run: Run) -> str:
