@@ -100,8 +100,8 @@ def test_what_is_refused():
     with pytest.raises(ValueError, match=r"sharpness is 0\. It must lie between"):
         le.choose_sharpness(*planted(1.0), sharpnesses=(1, 0))
     activations, concepts, split = planted(1.0)
-    with pytest.raises(ValueError, match="There are 7 validation images, and to choose a sharpness takes at least 8"):
-        le.choose_sharpness(activations, concepts, le.Split(split.train, split.val[:7], split.test))
+    with pytest.raises(ValueError, match="There are 5 validation images, and to choose a sharpness takes at least 6"):
+        le.choose_sharpness(activations, concepts, le.Split(split.train, split.val[:5], split.test))
     for text in ("flat", "0", "-1", "nan", "inf"):
         with pytest.raises(ValueError, match=rf"sharpness is '{text}'\. It must be a number from 0\.001 to 1000, or"):
             read_sharpness(text)

@@ -40,7 +40,7 @@ class Concepts:
     template: Template = None
     sharpness: str | None = option(
         None,
-        "X",
+        "X|auto",
         "Presence is σ(X·a·(cos + b)): 1: the calibrated probability, the paper's. Less: flatter, as activations are. "
         "auto: for each layer what explains its validation images best.",
         "1",

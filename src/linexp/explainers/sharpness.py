@@ -21,7 +21,7 @@ SHARPNESSES = (1.0, 0.7, 0.5, 0.3, 0.2, 0.1)
 # More neurons make the choice no surer than it needs to be, and each trial longer.
 _MOST_NEURONS = 256
 # Of fewer, a half has no correlation worth the name.
-_LEAST_IMAGES = 8
+_LEAST_IMAGES = 6
 _LINEAR = LinearExplainer()
 
 
@@ -123,7 +123,7 @@ def choose_sharpness(
     Raises
     ------
     ValueError
-        There is nothing to try, a sharpness is outside its range, or there are fewer than 8 validation images; whatever
+        There is nothing to try, a sharpness is outside its range, or there are fewer than 6 validation images; whatever
         the explainer raises it for.
     """
     if not sharpnesses:
@@ -142,10 +142,9 @@ def choose_sharpness(
     values = np.array([value for value, _ in found])
     behind = values[values.mean(1).argmax()] - values
     errors = behind.std(1, ddof=1) / len(chosen.neurons) ** 0.5 if len(chosen.neurons) > 1 else 0 * behind.mean(1)
-    numbers = zip(values.mean(1), behind.mean(1), errors, strict=True)
     trials = tuple(
-        SharpnessTrial(one, *map(float, known), n_terms)
-        for one, known, (_, n_terms) in zip(tried, numbers, found, strict=True)
+        SharpnessTrial(one, float(values[k].mean()), float(behind[k].mean()), float(errors[k]), found[k][1])
+        for k, one in enumerate(tried)
     )
     best = next(trial for trial in trials if trial.behind <= trial.error)
     return SharpnessChoice(best.sharpness, trials, len(chosen.neurons))
