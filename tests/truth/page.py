@@ -194,12 +194,18 @@ def _cell(method: str, heading: str, cell: str) -> Iterator[Said]:
     else:
         metric, _, judge = heading.partition(", judged by ")
         key = method, judge, bare(metric)
-        told = re.fullmatch(rf"(–)|({NUMBER}) ± ({NUMBER})(?:({NUMBER}) over ({NUMBER}) explained)?", cell)
+        mean = rf"({NUMBER}) ± ({NUMBER})"
+        told = re.fullmatch(rf"(–)|{mean}(?:({NUMBER}) over ({NUMBER}) explained)?(?:{mean} against (.+))?", cell)
         assert told, f"nobody knows what {heading} is: {cell!r}"
         yield from printed(("mean", *key, ""), told[2], where)
         yield from printed(("sem", *key, ""), told[3], where)
         yield from printed(("mean", *key, "explained only"), told[4], where)
         yield from printed(("scored", *key, "explained only"), told[5], where)
+        if told[8]:  # the other way round than tables say it, where the first stands first
+            between = told[8], *key
+            turned = told[6].removeprefix("−") if told[6].startswith("−") else f"−{told[6]}"
+            yield from printed(("mean difference", *between), turned, where)
+            yield from printed(("sem difference", *between), told[7], where)
 
 
 def _plain(cell: str) -> str:

@@ -15,6 +15,7 @@ from linexp.cli.command import command
 from linexp.cli.concepts import Concepts
 from linexp.cli.groups import Keeping, Labelled, Network, Running, Units
 from linexp.cli.options import Seed, SkipBroken, SplitFile, option
+from linexp.cli.recording import Recording, check_one_split
 
 if TYPE_CHECKING:
     from linexp.explainers import Explainer, Usable
@@ -74,64 +75,35 @@ def explain(
 
     Fits and chooses the terms on 80 % of the pictures, or those that --split says, and keeps the rest for linexp score.
     """
-    if split is not None and seed:
-        raise ValueError(f"--seed {seed} and --split '{split}' contradict each other. Leave one out.")
+    check_one_split(split, seed)
     if n_shards is not None:
         warnings.warn("--n-shards is now called --n-groups. The old name goes with the next release.", stacklevel=1)
         linear = dataclasses.replace(linear, n_groups=n_shards)
-    from linexp._internal.checks import check_at_least, check_choice, choose_device
-    from linexp._internal.files import check_writable_folder
-    from linexp.concepts import LabelConcepts
-    from linexp.explainers import on_device
-    from linexp.forward import find_layers, look_at_layers, reuse_large_buffers
-    from linexp.matrix import Split
-    from linexp.models import tell_device, tell_model
-    from linexp.results import choose_folders, leave_out, only_readable, prepare, prepare_unread, record_runs
-    from linexp.store import open_store
+    from linexp._internal.checks import check_choice
 
     explainer = open_explainer(method, set or [], **vars(linear))
-    kept = keeping.folder()
-    concepts.check()
     check_choice("link", link, ("none", "monotone"))
-    units.open()
-    check_at_least("seed", seed, 0)
-    running.check()
-    check_at_least("workers", workers or 0, 0)
-    running = dataclasses.replace(running, device=str(choose_device(running.device)))
-    explainer = on_device(explainer, running.device)
-    folder, store = labelled.open(), open_store(kept)
-    parts = None if split is None else Split.from_file(split, folder)
-    source = None if concepts.fits else concepts.open(labelled, folder, running)
-    prepared = None
-    if source is None:
-        LabelConcepts().describe(folder)  # says what is wrong with the labels it will be fitted on
-    elif concepts.concepts == "labels":  # it takes no time, and says what is wrong with labels and groups
-        prepared = prepare_unread(folder, source, explainer, parts, seed)
-    check_writable_folder(out)
-    model = network.open(running)
-    find_layers(model.module, layer)
-    outs = choose_folders(out, layer)
-    images = only_readable(folder, workers=workers, leave_out=skip_broken, store=kept)
-    taken = look_at_layers(model, layer, images, units.open())
-    reuse_large_buffers()
-    tell_model(model, network.model)
-    tell_device(running.device)
-    if prepared is None or images is not folder:
-        parts = None if parts is None else leave_out(parts, folder, images)
-    if source is None:
-        drawn_parts = Split.random(len(images), seed) if parts is None else parts
-        source = concepts.open(labelled, folder, running, lambda name: running.fit(name, images, drawn_parts, store))
-    if prepared is None or images is not folder:
-        prepared = prepare(images, source, explainer, parts, seed, store)
-    drawn = {"layers": tuple(layer), "split": split, "seed": seed if split is None else None}  # else nothing was drawn
-    settings = {**drawn, "workers": workers, "skip_broken": skip_broken, "link": link, **vars(labelled), **vars(units)}
-    settings |= {**vars(running), **vars(network), **concepts.settings(source)}
-    runs = record_runs(model, taken, images, prepared, settings, explainer, store)
-    for name, run in runs.items():
-        _explain(outs[name], run, explainer, prepared.usable, choose=concepts.chosen_by_data, link=link == "monotone")
+    asked = Recording(
+        network=network,
+        layers=layer,
+        labelled=labelled,
+        concepts=concepts,
+        units=units,
+        seed=seed,
+        split=split,
+        workers=workers,
+        skip_broken=skip_broken,
+        running=running,
+        keeping=keeping,
+    )
+    opened = asked.open([explainer], out)
+    recorded = opened.record()
+    for name, run in recorded.runs.items():
+        run = dataclasses.replace(run, settings={**run.settings, "link": link})
+        _explain(recorded.outs[name], run, recorded.explainers[0], recorded.usable, choose=concepts.chosen_by_data)
 
 
-def _explain(out: Path, run: Run, explainer: Explainer, usable: Usable, *, choose: bool, link: bool) -> None:
+def _explain(out: Path, run: Run, explainer: Explainer, usable: Usable, *, choose: bool) -> None:
     """Explain a layer, and print what came out and the command that scores it."""
     from linexp._internal.checks import printable
     from linexp.results import choose_run, explain_run, tell_explanations, tell_next
@@ -139,8 +111,7 @@ def _explain(out: Path, run: Run, explainer: Explainer, usable: Usable, *, choos
     if choose:
         run, choice = choose_run(run, explainer, usable)
         print(f"layer {printable(run.activations.layer)}: {choice}")
-
-    explanations, seconds = explain_run(out, run, explainer, usable, link=link)
+    explanations, seconds = explain_run(out, run, explainer, usable, link=run.settings["link"] == "monotone")
     print("\n".join(map(printable, tell_explanations(explanations, run).split("\n"))))
     print(f"  {seconds:.1f} s ({seconds / max(len(explanations), 1) * 1000:.1f} ms per neuron), saved in {out}")
     print(tell_next(out, run))

@@ -14,7 +14,7 @@ from torch import Tensor
 from linexp._internal.checks import check_within
 from linexp.explainers.labels import holds
 from linexp.explainers.overlap import above, check_quantile, overlaps
-from linexp.explainers.said import Problem, check_shared, said_of
+from linexp.explainers.said import Problem, check_labels, said_of
 from linexp.explainers.usable import Usable
 from linexp.explanations import Explanations, Formula, Measure
 from linexp.matrix import ActivationMatrix, ConceptMatrix, Split
@@ -77,7 +77,7 @@ class DissectionExplainer:
     def __post_init__(self) -> None:
         check_quantile(self.quantile)
         check_within("threshold", self.threshold, 0, 1)
-        check_shared(self)
+        check_labels(self)
         if self.categories is not None:
             given = dict(self.categories).items()
             frozen = tuple((category, tuple(names)) for category, names in given)

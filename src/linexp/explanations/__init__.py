@@ -8,6 +8,7 @@ from linexp.explanations.fitted_on import FittedOn
 from linexp.explanations.formula import Concept, Formula, names_in
 from linexp.explanations.layer import Explanations
 from linexp.explanations.link import Link
+from linexp.explanations.planted import Planted, make_planted
 from linexp.explanations.quality import Measure, Quality, qualities_of, rank, show_selected
 from linexp.explanations.simulate import simulate
 
@@ -21,11 +22,13 @@ __all__ = [
     "Formula",
     "Link",
     "Measure",
+    "Planted",
     "Quality",
     "Term",
     "first_unknown",
     "format_number",
     "line_of",
+    "make_planted",
     "names_in",
     "qualities_of",
     "rank",

@@ -8,6 +8,4 @@ from linexp.matrix.concept import ConceptMatrix as ConceptMatrix
 from linexp.matrix.embedded import EmbeddedConceptMatrix as EmbeddedConceptMatrix
 from linexp.matrix.file import load_activations as load_activations
 from linexp.matrix.file import save_activations as save_activations
-from linexp.matrix.planted import Planted as Planted
-from linexp.matrix.planted import make_planted as make_planted
 from linexp.matrix.split import Split as Split

@@ -14,7 +14,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import torch
 from safetensors import SafetensorError
@@ -26,6 +26,7 @@ from linexp._internal.files import check_writable_folder, csv_text, read_csv, re
 from linexp._internal.version import __version__
 from linexp.explanations import Explanations, FittedOn, read_dropped, write_dropped
 from linexp.matrix import ActivationMatrix, ConceptMatrix, EmbeddedConceptMatrix, Split
+from linexp.results.looking import check_one, results_in
 from linexp.results.run import Run
 from linexp.score import Scores
 
@@ -234,6 +235,7 @@ def _check_files(folder: Path, digests: Mapping[str, str]) -> None:
 
 def _read_manifest(folder: Path) -> dict[str, Any]:
     path = folder / "run.json"
+    check_one(folder)
     if not path.is_file():
         inside = [found for found in results_in(folder) if found != folder]
         raise FileNotFoundError(
@@ -252,18 +254,3 @@ def _read_manifest(folder: Path) -> dict[str, Any]:
             f"It was written by linexp {manifest.get('linexp')}: use that version, or make the result anew."
         )
     return manifest
-
-
-def peek(folder: Path) -> dict[str, Any]:
-    """Return what ``run.json`` says, unchecked, for what may also be unknown; nothing if it cannot be read."""
-    try:
-        found = json.loads((folder / "run.json").read_text(encoding="utf-8", errors=_KEEP))
-    except (OSError, ValueError):
-        return {}
-    return cast("dict[str, Any]", found) if isinstance(found, dict) else {}
-
-
-def results_in(folder: Path) -> list[Path]:
-    """Return the folder itself, or the results one level deeper where it is none: several layers have one each."""
-    inside = sorted(path.parent for path in folder.glob("*/run.json"))
-    return [folder] if (folder / "run.json").exists() or not inside else inside
