@@ -1,4 +1,4 @@
-"""Options that say where concepts come from."""
+"""Where concepts come from: the options of ``linexp explain`` for labels and for words."""
 
 from __future__ import annotations
 
@@ -38,10 +38,18 @@ class Concepts:
     )
     calibration: CalibrationName = None
     template: Template = None
+    sharpness: str | None = option(
+        None,
+        "X|auto",
+        "Presence is σ(X·a·(cos + b)): 1: the calibrated probability, the paper's. Less: flatter, as activations are. "
+        "auto: for each layer what explains its validation images best.",
+        "1",
+    )
 
     def check(self) -> None:
         """Check what needs neither files nor the encoder."""
         from linexp._internal.checks import check_choice
+        from linexp.concepts import read_sharpness
 
         check_choice("concepts", self.concepts, ("labels", "text"))
         given = [f"--{name}" for name, value in vars(self).items() if value and name != "concepts"]
@@ -49,6 +57,14 @@ class Concepts:
             raise ValueError(
                 f"{given[0]} is of no use with concepts from labels. Add --concepts text, or leave it out."
             )
+        read_sharpness(self.sharpness)
+
+    @property
+    def chosen_by_data(self) -> bool:
+        """Whether the sharpness is to be chosen when the activations are there."""
+        from linexp.concepts import read_sharpness
+
+        return read_sharpness(self.sharpness) is None
 
     @property
     def fits(self) -> bool:
@@ -59,7 +75,7 @@ class Concepts:
         self, labelled: Labelled, images: ImageFolder, running: Running, fit: Callable[[str], Encoder] | None = None
     ) -> ConceptSource:
         """Read groups or words and load the encoder, if one is needed; ``fit`` makes one that is fitted here."""
-        from linexp.concepts import LabelConcepts, TextConcepts, find_calibration
+        from linexp.concepts import LabelConcepts, TextConcepts, find_calibration, read_sharpness
         from linexp.concepts.vocabulary import (
             IMAGENET,
             IMAGENET_PAPER,
@@ -84,7 +100,8 @@ class Concepts:
         name = self.encoder or ENCODER
         encoder = running.encoder(name) if fit is None else fit(name)
         calibration = find_calibration(self.calibration, encoder)
-        return TextConcepts(vocabulary.words, encoder, calibration, tuple(self.template or ()) or ("{}",))
+        templates, sharpness = tuple(self.template or ()) or ("{}",), read_sharpness(self.sharpness) or 1.0
+        return TextConcepts(vocabulary.words, encoder, calibration, templates, sharpness)
 
     def settings(self, source: ConceptSource) -> dict[str, Any]:
         """Return what a result says of them: of words, what was not said too."""
@@ -97,6 +114,7 @@ class Concepts:
             calibration = dataclasses.asdict(source.calibration)
             plain |= {"encoder": source.encoder.name, "calibration": calibration}
             plain |= {"vocabulary": self.vocabulary or _VOCABULARY, "template": source.templates}
+            plain |= {"sharpness": source.sharpness}
             asked = self.encoder or ENCODER
             # A function of the user's calls itself as it likes; what is fitted here is called by what came out.
             if self.fits or not same_model(asked, source.encoder.name):

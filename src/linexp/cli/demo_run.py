@@ -16,7 +16,7 @@ from linexp.ablation.impact import BETAS, impact_layers
 from linexp.cli.demo_table import print_results
 from linexp.cli.explain import open_explainer
 from linexp.cli.recipe import Step
-from linexp.concepts import LabelConcepts, TextConcepts, fit_on_train
+from linexp.concepts import LabelConcepts, TextConcepts, fit_on_train, read_sharpness
 from linexp.concepts.vocabulary import OpenMojiImages, read_vocabulary
 from linexp.explainers import Explainer, LinearExplainer
 from linexp.explanations import simulate
@@ -25,7 +25,7 @@ from linexp.images import Images, ImageSubset, contents_of
 from linexp.matrix import ActivationMatrix, ConceptMatrix, Split
 from linexp.models import load_model
 from linexp.report import draw_picture_sheet, tell_impact, write_report
-from linexp.results import Result, own_score
+from linexp.results import Result, Run, choose_run, own_score
 from linexp.score import CorrelationScorer, Origin
 from linexp.store import Store
 
@@ -94,9 +94,13 @@ def run_demo(
             activations = _first(recorded[layer], n_neurons)
             for way, params in ways.items():
                 explainer = _explainer(params)
-                found = explainer.explain(activations, concepts[way], split)
                 settings = _settings(params, layer, explainer)
-                results.append(Result(activations, concepts[way], split, found, method=way, settings=settings))
+                run = Run(activations, concepts[way], split, settings=settings)
+                if params["concepts"] == "text" and read_sharpness(params["sharpness"]) is None:
+                    run, choice = choose_run(run, explainer)
+                    print(f"{CALLED[layer]}, {way}: {choice.brief}")
+                found = explainer.explain(activations, run.concepts, split)
+                results.append(Result.of(run, found, method=way))
     with clock.stage("judging"):
         results = _judge(results, images, told["score"]["simulator"], engine)
     with clock.stage("writing"):
@@ -132,7 +136,9 @@ def _describe(params: Mapping[str, Any], images: OpenMojiImages, split: Split, e
     with TemporaryDirectory() as folder:  # the network looks at the pictures once, for the fit and for the words
         store = Store(Path(folder))
         encoder = fit_on_train(images, split, params["encoder"], half="first", engine=engine, store=store)
-        return TextConcepts(vocabulary.words, encoder, encoder.calibration).describe(images, store=store)
+        sharpness = read_sharpness(params["sharpness"]) or 1.0
+        source = TextConcepts(vocabulary.words, encoder, encoder.calibration, sharpness=sharpness)
+        return source.describe(images, store=store)
 
 
 def _explainer(params: Mapping[str, Any]) -> Explainer:
@@ -143,7 +149,8 @@ def _explainer(params: Mapping[str, Any]) -> Explainer:
 
 def _settings(params: Mapping[str, Any], layer: str, explainer: Any) -> dict[str, Any]:
     plain = {name: params[name] for name in ("model", "concepts", "encoder")}
-    plain |= {"vocabulary": params["vocabulary"]} if params["concepts"] == "text" else {}
+    if params["concepts"] == "text":
+        plain |= {"vocabulary": params["vocabulary"], "sharpness": read_sharpness(params["sharpness"])}
     return {**plain, "layer": layer, "images": str(params["images"]), "explainer": asdict(explainer)}
 
 
@@ -162,7 +169,8 @@ def _judge(results: Sequence[Result], images: Images, simulator: str, engine: st
     for result in results:
         whole = result.activations
         recorded = whole.take(result.split.test, images)
-        scores = CorrelationScorer().score(simulate(result.explanations, presence), recorded, range(len(test)))
+        seen = presence.with_sharpness(result.sharpness)
+        scores = CorrelationScorer().score(simulate(result.explanations, seen), recorded, range(len(test)))
         scores = replace(scores, origin=Origin("", simulator, whole.images or "", "test"))
         judged.append(replace(result, scores=(own_score(result), scores)))
     return judged

@@ -105,6 +105,7 @@ def _parse_ours(line: Line) -> Row:
         cast(Outcome, outcome),
         line.error_in("val_error"),
         line.measure,
+        line.link,
     )
     said = itertools.takewhile(line.cells.__contains__, (f"{FITTED_ON}{place}" for place in itertools.count()))
     return Row(item, line.cells.get("layer", ""), "".join(map(line.cells.__getitem__, said)).strip())

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from linexp.explanations.formula import Concept, Formula
+from linexp.explanations.link import Link
 from linexp.explanations.quality import Measure
 
 # Above it a float need not be the whole number that was written.
@@ -99,6 +100,16 @@ class Line:
         if value is not None and not least <= value <= most:
             self.fail(f"{column} is {value}, not {what}")
         return value
+
+    @property
+    def link(self) -> Link | None:
+        """How the activation rises with the weighted sum; ``None`` if it is the sum."""
+        if self.is_empty("link"):
+            return None
+        try:
+            return Link.parse(self.cells["link"])
+        except ValueError as error:
+            self.fail(f"link: {str(error).rstrip('.')}")
 
     @property
     def measure(self) -> Measure | None:

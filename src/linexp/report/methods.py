@@ -43,9 +43,12 @@ def pack_method(finding: Result, view: LayerView, table: ConceptTable, shares: S
     items = [of.get(neuron) for neuron in view.neurons]
     areas, other, none = _shares(finding, view, items, shares)
     measures = [item.measure if item else None for item in items]
+    links = [item.link if item else None for item in items]
     told = {"measures": [one and [one.name, short(one.value), short(one.p_value, 2)] for one in measures]}
+    bends = {"links": [one and [[*map(short, side)] for side in (one.inputs, one.outputs)] for one in links]}
     return {
         **(told if any(measures) else {}),
+        **(bends if any(links) else {}),
         "name": finding.method,
         "probabilities": isinstance(finding.concepts, EmbeddedConceptMatrix),
         "outcomes": [item.outcome if item else None for item in items],

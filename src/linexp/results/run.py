@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from linexp._internal.checks import DifferentImagesError, check_same_images
-from linexp.matrix import ActivationMatrix, ConceptMatrix, Split
+from linexp.matrix import ActivationMatrix, ConceptMatrix, EmbeddedConceptMatrix, Split
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,3 +52,8 @@ class Run:
             raise DifferentImagesError(
                 f"There are {len(self.contents)} digests for {first.n_images} images. Give one for each image, or none."
             )
+
+    @property
+    def sharpness(self) -> float:
+        """That of the presences explanations were fitted on, and so of those a judge gives; labels have 1."""
+        return self.concepts.sharpness if isinstance(self.concepts, EmbeddedConceptMatrix) else 1.0

@@ -27,6 +27,7 @@ from linexp.solve.elastic_net import solve_elastic_net as solve_elastic_net
 from linexp.solve.elastic_net_batched import solve_elastic_net_batched as solve_elastic_net_batched
 from linexp.solve.greedy import search_greedy as search_greedy
 from linexp.solve.greedy import search_greedy_nonzero as search_greedy_nonzero
+from linexp.solve.isotonic import pool_adjacent_violators as pool_adjacent_violators
 from linexp.solve.jackknife import Jackknife as Jackknife
 from linexp.solve.jackknife import jackknife as jackknife
 from linexp.solve.least_squares import Solution as Solution

@@ -25,6 +25,8 @@ from linexp.store import Store
 
 # What chance alone reaches with some hundred images: below it, words would be found at random.
 _LEAST_R2 = 0.01
+# What is in more of the pictures is not calibrated on, as in fit_calibration.
+_MOST_SHARE = 0.3
 
 
 def fit_text_encoder(
@@ -104,6 +106,8 @@ def fit_text_encoder(
         left_out,
         embedded,
         ConceptMatrix(presence, words),
+        # Words of many pictures are left out, but where there are no others: of two classes, each is of many.
+        max_share=_MOST_SHARE if bool((presence.mean(0) <= _MOST_SHARE).any()) else 1.0,
         encoder=name,
         source=f"{len(chosen):,} images left out in turn" + (f" ({source})" if source else ""),
         images=collection.fingerprint or "",

@@ -15,6 +15,24 @@ function bars(method, at, other) {
   return h("div", { class: other ? "explanation other" : "explanation" },
     h("ol", { class: "terms" }, rows),
     h("p", { class: "bias quiet" }, `bias ${number(method.bias[at])}`),
+    linkOf(method, at),
+  );
+}
+
+// How the activation rises with the sum: its knots, from left below to right above.
+function linkOf(method, at) {
+  const link = method.links && method.links[at];
+  if (!link) return null;
+  const [inputs, outputs] = link;
+  const [width, height] = [120, 48];
+  const place = (value, values, size) => 3 + ((value - values[0]) / (values[values.length - 1] - values[0])) * (size - 6);
+  const knots = inputs.map((value, k) => [place(value, inputs, width), height - place(outputs[k], outputs, height)]);
+  const told = inputs.map((value, k) => `${number(value)} → ${number(outputs[k])}`).join(", ");
+  return h("div", { class: "link quiet" },
+    s("svg", { viewBox: `0 0 ${width} ${height}`, width, height, role: "img", "aria-label": `the sum and the activation predicted: ${told}` },
+      s("polyline", { points: knots.map((knot) => knot.join(",")).join(" ") }),
+      knots.map(([cx, cy]) => s("circle", { cx, cy, r: 2 }))),
+    h("span", {}, `link: ${told}`),
   );
 }
 
