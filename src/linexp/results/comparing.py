@@ -44,13 +44,16 @@ def explain_methods(out: Path, run: Run, explainers: Mapping[str, Explainer]) ->
         for name, explainer in explainers.items()
     }
     before: set[str] = set()
+    folders: list[Path] = []
 
     def explain(name: str, explainer: Explainer, usable: Usable) -> tuple[Explanations, float]:
+        beside = folders[0] if folders else None
+        folders.append(out / name)
         taken = take_explained(out / name, own[name])
         if taken is not None:
             before.add(name)
             return taken
-        found, seconds = explain_run(out / name, own[name], explainer, usable)
+        found, seconds = explain_run(out / name, own[name], explainer, usable, beside=beside)
         keep_explained(out / name, seconds)
         return found, seconds
 
