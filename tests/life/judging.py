@@ -169,11 +169,14 @@ class Judging(InWorld):
         ended = self.done(*command)
         files = re.findall(r"^  saved in (\S+)$", ended.out, re.MULTILINE)
         for method, file in zip(["", "theirs.json"], files, strict=False):
-            lines = read_table(Path(file))
-            for metric, column in (("ablation(optim)", "ablation(optim)"), ("ablation(norm)", "ablation(optim)_norm")):
-                values = known.scores[method, "", metric] = column_of(lines, column)
-                key = ("ablate", method, metric, known.version, known.how, known.seed)
-                hold("the same inputs give the same numbers", self.clean.setdefault(key, values) == values, key)
+            self.keep_ablation(known, Path(file), method, "")
+
+    def keep_ablation(self, known: Known, file: Path, method: str, by: str) -> None:
+        lines = read_table(file)
+        for metric, column in (("ablation(optim)", "ablation(optim)"), ("ablation(norm)", "ablation(optim)_norm")):
+            values = known.scores[method, by, metric] = column_of(lines, column)
+            key = ("ablate", method, by, metric, known.version, known.how, known.seed)
+            hold("the same inputs give the same numbers", self.clean.setdefault(key, values) == values, key)
 
     @precondition(lambda self: self.results)
     @rule(pick=picks)

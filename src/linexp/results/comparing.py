@@ -12,7 +12,7 @@ from linexp.explanations import Explanations
 from linexp.matrix import ConceptMatrix
 from linexp.results.ablating import Ablation
 from linexp.results.comparison import explain_each, named
-from linexp.results.comparison_folder import keep_explained, take_explained
+from linexp.results.comparison_folder import forget_explained, keep_explained, take_explained
 from linexp.results.explaining import explain_run
 from linexp.results.judge import Judge, judge_cases, judge_parts
 from linexp.results.known import save_simulability
@@ -53,6 +53,7 @@ def explain_methods(out: Path, run: Run, explainers: Mapping[str, Explainer]) ->
         if taken is not None:
             before.add(name)
             return taken
+        forget_explained(out / name)
         found, seconds = explain_run(out / name, own[name], explainer, usable, beside=beside)
         keep_explained(out / name, seconds)
         return found, seconds
