@@ -152,7 +152,9 @@ class Judging(InWorld):
         same_images = images_of(name) == images_of(second)
         same_rows = known.recorded.parts["test"] == beside.recorded.parts["test"]
         compared, told = Path("table-differences.csv").exists(), "No differences between" in ended.out
-        hold("methods are compared on the same images only", compared == (same_images and same_rows), ended.out)
+        same_judge = judge or len({one.recorded.manifest["settings"]["concepts"] for one in (known, beside)}) == 1
+        is_fair = same_images and same_rows and bool(same_judge)
+        hold("methods are compared on the same images by the same judge only", compared == is_fair, ended.out)
         hold("it is said why methods are not compared", told == (same_images and not same_rows), ended.out)
 
     @precondition(lambda self: self.results)
