@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 import linexp as le
 from linexp.forward.engines import ENGINES, EngineError, choose_engine
+from linexp.store import surroundings
 from tests.recording_twin import record_literally, small_cnn, some_inputs
 
 CPU = torch.device("cpu")
@@ -287,6 +288,7 @@ class Flags(nn.Module):
 def test_no_pass_drops_digits_and_the_settings_come_back():
     before = torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32
     torch.backends.cudnn.allow_tf32 = True
+    around = surroundings(torch.device("cpu"))
     try:
         for name in ("eager", "fused"):
             assert name in ENGINES
@@ -295,5 +297,6 @@ def test_no_pass_drops_digits_and_the_settings_come_back():
                 run.run(torch.ones(2, 3))
             assert Flags.seen == {False}
             assert torch.backends.cudnn.allow_tf32
+            assert surroundings(torch.device("cpu")) == around
     finally:
         torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32 = before

@@ -27,6 +27,8 @@ LOG = logging.getLogger("linexp.engines")
 @contextmanager
 def exact_float32() -> Generator[None, None, None]:
     """Multiply float32 numbers as such: by default torch lets convolutions on newer cards drop digits (TF32)."""
+    matmul: Any = torch.backends.cuda.matmul
+    newer = getattr(matmul, "fp32_precision", None)
     try:
         was = _tf32("allow_tf32", (False, False))
         name = "allow_tf32"
@@ -37,6 +39,8 @@ def exact_float32() -> Generator[None, None, None]:
         yield
     finally:
         _tf32(name, was)
+        if newer is not None and matmul.fp32_precision != newer:  # the older word puts "ieee" where "none" was said
+            matmul.fp32_precision = newer
 
 
 def _tf32(name: str, values: tuple[Any, Any]) -> tuple[Any, Any]:
