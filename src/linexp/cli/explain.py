@@ -13,6 +13,7 @@ import typer
 from linexp.cli.app import app
 from linexp.cli.command import command
 from linexp.cli.groups import CalibrationName, Keeping, Labelled, Network, Running, Template, Units
+from linexp.cli.masks import Placed
 from linexp.cli.options import ENCODERS, Seed, SkipBroken, SplitFile, option
 
 if TYPE_CHECKING:
@@ -32,7 +33,11 @@ class _Concepts:
     """Where concepts come from."""
 
     concepts: str = option(
-        "labels", "SOURCE", "labels: the classes and their groups. text: words, which an encoder finds."
+        "labels",
+        "SOURCE",
+        "labels: the classes and their groups. text: words, which an encoder finds. pixels: what --masks say. colours: "
+        "the eleven basic colour terms. segmenter:NAME: what a segmentation model says, hf:NAME or "
+        "package.module:function.",
     )
     vocabulary: str | None = option(
         None,
@@ -51,12 +56,18 @@ class _Concepts:
         """Check what needs neither files nor the encoder."""
         from linexp._internal.checks import check_choice
 
-        check_choice("concepts", self.concepts, ("labels", "text"))
+        if not self.concepts.startswith("segmenter:"):
+            check_choice("concepts", self.concepts, ("labels", "text", "pixels", "colours", "segmenter:NAME"))
         given = [f"--{name}" for name, value in vars(self).items() if value and name != "concepts"]
-        if self.concepts == "labels" and given:
+        if self.concepts != "text" and given:
             raise ValueError(
-                f"{given[0]} is of no use with concepts from labels. Add --concepts text, or leave it out."
+                f"{given[0]} is of no use with concepts from {self.concepts}. Add --concepts text, or leave it out."
             )
+
+    @property
+    def of_pixels(self) -> bool:
+        """Whether they have a place in the picture."""
+        return self.concepts not in ("labels", "text")
 
     @property
     def fits(self) -> bool:
@@ -144,6 +155,7 @@ def explain(
     labelled: Labelled,
     out: Path = option(..., "DIR", "Folder for the result; with several layers, a sub-folder for each."),
     concepts: _Concepts,
+    placed: Placed,
     units: Units,
     method: str = option("linear", "NAME", "How to explain: linear, the paper's; others have their own options."),
     set: list[str] | None = option(
@@ -169,18 +181,27 @@ def explain(
         linear = dataclasses.replace(linear, n_groups=n_shards)
     from linexp._internal.checks import check_at_least, choose_device
     from linexp._internal.files import check_writable_folder
-    from linexp.concepts import LabelConcepts
+    from linexp.concepts import LabelConcepts, PixelConcepts
     from linexp.explainers import on_device
-    from linexp.forward import find_layers, look_at_layers, reuse_large_buffers
+    from linexp.forward import find_layers, find_regions, look_at_layers, reuse_large_buffers
     from linexp.matrix import Split
     from linexp.models import tell_device, tell_model
-    from linexp.results import choose_folders, leave_out, only_readable, prepare, prepare_unread, record_runs
+    from linexp.results import (
+        choose_folders,
+        leave_out,
+        only_readable,
+        prepare,
+        prepare_regions,
+        prepare_unread,
+        record_runs,
+    )
     from linexp.store import open_store
 
     explainer = open_explainer(method, set or [], **vars(linear))
     kept = keeping.folder()
     concepts.check()
-    units.open()
+    placed.check(concepts.concepts)
+    units = placed.units(units, concepts.concepts)
     check_at_least("seed", seed, 0)
     running.check()
     check_at_least("workers", workers or 0, 0)
@@ -188,7 +209,10 @@ def explain(
     explainer = on_device(explainer, running.device)
     folder, store = labelled.open(), open_store(kept)
     parts = None if split is None else Split.from_file(split, folder)
-    source = None if concepts.fits else concepts.open(labelled, folder, running)
+    if concepts.of_pixels:
+        source = placed.open(concepts.concepts, folder, running.device)
+    else:
+        source = None if concepts.fits else concepts.open(labelled, folder, running)
     prepared = None
     if source is None:
         LabelConcepts().describe(folder)  # says what is wrong with the labels it will be fitted on
@@ -208,14 +232,18 @@ def explain(
     if source is None:
         drawn_parts = Split.random(len(images), seed) if parts is None else parts
         source = concepts.open(labelled, folder, running, lambda name: running.fit(name, images, drawn_parts, store))
-    if prepared is None or images is not folder:
+    if isinstance(source, PixelConcepts) and units.open().is_regional:
+        regions = find_regions(model, layer, images, units.open())
+        prepared = prepare_regions(images, source, explainer, parts, seed, regions)
+    elif prepared is None or images is not folder:
         prepared = prepare(images, source, explainer, parts, seed, store)
     drawn = {"layers": tuple(layer), "split": split, "seed": seed if split is None else None}  # else nothing was drawn
     settings = {**drawn, "workers": workers, "skip_broken": skip_broken, **vars(labelled), **vars(units)}
-    settings |= {**vars(running), **vars(network), **concepts.settings(source)}
+    settings |= {**vars(running), **vars(network), **concepts.settings(source), **placed.settings()}
     runs = record_runs(model, taken, images, prepared, settings, explainer, store)
     for name, run in runs.items():
-        _explain(outs[name], run, explainer, prepared.usable)
+        usable = prepared[name].usable if isinstance(prepared, dict) else prepared.usable
+        _explain(outs[name], run, explainer, usable)
 
 
 def _explain(out: Path, run: Run, explainer: Explainer, usable: Usable) -> None:

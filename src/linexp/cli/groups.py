@@ -223,9 +223,17 @@ class Judging:
             return None
         from linexp.concepts import TextConcepts, find_calibration
         from linexp.models import tell_device
-        from linexp.results import Judge, reopen_pictures, said_in, shared_pictures, warn_of_same_model
+        from linexp.results import (
+            Judge,
+            check_whole_images,
+            reopen_pictures,
+            said_in,
+            shared_pictures,
+            warn_of_same_model,
+        )
         from linexp.store import open_store
 
+        check_whole_images(cases, "--simulator looks at whole ones. Leave it out: what explained judges them")
         pictures = {id(case.activations): reopen_pictures(case, self.images, kept) for case in cases}
         store, texts = open_store(kept), said_in(cases)
         if self.simulator.startswith("fit:"):

@@ -16,6 +16,7 @@ from linexp._internal.files import csv_text, replacing, write_atomically
 from linexp._internal.version import __version__
 from linexp.explanations import Explanations, simulate
 from linexp.images import Images
+from linexp.matrix import PixelConceptMatrix
 from linexp.results.columns import Column, column_of
 from linexp.results.folder import load_explanations, load_run, peek, save_explanations, save_run, save_scores, slug
 from linexp.results.run import Run
@@ -92,9 +93,8 @@ class Result(Run):
         if self.folder is None:  # else whoever opened it checks it, and may insist
             check_unseen(self.explanations, self.activations, self.split.test)
         if self.images is not None:
-            recorded = self.activations
-            fingerprint = self.images.fingerprint if recorded.images is not None else None
-            check_same_images(fingerprint, recorded.images, len(self.images), recorded.n_images)
+            fingerprint = self.images.fingerprint if self.pictures is not None else None
+            check_same_images(fingerprint, self.pictures, len(self.images), self.n_pictures)
 
     @classmethod
     def of(cls, run: Run, explanations: Explanations, **more: Any) -> Result:
@@ -117,8 +117,11 @@ class Result(Run):
 
     @property
     def judge(self) -> str:
-        """Who found the concepts that explained: the encoder, or ``LABELS``."""
-        return str(self.settings.get("encoder") or LABELS)
+        """Who found the concepts that explained: the encoder, ``LABELS``, or what says which pixels show what."""
+        known = self.settings.get("encoder")
+        if not known and isinstance(self.concepts, PixelConceptMatrix):
+            known = self.settings.get("concepts") or "pixels"
+        return str(known or LABELS)
 
     @cached_property
     def columns(self) -> tuple[Column, ...]:
@@ -133,7 +136,7 @@ class Result(Run):
         return frozenset(n for n, dead in zip(recorded.neurons, recorded.is_dead.tolist(), strict=True) if dead)
 
     def rows(self, part: str) -> torch.Tensor:
-        """Return the images of a part of the split."""
+        """Return the rows of a part of the split: images, or regions of images."""
         return {"test": self.split.test, "val": self.split.val, "train": self.split.train}[part]
 
     def n_seen(self, part: str) -> int | None:

@@ -73,6 +73,11 @@ class Grid(Unit):
                     f"{self._asked[0]} x {self._asked[1]} cells. Use a grid of fewer cells, or a layer with "
                     "more positions."
                 )
+            if height % self._asked[0] or width % self._asked[1]:
+                raise ValueError(
+                    f"Layer '{layer}' has {height} x {width} positions, which a grid of {self._asked[0]} x "
+                    f"{self._asked[1]} cells does not divide: some would lie in two cells. Use a grid that divides them."
+                )
             exact = torch.promote_types(maps.dtype, torch.float32)  # as in Channels
             maps = nn.functional.adaptive_avg_pool2d(maps.to(exact), self._asked)
         return own_copy(maps.permute(0, 2, 3, 1).contiguous())
