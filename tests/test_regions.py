@@ -75,6 +75,7 @@ def test_patch_tokens_are_cells_and_others_are_left_out(extra: int) -> None:
         (le.Grid(), (2, 7), "has no positions"),
         (le.Grid(), (2, 7, 3), "no square of patches"),
         (le.Grid(5), (2, 3, 4, 8), "fewer than a grid of 5 x 5"),
+        (le.Grid(3), (2, 3, 9, 8), "a grid of 3 x 3 cells does not divide"),
         (le.Grid(), (2, 4, 4, 8), "looks like \\[images, height, width, channels\\]"),
     ],
 )
