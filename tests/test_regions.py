@@ -34,7 +34,7 @@ def test_a_grid_has_the_numbers_of_the_map_row_by_row() -> None:
 
 @pytest.mark.parametrize("pool", ["grid", "grid:3", "grid:2x3"])
 def test_a_grid_is_the_same_from_a_store_and_for_any_batch(tmp_path: Path, pool: str) -> None:
-    network, inputs, store = small_network(), torch.rand(5, 3, 16, 16), le.Store(tmp_path)
+    network, inputs, store = small_network(), torch.rand(5, 3, 13, 13), le.Store(tmp_path)  # maps of 6 x 6
     first = le.record(network, "1", inputs, pool=pool, show_progress=False, store=store)
     again = le.record(network, "1", inputs, pool=pool, show_progress=False, store=store)
     small = le.record(network, "1", inputs, pool=pool, show_progress=False, batch_size=2)
