@@ -24,8 +24,8 @@ from torch import Tensor
 from linexp.solve import (
     Shortlist,
     Solution,
+    accumulate_groups,
     accumulate_moments,
-    accumulate_shortlist,
     jackknife,
     measure_columns,
     search_greedy,
@@ -145,14 +145,9 @@ def explain(rows: MadeRows, n_train: int, n_val: int, clock: Clock) -> str:
     by, shortlist = [scale.numpy() for scale in scales], Shortlist.of_terms(found)
 
     def find_errors():
-        shards = (
-            [
-                accumulate_shortlist(clock.outside(rows.blocks(count // 20, first + part * (count // 20))), shortlist)
-                for part in range(20)
-            ]
-            for count, first in ((n_train, 0), (n_val, n_train))
-        )
-        return jackknife(*([part.standardise(*by) for part in side] for side in shards), found)
+        parts = (train_rows(), clock.outside(rows.blocks(n_val, n_train)))
+        groups = (accumulate_groups(part, 20, shortlist) for part in parts)
+        return jackknife(*([group.standardise(*by) for group in side] for side in groups), found)
 
     errors = clock.time(ERRORS, find_errors)
     clock.time(REDRAW, lambda: explain_again(rows, n_train * 3 // 4, n_val, clock))

@@ -411,3 +411,22 @@ def test_bad_settings(linexp: Run, result: Path):
     assert "scaling is 'best'" in linexp("ablate", result, "--scaling", "best").err
     assert "temperature is 0.0" in linexp("ablate", result, "--temperature", 0).err
     assert "No such option" in linexp("ablate", result, "--part", "train").err  # ablation scores are of test images
+
+
+def test_compare_ablates_every_method(linexp: Run, tmp_path: Path):
+    start = ("compare", "--images", "pictures", "--layer", "0", "--model", "mymodels:build", "--methods", "best,random")
+    ended = linexp(*start, "--ablate", "--no-report", "--out", tmp_path / "r")
+    assert ended.code == 0, ended.err
+    with (tmp_path / "r" / "table.csv").open(newline="") as file:
+        lines = list(csv.DictReader(file))
+    for line in lines:
+        folder = tmp_path / "r" / line["method"]
+        (file,) = folder.glob("scores-ablation*.csv")
+        (kept,) = read_scores(file)
+        by_hand = literal(folder, load_explanations(folder), "norm")
+        assert kept.values.tolist() == pytest.approx(by_hand.values.tolist(), abs=1e-6, nan_ok=True)
+        assert float(line[kept.metric]) == kept.mean
+    assert [line["method"] for line in lines] == ["best", "random"]
+    refused = linexp(*start[:-4], "--model", "mymodels:many", "--methods", "best", "--ablate", "--out", tmp_path / "s")
+    assert (refused.code, (tmp_path / "s" / "best").exists()) == (1, False)
+    assert "outputs" in refused.err

@@ -12,7 +12,7 @@ import typer
 from typer.testing import CliRunner
 
 from linexp import cli
-from linexp.cli import groups
+from linexp.cli import groups, judging
 from linexp.cli.command import command
 from linexp.cli.options import flag, option
 
@@ -60,7 +60,7 @@ def test_from_python_options_are_keywords_with_the_same_defaults():
         forecast(1, place="Bonn", weather=Weather(place="Bonn"))
 
 
-@pytest.mark.parametrize("group", [groups.Running, groups.Keeping, groups.Judging])
+@pytest.mark.parametrize("group", [groups.Running, groups.Keeping, judging.Judging])
 def test_one_option_has_one_meaning_in_every_command(group: type):
     """A group that a command takes, it takes whole: the same names with the same defaults."""
     options = inspect.signature(group).parameters

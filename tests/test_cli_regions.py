@@ -133,6 +133,17 @@ def test_colours_explain_without_masks(linexp: Run, world: Path) -> None:
     assert le.read_result(world / "out").judge == "colours"
 
 
+def test_methods_are_compared_on_regions(linexp: Run, world: Path) -> None:
+    network = ("--model", "mymodels:build", "--images", "pictures", "--layer", "maps", "--no-store", "--no-report")
+    asked = ("compare", *network, "--regions", "grid", *MASKS, "--methods", "random,dissection", "--out", "both")
+    done = linexp(*asked, "--set", "dissection.quantile=0.9")
+    assert done.code == 0, done.err
+    assert le.read_result(world / "both" / "dissection").activations.regions is not None
+    for more in (("--simulator", "conse:efficientnet_lite1"), ("--ablate",)):
+        refused = linexp(*asked[:-1], "other", *more)
+        assert f"{more[0]} is of whole images, and there are regions" in refused.err
+
+
 def test_an_explained_folder_is_explained_again_as_it_says(linexp: Run, world: Path) -> None:
     assert explain(linexp, "--regions", "grid", *MASKS).code == 0
     done = linexp("run", "out/run.json", "--out", "again")

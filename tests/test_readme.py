@@ -28,6 +28,7 @@ PAGES = (
     "docs/recipes.md",
     "docs/formulas.md",
     "docs/methods.md",
+    "docs/comparing.md",
 )
 SCORING = (ROOT / "docs" / "scoring.md").read_text(encoding="utf-8")
 WORDS = (ROOT / "docs" / "text-concepts.md").read_text(encoding="utf-8")
@@ -112,7 +113,13 @@ def test_the_example_of_methods_that_compare_runs(capsys):
 
 def test_the_example_of_methods_runs(capsys):
     page = (ROOT / "docs" / "methods.md").read_text(encoding="utf-8")
-    exec(re.findall(r"```python\n(.*?)```", page, flags=re.DOTALL)[0], {})  # noqa: S102 - the page's own code
+    compared, found, *_ = re.findall(r"```python\n(.*?)```", page, flags=re.DOTALL)
+    exec(compared, {})  # noqa: S102 - the page's own code
+    *table, difference, explained = capsys.readouterr().out.splitlines()
+    assert [line.split()[1] for line in table if line.startswith("│")] == ["linear", "swaps", "invert", "random"]
+    assert re.fullmatch(r"swaps − linear: correlation .*\(.* to .*, \d+ neurons\)", difference)
+    assert explained.startswith("neuron 0 ≈ ")
+    exec(found, {})  # noqa: S102 - the page's own code
     line, measured = capsys.readouterr().out.splitlines()
     assert re.fullmatch(r"neuron 0 ≈ .*concept \d.*val .*, selected; AUROC [01]\.\d\d, p .*\)", line)
     assert re.fullmatch(r"AUROC [01]\.\d\d, p \S+", measured)

@@ -191,7 +191,7 @@ def test_values_that_pass_for_flags_and_files():
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("", "recipe.toml has no step. Add a table such as [explain]. Steps: calibrate, explain, score,"),
+        ("", "recipe.toml has no step. Add a table such as [explain]. Steps: calibrate, explain, compare,"),
         ("[explian]", "recipe.toml has no step 'explian'. Did you mean 'explain'? Steps: "),
         ("[show]", "recipe.toml has no step 'show'. "),
         ('modle = "x"\n[explain]', "recipe.toml: no step has a setting 'modle'. Did you mean 'model'? Steps: explain."),

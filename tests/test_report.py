@@ -12,6 +12,7 @@ import torch
 import linexp as le
 from linexp._internal.privacy import hide_folders, picture_names
 from linexp.figures import even_ranges, share_ranges
+from linexp.report.packing import short
 from linexp.report.writing import _json
 from linexp.results import Column, column_of, read_columns
 from linexp.score import Origin
@@ -55,6 +56,26 @@ def test_explanations_and_scores_are_those_given(path, findings):
         for packed, column in zip(method["columns"], finding.columns, strict=True):
             known = {n: value for n, value in zip(layer["neurons"], packed["values"], strict=True) if value is not None}
             assert known == pytest.approx(column.values, rel=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("value", "digits", "packed"),
+    [
+        (1.6665657, 2, 1.67),  # not 1.7, which a card shows as 1.70
+        (123.456, 4, 123.46),
+        (0.12496, 4, 0.12496),  # not 0.125, which it shows as 0.13
+        (-0.12496, 4, -0.12496),
+        (0.125, 4, 0.125),
+        (0.12345, 4, 0.1235),
+        (0.00012345, 2, 0.00012),
+        (12345.6, 2, 12000),
+        (2.0, 4, 2),
+        (None, 4, None),
+        (float("nan"), 4, None),
+    ],
+)
+def test_numbers_have_the_digits_that_the_page_shows(value, digits, packed):
+    assert short(value, digits) == packed
 
 
 def test_pictures_activations_and_predictions_belong_together(path, findings):

@@ -120,7 +120,15 @@ def test_the_layer_of_a_line_is_what_the_explanations_call_it():
         ("fc.<i>", "ours"),
         ("fc.<i>", "theirs"),
     ]
-    cell = ("0.083", "0.220", "3", "0.125", "2")
+    cell = ("0.083", "0.220", "3", "0.125", "2", "")
     assert [row.cells for row in rows] == [(cell, None), (cell, None), (None, cell), (cell, None)]
     assert (rows[0].explained, rows[0].empty, rows[0].constant, rows[0].dead) == ("0", str(N_NEURONS), "0", "1")
     assert (rows[3].explained, rows[3].empty, rows[3].dead, rows[3].terms) == ("", "", "", "")
+
+
+def test_how_much_higher_a_method_scores_than_the_first_is_paired_by_neuron():
+    first = replace(result({}, "", (Column("correlation", "", {100: 0.5, 101: 0.1, 102: 0.9}),)), method="linear")
+    known = (Column("correlation", "", {100: 0.3, 102: 0.5, 103: 1.0}), Column("impact", "", {100: 1}, is_score=False))
+    rows = score_rows([[first, result({}, "", known)]])
+    assert [row.cells[0] and row.cells[0][5] for row in rows] == ["", "−0.300 ± 0.100 against linear"]
+    assert [row.cells[1] and row.cells[1][5] for row in rows] == [None, ""]

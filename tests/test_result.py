@@ -62,6 +62,16 @@ def test_what_is_saved_is_read_back(result: le.Result, tmp_path: Path):
     assert again.method == "full"
 
 
+def test_what_an_earlier_result_left_is_not_the_new_ones(result: le.Result, tmp_path: Path):
+    values = dict.fromkeys(result.activations.neurons, 1.0)
+    replace(result, known=(Column("impact", "", values, is_score=False), Column("iou", "", values))).save(tmp_path)
+    (tmp_path / "impact-of-layers.csv").write_text("layer,neurons\nplanted,6\n")
+    assert [column.title for column in le.read_result(tmp_path).columns] == ["iou", "impact"]
+    result.save(tmp_path)
+    assert [column.title for column in le.read_result(tmp_path).columns] == ["correlation"]
+    assert (tmp_path / "impact-of-layers.csv").exists()  # a table of layers, which no page reads
+
+
 def test_some_neurons_only(result: le.Result):
     full = replace(result, known=result.columns)
     few = full.only([4, 1])

@@ -8,6 +8,7 @@ from linexp.solve import (
     Shortlist,
     ShortlistMoments,
     Solution,
+    accumulate_groups,
     accumulate_moments,
     accumulate_shortlist,
     jackknife,
@@ -167,3 +168,29 @@ def test_neurons_without_any_concept():
 def test_no_rows():
     with pytest.raises(ValueError, match="0 rows"):
         accumulate_shortlist([], Shortlist(np.array([0]), np.array([0, 1])))
+
+
+@pytest.mark.parametrize("n_groups", [1, 3, 20, 450])
+def test_groups_in_one_pass_are_those_of_one_at_a_time(problem, shortlist, n_groups):
+    found = accumulate_groups(cut(problem[0], 100), n_groups, shortlist)
+    for group, moments in enumerate(found):
+        rows = tuple(side[group::n_groups] for side in problem[0])
+        assert_equal(moments, accumulate_shortlist([tensors(rows)], shortlist))
+
+
+@pytest.mark.parametrize("size", [1, 255, 1020, 1021, 3000])
+def test_groups_do_not_depend_on_the_block_size(size):
+    rng = np.random.default_rng(0)
+    rows = rng.random((3000, 5)), rng.standard_normal((3000, 2))  # several pieces, the last of them not whole
+    few = Shortlist.of_lists([np.array([4, 1]), np.array([2])])
+    expected, found = (accumulate_groups(cut(rows, width), 20, few) for width in (3000, size))
+    for one, other in zip(expected, found, strict=True):
+        for name in FIELDS:
+            np.testing.assert_array_equal(getattr(one, name), getattr(other, name), err_msg=name)
+    twelfth = accumulate_shortlist([tensors(tuple(side[12::20] for side in rows))], few)
+    assert_equal(found[12], twelfth)
+
+
+def test_fewer_rows_than_groups(problem, shortlist):
+    with pytest.raises(ValueError, match=r"There are 7 rows for 8 groups\. Give at least that many\."):
+        accumulate_groups([tuple(side[:7] for side in tensors(problem[0]))], 8, shortlist)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import doctest
 import json
 import re
+from collections import Counter
 from importlib import resources
 
 import numpy as np
@@ -29,6 +30,22 @@ def test_the_packaged_table_is_complete_and_carries_its_licence():
         lemmas, parents = row.split(" < ")
         assert all(lemmas.split("; "))
         assert all(parent in table["superclasses"] for parent in parents.split())
+
+
+def test_inverts_label_set_is_the_classes_the_groups_of_two_and_one_more():
+    """Its list has 1,473 labels: beside ours "contestant", which has one class below it alone."""
+    file = resources.files("linexp.concepts.vocabulary").joinpath("imagenet.json")
+    table = json.loads(file.read_text(encoding="utf-8"))
+    rows = {synset: row.split(" < ") for synset, row in (table["classes"] | table["superclasses"]).items()}
+
+    def above(synset: str) -> set[str]:
+        return {one for parent in rows[synset][1].split() for one in (parent, *above(parent))}
+
+    counted = Counter(synset for wnid in table["classes"] for synset in above(wnid))
+    groups = [synset for synset, n_classes in counted.items() if n_classes > 1]
+    assert counted[next(synset for synset, (lemmas, _) in rows.items() if lemmas == "contestant")] == 1
+    assert len(table["classes"]) + len(groups) + 1 == 1473
+    assert set(groups) == set(wordnet._table().counted)
 
 
 def test_classes_in_their_order():

@@ -20,10 +20,8 @@ from .matrix import ActivationMatrix as ActivationMatrix
 from .matrix import ConceptMatrix as ConceptMatrix
 from .matrix import EmbeddedConceptMatrix as EmbeddedConceptMatrix
 from .matrix import PixelConceptMatrix as PixelConceptMatrix
-from .matrix import Planted as Planted
 from .matrix import Regions as Regions
 from .matrix import Split as Split
-from .matrix import make_planted as make_planted
 from .forward import LayerInfo as LayerInfo
 from .forward import list_layers as list_layers
 from .forward import record as record
@@ -64,7 +62,9 @@ from .explanations import Explanations as Explanations
 from .explanations import FittedOn as FittedOn
 from .explanations import Formula as Formula
 from .explanations import Measure as Measure
+from .explanations import Planted as Planted
 from .explanations import Term as Term
+from .explanations import make_planted as make_planted
 from .explanations import simulate as simulate
 from .explainers import EXPLAINERS as EXPLAINERS
 from .explainers import BestConceptExplainer as BestConceptExplainer
@@ -109,8 +109,10 @@ from .ablation.impact import impact_layers as impact_layers
 from .ablation.impact import top_impact as top_impact
 from .ablation.score import AblationScorer as AblationScorer
 from .ablation.score import AblationScores as AblationScores
+from .results import Comparison as Comparison
 from .results import Finding as Finding
 from .results import Result as Result
+from .results import compare as compare
 from .results import read_finding as read_finding
 from .results import read_result as read_result
 from .report import draw_picture_sheet as draw_picture_sheet

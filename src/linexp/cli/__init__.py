@@ -3,6 +3,7 @@
 from linexp.cli.ablate import ablate
 from linexp.cli.app import app, main
 from linexp.cli.calibrate import calibrate
+from linexp.cli.compare import compare
 from linexp.cli.demo import demo
 from linexp.cli.encoder import encoder_app
 from linexp.cli.explain import explain
@@ -20,6 +21,7 @@ __all__ = [
     "ablate",
     "app",
     "calibrate",
+    "compare",
     "demo",
     "encoder_app",
     "explain",

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any, cast
 
 from linexp.cli.app import app
 from linexp.cli.command import command
-from linexp.cli.groups import Judging, Keeping, Running
+from linexp.cli.groups import Keeping, Running
+from linexp.cli.judging import Judging
 from linexp.cli.options import Results, TableName, flag, option
 
 if TYPE_CHECKING:
@@ -63,12 +64,13 @@ def ablate(
         tell_ablation,
         tell_tables,
         with_constants,
+        with_methods,
     )
     from linexp.store import open_store
 
     kept = keeping.folder()
     scorer = AblationScorer(cast(Any, scaling), temperature, cast(Any, replace))
-    cases = open_cases(results, judging.explanations, force=force)
+    cases = open_cases(with_methods(results), judging.explanations, force=force)
     check_unseen_cases(cases, force=force)
     places = {"images": judging.images, "store": kept}
     ablations = prepare_ablations(cases, scorer, running.network, outputs=outputs, **places)

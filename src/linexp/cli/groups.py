@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
-from linexp.cli.options import ENCODERS, flag, option, told
+from linexp.cli.options import flag, option, told
 
 if TYPE_CHECKING:
     from linexp.concepts import Half
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from linexp.images import ImageFolder, Images
     from linexp.matrix import Split
     from linexp.models import VisionModel
-    from linexp.results import Judge, Result
     from linexp.store import Store
 
 
@@ -201,48 +200,3 @@ Template = Annotated[
     list[str] | None,
     told("TEXT", 'What the encoder is told for a concept, such as "a photo of a {}"; repeated: averaged.', "{}"),
 ]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Judging:
-    """Which explanations are judged, and by whom."""
-
-    explanations: Path | None = option(
-        None, "FILE", "Other explanations, CSV or JSON: ours, the paper's, neuron and text.", "those in DIR"
-    )
-    simulator: str | None = option(
-        None, "NAME", f"What judges which concepts are in an image: {ENCODERS}.", "what explained"
-    )
-    calibration: CalibrationName = None
-    template: Template = None
-    images: Path | None = option(None, "DIR", "Where the pictures of the result are now.", "where they were")
-
-    def open(self, cases: Sequence[Result], running: Running, kept: Path | None) -> Judge | None:
-        """Open the pictures and the model that judges them; ``None``: what explained judges, too."""
-        if self.simulator is None:
-            return None
-        from linexp.concepts import TextConcepts, find_calibration
-        from linexp.models import tell_device
-        from linexp.results import (
-            Judge,
-            check_whole_images,
-            reopen_pictures,
-            said_in,
-            shared_pictures,
-            warn_of_same_model,
-        )
-        from linexp.store import open_store
-
-        check_whole_images(cases, "--simulator looks at whole ones. Leave it out: what explained judges them")
-        pictures = {id(case.activations): reopen_pictures(case, self.images, kept) for case in cases}
-        store, texts = open_store(kept), said_in(cases)
-        if self.simulator.startswith("fit:"):
-            images, split = shared_pictures(cases, pictures)
-            encoder = running.fit(self.simulator, images, split, store, "second")
-        else:
-            encoder = running.encoder(self.simulator)
-        calibration, templates = find_calibration(self.calibration, encoder), tuple(self.template or ())
-        source = TextConcepts(texts, encoder, calibration, templates or ("{}",))
-        tell_device(running.device)
-        warn_of_same_model(cases, encoder.name)
-        return Judge(self.simulator, source, pictures, templates, store)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 from linexp.cli.groups import Units
 from linexp.cli.options import option, told
@@ -42,7 +42,7 @@ class Placed:
         list[int] | None, told("N", "Value of masks that says nothing; may be repeated.", str(_IGNORED))
     ] = None
 
-    def check(self, concepts: str) -> None:
+    def check_masks(self, concepts: str) -> None:
         """Check what needs no files."""
         given = [f"--{name.replace('_', '-')}" for name in ("masks", "mask_names", "mask_ignore") if vars(self)[name]]
         if concepts == "pixels" and self.masks is None:
@@ -52,7 +52,7 @@ class Placed:
         if self.regions is not None and not self.regions.startswith("grid"):
             raise ValueError(f"--regions is '{self.regions}'. Write grid, or grid:7 for 7 x 7 cells.")
 
-    def units(self, units: Units, concepts: str) -> Units:
+    def units_of(self, units: Units, concepts: str) -> Units:
         """Return what of a layer's output is a neuron: in each region, where these were asked for.
 
         Raises
@@ -73,20 +73,20 @@ class Placed:
             )
         return units
 
-    def open(self, concepts: str, images: Images, device: str) -> PixelConcepts:
+    def open_masks(self, concepts: str, images: Images, device: str) -> PixelConcepts:
         """Open the masks, and say what is wrong with them as far as no mask need be read for it."""
         from linexp.concepts import ColourConcepts, PixelConcepts, SegmenterConcepts
 
         if concepts == "colours":
             return PixelConcepts(ColourConcepts())
-        masks = self._open() if concepts == "pixels" else SegmenterConcepts(concepts.partition(":")[2], device)
+        masks = self._masks() if concepts == "pixels" else SegmenterConcepts(concepts.partition(":")[2], device)
         masks.check(images)
         return PixelConcepts(masks)
 
-    def _open(self) -> Masks:
+    def _masks(self) -> Masks:
         from linexp.concepts import BinaryMasks, Boxes, BrodenMasks, CocoMasks, LabelMaps
 
-        assert self.masks is not None  # check() has seen it
+        assert self.masks is not None  # check_masks() has seen it
         ignore = tuple(self.mask_ignore or (_IGNORED,))
         if self.mask_names is not None:
             return LabelMaps(self.masks, self.mask_names, ignore)
@@ -102,7 +102,3 @@ class Placed:
                 "with --mask-names."
             )
         return BinaryMasks(self.masks)
-
-    def settings(self) -> dict[str, Any]:
-        """Return what a result says of them: what was asked for."""
-        return {name: value for name, value in vars(self).items() if value}

@@ -17,7 +17,9 @@ from linexp.cli.app import app
 from linexp.cli.written import Settings, named, options_of, written
 
 # In the order of the work, whatever the order in the file.
-STEPS = ("calibrate", "explain", "score", "ablate", "impact", "report")
+STEPS = ("calibrate", "explain", "compare", "score", "ablate", "impact", "report")
+# Those that explain: what they write is what later steps judge.
+_EXPLAIN = ("explain", "compare")
 
 
 @dataclass(frozen=True)
@@ -125,8 +127,8 @@ class Recipe:
                             "Give each an out of its own."
                         )
                     found.append(os.path.abspath(folder))
-            if command == "explain":
-                results = [str(folder) for step in made if step.command == "explain" for folder in step.folders]
+            if command in _EXPLAIN:
+                results = [str(folder) for step in made if step.command in _EXPLAIN for folder in step.folders]
         return tuple(made)
 
     def _tables(self, command: str) -> Iterator[tuple[str, str, Settings]]:

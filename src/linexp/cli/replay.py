@@ -1,4 +1,4 @@
-"""The ``run.json`` of a result as a recipe: what explained it once explains it again."""
+"""The ``run.json`` of a result or a comparison as a recipe: what explained it once explains it again."""
 
 from __future__ import annotations
 
@@ -9,13 +9,14 @@ from pathlib import Path
 from typing import Any, cast
 
 from linexp._internal.checks import StoreMismatchError
+from linexp.results import METHODS
 
 # What explain finds out and writes down beside its options.
 _FOUND = ("preprocessing", "layers", "explainer", "calibration", "encoder_asked")
 
 
 def read_run(path: Path, out: Path | None) -> dict[str, Any]:
-    """Return the recipe that a result's ``run.json`` holds: its one layer, explained into another folder.
+    """Return the recipe that ``run.json`` holds: one layer, explained or compared into another folder.
 
     Raises
     ------
@@ -31,13 +32,15 @@ def read_run(path: Path, out: Path | None) -> dict[str, Any]:
     if out is None or out.resolve() == path.resolve().parent:
         told = "Its own folder" if out is not None else "No folder"
         raise ValueError(f"{told} is given to explain the result of '{path}' again. Give another one with --out.")
-    method, pairs = _method(settings.get("explainer"), path)
     # 0 is a setting, and equal to False
     plain = {key: value for key, value in settings.items() if key not in _FOUND and not _is_nothing(value)}
-    again = {**plain, "layer": manifest["layer"], "out": str(out), "method": method, "set": pairs}
+    again = {**plain, "layer": manifest["layer"], "out": str(out)}
+    several = METHODS in manifest
+    if not several:
+        again["method"], again["set"] = _method(settings.get("explainer"), path)
     if settings.get("concepts") == "text":
         again |= {"encoder": settings.get("encoder_asked") or settings.get("encoder"), "calibration": str(path)}
-    return {"explain": again}
+    return {"compare" if several else "explain": again}
 
 
 def _is_nothing(value: Any) -> bool:

@@ -27,7 +27,7 @@ def run(
     print_only: bool = flag("--print", "Print the commands it stands for, and do nothing."),
     keeping: Keeping,
 ) -> None:
-    """Do what a recipe says: calibrate, explain, score, ablate, impact, report, in this order.
+    """Do what a recipe says: calibrate, explain, compare, score, ablate, impact, report, in this order.
 
     The recipe is checked before anything begins. A step that fails ends the run; run it again to go on: every step is
     done again, but what the store kept of it, such as recorded activations, is read.

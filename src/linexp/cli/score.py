@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 from linexp.cli.app import app
 from linexp.cli.command import command
-from linexp.cli.groups import Judging, Keeping, Running
+from linexp.cli.groups import Keeping, Running
+from linexp.cli.judging import Judging
 from linexp.cli.options import Results, TableName, flag, option
 
 if TYPE_CHECKING:
@@ -39,13 +40,21 @@ def score(
 
     Several results are judged by the same simulator, which looks at the images once; one table compares them.
     """
-    from linexp.results import check_part, check_unseen_cases, judge_parts, open_cases, score_case, tell_tables
+    from linexp.results import (
+        check_part,
+        check_unseen_cases,
+        judge_parts,
+        open_cases,
+        score_case,
+        tell_tables,
+        with_methods,
+    )
     from linexp.score import scorers_of
 
     kept = keeping.folder()
     scorers = scorers_of(tuple(metric.strip() for metric in metrics.split(",")), top_share)
     check_part(part, force=force)
-    cases = open_cases(results, judging.explanations, force=force)
+    cases = open_cases(with_methods(results), judging.explanations, force=force)
     check_unseen_cases(cases, part, force=force)
     judge = judging.open(cases, running, kept)
     judged = zip(cases, judge_parts(cases, judge, part), strict=True)

@@ -6,7 +6,8 @@ from pathlib import Path
 
 from linexp.cli.app import app
 from linexp.cli.command import command
-from linexp.cli.groups import Judging, Keeping, Running
+from linexp.cli.groups import Keeping, Running
+from linexp.cli.judging import Judging
 from linexp.cli.options import ResultFolder, option
 
 

@@ -56,7 +56,7 @@ def written(where: str, option: Any, value: Any) -> list[str]:
         return [flag] if value else []
     many = "," in (option.metavar or "") or option.metavar == "LIST"
     if isinstance(value, dict) and option.metavar == "NAME=VALUE":
-        pairs = cast("dict[str, Any]", value)
+        pairs = _flat(cast("dict[str, Any]", value))
         value = [f"{name}={_text(f'{where} {name}', one)}" for name, one in pairs.items()]
     if isinstance(value, list):
         items = cast("list[Any]", value)
@@ -69,6 +69,15 @@ def written(where: str, option: Any, value: Any) -> list[str]:
             return _pair(flag, ",".join(texts))
         raise ValueError(f"{where} is a list. It takes one value.")
     return _pair(flag, _text(where, value, option, many=many))
+
+
+def _flat(pairs: Mapping[str, Any], before: str = "") -> dict[str, Any]:
+    """Return tables within a table as names with a dot: TOML reads ``invert.max_length`` as the former."""
+    found: dict[str, Any] = {}
+    for name, value in pairs.items():
+        inner = _flat(cast("dict[str, Any]", value), f"{before}{name}.") if isinstance(value, dict) else None
+        found |= inner or {f"{before}{name}": value}
+    return found
 
 
 def _pair(flag: str, text: str) -> list[str]:

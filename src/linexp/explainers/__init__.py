@@ -2,7 +2,14 @@
 
 from linexp.explainers.base import Explainer
 from linexp.explainers.best import BestConceptExplainer
-from linexp.explainers.by_name import EXPLAINERS, describe_explainer, explainer_of, on_device, tell_method
+from linexp.explainers.by_name import (
+    EXPLAINERS,
+    describe_explainer,
+    explainer_of,
+    explainers_of,
+    on_device,
+    tell_method,
+)
 from linexp.explainers.clip_dissect import CLIPDissectExplainer
 from linexp.explainers.clustered import ActivationRange, ClusteredExplainer
 from linexp.explainers.compositional import CompositionalExplainer
@@ -10,6 +17,7 @@ from linexp.explainers.dissection import DissectionExplainer
 from linexp.explainers.falcon import FalconExplainer
 from linexp.explainers.invert import InvertExplainer
 from linexp.explainers.linear import LinearExplainer
+from linexp.explainers.needs import Given, Needs, check_needs, tell_stand_ins
 from linexp.explainers.others import OthersExplainer
 from linexp.explainers.random_concept import RandomConceptExplainer
 from linexp.explainers.searches import Greedy, GreedyNonzero, Stepwise, Swaps, Top
@@ -28,10 +36,12 @@ __all__ = [
     "DissectionExplainer",
     "Explainer",
     "FalconExplainer",
+    "Given",
     "Greedy",
     "GreedyNonzero",
     "InvertExplainer",
     "LinearExplainer",
+    "Needs",
     "OthersExplainer",
     "RandomConceptExplainer",
     "SpLiCEExplainer",
@@ -40,10 +50,13 @@ __all__ = [
     "Top",
     "Usable",
     "WWWExplainer",
+    "check_needs",
     "describe_explainer",
     "explainer_of",
+    "explainers_of",
     "find_usable",
     "fit_weights",
     "on_device",
     "tell_method",
+    "tell_stand_ins",
 ]

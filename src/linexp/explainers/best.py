@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import partial
 
-from linexp.explainers.compared import Compared, Said, check_compared
+from linexp.explainers.compared import Compared, Said
+from linexp.explainers.matrices import check_shared
 from linexp.explainers.usable import Usable
 from linexp.explanations import Explanations, Measure
 from linexp.matrix import ActivationMatrix, ConceptMatrix, Split
@@ -47,7 +48,7 @@ class BestConceptExplainer:
     n_groups: int = 20
 
     def __post_init__(self) -> None:
-        check_compared(self)
+        check_shared(self)
 
     def explain(
         self, activations: ActivationMatrix, concepts: ConceptMatrix, split: Split, *, usable: Usable | None = None
@@ -65,7 +66,7 @@ class BestConceptExplainer:
             No concept varies over the training images; or ``usable`` is of other concepts.
         """
         problem = Compared.of(self, activations, concepts, split, usable)
-        return problem.explanations(partial(self._say, problem), self.n_groups)
+        return problem.explain(partial(self._say, problem), self.n_groups)
 
     def _say(self, problem: Compared) -> Said:
         found = measure_cosines(partial(problem.pairs, problem.present), centre=True)

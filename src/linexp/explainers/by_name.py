@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields, is_dataclass, replace
 from typing import Any
 
-from linexp._internal.checks import check_choice, device_for_doubles
+from linexp._internal.checks import check_choice, closest, device_for_doubles
 from linexp._internal.settings import read_settings, settings_of
 from linexp.explainers.base import Explainer
 from linexp.explainers.best import BestConceptExplainer
@@ -19,6 +19,7 @@ from linexp.explainers.invert import InvertExplainer
 from linexp.explainers.linear import LinearExplainer
 from linexp.explainers.others import OthersExplainer
 from linexp.explainers.random_concept import RandomConceptExplainer
+from linexp.explainers.searches import SEARCHES
 from linexp.explainers.splice import SpLiCEExplainer
 from linexp.explainers.www import WWWExplainer
 
@@ -52,6 +53,39 @@ def explainer_of(method: str, pairs: Sequence[str] = (), **given: Any) -> Explai
     check_choice("method", method, tuple(EXPLAINERS))
     kind: Any = EXPLAINERS[method]
     return kind(**{**given, **read_settings(kind, pairs, f"The method '{method}'", besides=("device",))})
+
+
+def explainers_of(methods: Sequence[str], pairs: Sequence[str] = ()) -> dict[str, Explainer]:
+    """Return several methods by name, with settings as ``method.name=value`` pairs.
+
+    A name is one of ``EXPLAINERS``, or one of a search, which is the linear method with that search.
+
+    Raises
+    ------
+    ValueError
+        A name is unknown or comes twice, none is given, or a pair is no setting of one of them.
+    """
+    known = (*EXPLAINERS, *SEARCHES)
+    for method in methods:
+        check_choice("method", method, known)
+        if methods.count(method) > 1:
+            raise ValueError(f"The method '{method}' is named twice. Leave one out.")
+    if not methods:
+        raise ValueError(f"There is no method to explain by. Choose some of: {', '.join(known)}.")
+    given: dict[str, list[str]] = {method: [] for method in methods}
+    for pair in pairs:
+        method, dot, setting = pair.partition(".")
+        if not dot or "=" in method:
+            raise ValueError(f"'{pair}' does not say which method it sets. Write method.name=value.")
+        if method not in given:
+            raise ValueError(
+                f"'{pair}' sets a method that is not named.{closest(method, given)} Methods: {', '.join(given)}."
+            )
+        given[method].append(setting)
+    return {
+        method: explainer_of("linear", [f"search={method}", *own]) if method in SEARCHES else explainer_of(method, own)
+        for method, own in given.items()
+    }
 
 
 def tell_method(method: str) -> str:

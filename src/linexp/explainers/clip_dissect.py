@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Literal, NamedTuple, get_args
+from typing import ClassVar, Literal, NamedTuple, get_args
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from linexp._internal.checks import check_at_least, check_choice, check_whole, check_within
-from linexp.explainers.compared import Compared, Said, check_compared, check_enough
+from linexp.explainers.compared import Compared, Said
+from linexp.explainers.matrices import check_shared
+from linexp.explainers.needs import Given
 from linexp.explainers.usable import Usable
 from linexp.explanations import Explanations
 from linexp.matrix import ActivationMatrix, ConceptMatrix, Split
@@ -92,6 +94,7 @@ class CLIPDissectExplainer:
     'soft-WPMI'
     """
 
+    compares_embeddings: ClassVar[bool] = True
     similarity: Similarity = "soft_wpmi"
     n_top: int | None = None
     scale: float | None = None
@@ -113,7 +116,17 @@ class CLIPDissectExplainer:
         check_within("scale", 1 if self.scale is None else self.scale, 1e-12, 1e12)
         check_at_least("prior", self.prior or 0, 0)
         check_within("top_share", 1 if self.top_share is None else self.top_share, 1e-12, 1)
-        check_compared(self)
+        check_shared(self)
+
+    def check(self, given: Given) -> None:
+        """Raise ``ValueError`` if there are fewer training images than are looked at."""
+        if "n_top" in _KINDS[self.similarity].settings:
+            given.check_enough("n_top", int(self._value("n_top")))
+        elif self.similarity == "rank_reorder" and self._n_share(given.n_train) < 2:
+            raise ValueError(
+                f"top_share is {self._value('top_share')}, which of {given.n_train} training images is less than 2. "
+                "Nothing can be ordered: use a larger share, or more images."
+            )
 
     def explain(
         self, activations: ActivationMatrix, concepts: ConceptMatrix, split: Split, *, usable: Usable | None = None
@@ -132,13 +145,7 @@ class CLIPDissectExplainer:
             There are fewer training images than are looked at; no concept varies over them; or ``usable`` is of other
             concepts.
         """
-        if "n_top" in _KINDS[self.similarity].settings:
-            check_enough("n_top", int(self._value("n_top")), split)
-        elif self.similarity == "rank_reorder" and self._n_share(split) < 2:
-            raise ValueError(
-                f"top_share is {self._value('top_share')}, which of {len(split.train)} training images is less than 2. "
-                "Nothing can be ordered: use a larger share, or more images."
-            )
+        self.check(Given.of(concepts, split))
         problem = Compared.of(self, activations, concepts, split, usable)
         ways: dict[str, Callable[[Compared], Tensor]] = {
             "soft_wpmi": self._information,
@@ -147,7 +154,7 @@ class CLIPDissectExplainer:
             "cos_similarity": _cosine,
             "cos_similarity_cubed": _cosine_cubed,
         }
-        return problem.explanations(partial(self._say, problem, ways[self.similarity]), self.n_groups)
+        return problem.explain(partial(self._say, problem, ways[self.similarity]), self.n_groups)
 
     def _say(self, problem: Compared, way: Callable[[Compared], Tensor]) -> Said:
         return problem.best(way(problem), _KINDS[self.similarity].title)
@@ -156,8 +163,8 @@ class CLIPDissectExplainer:
         given = getattr(self, name)
         return _KINDS[self.similarity].settings[name] if given is None else given
 
-    def _n_share(self, split: Split) -> int:
-        return int(self._value("top_share") * len(split.train))
+    def _n_share(self, n_train: int) -> int:
+        return int(self._value("top_share") * n_train)
 
     def _information(self, problem: Compared) -> Tensor:
         n_top = int(self._value("n_top"))
@@ -167,7 +174,7 @@ class CLIPDissectExplainer:
         return torch.from_numpy(measure_information(problem.similar, top_rows(problem.active, n_top), weighting))
 
     def _reordering(self, problem: Compared) -> Tensor:
-        top = top_rows(problem.active, self._n_share(problem.split))
+        top = top_rows(problem.active, self._n_share(len(problem.split.train)))
         values = np.take_along_axis(problem.active.to(torch.float64).T.numpy(), top, 1)
         found = [measure_reordering(values, strip.numpy(), top) for strip in problem.strips()]
         return torch.from_numpy(np.concatenate(found, 1))

@@ -13,7 +13,7 @@ from torch import Tensor
 from linexp._internal.checks import check_whole
 from linexp.explainers.labels import holds
 from linexp.explainers.overlap import check_quantile
-from linexp.explainers.said import Problem, check_shared
+from linexp.explainers.said import Problem, check_labels
 from linexp.explainers.usable import Usable
 from linexp.explanations import Concept, Explanations, Measure
 from linexp.matrix import ActivationMatrix, ConceptMatrix, Split
@@ -119,7 +119,7 @@ class ClusteredExplainer:
         check_whole("max_length", self.max_length, 1)
         check_whole("beam", self.beam, 1)
         check_quantile(self.quantile)
-        check_shared(self)
+        check_labels(self)
 
     def explain(
         self, activations: ActivationMatrix, concepts: ConceptMatrix, split: Split, *, usable: Usable | None = None

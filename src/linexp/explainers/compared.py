@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from linexp._internal.checks import check_same_images, check_whole, check_within
 from linexp.explainers.fit import blocks
-from linexp.explainers.usable import Usable, find_usable
-from linexp.explainers.weights import fit_weights
+from linexp.explainers.matrices import Matrices
 from linexp.explanations import Explanations, Measure
-from linexp.matrix import ActivationMatrix, ConceptMatrix, EmbeddedConceptMatrix, Split
+from linexp.matrix import ConceptMatrix, EmbeddedConceptMatrix
 from linexp.solve import measure_columns
 
 # Images looked at a time: a few MB of float64 for thousands of concepts.
@@ -25,43 +22,12 @@ Said = tuple[Sequence[Sequence[str]], Sequence[Measure | None]]
 """Concepts and measure of each neuron."""
 
 
-def check_compared(settings: Any) -> None:
-    """Raise ``ValueError`` if a setting that these methods share is outside its range."""
-    check_within("min_activity", settings.min_activity, 0, 1)
-    check_whole("n_groups", settings.n_groups, 2 if settings.n_groups else 0)
-
-
-def check_enough(name: str, n_top: int, split: Split) -> None:
-    """Raise ``ValueError`` if there are fewer training images than a method looks at for each neuron."""
-    if n_top > len(split.train):
-        raise ValueError(
-            f"{name} is {n_top}, and there are {len(split.train)} training images. Set {name} to fewer, best to a "
-            "small share of these, or use more images."
-        )
-
-
 @dataclass(frozen=True, eq=False)
-class Compared:
+class Compared(Matrices):
     """A layer and the concepts that it is compared with, on the training images.
 
     Similarities are cosines where the concepts are embeddings, whatever their calibration, and presences otherwise.
     """
-
-    activations: ActivationMatrix
-    concepts: ConceptMatrix
-    split: Split
-    usable: Usable
-
-    @staticmethod
-    def of(
-        settings: Any, activations: ActivationMatrix, concepts: ConceptMatrix, split: Split, usable: Usable | None
-    ) -> Compared:
-        """Check the matrices, and find the usable concepts where nobody did."""
-        check_same_images(activations.images, concepts.images, activations.n_images, concepts.n_images)
-        split.check(activations.n_images)
-        usable = usable or find_usable(concepts, split, settings.min_activity)
-        usable.check(concepts, split, settings.min_activity)
-        return Compared(activations, concepts, split, usable)
 
     @cached_property
     def names(self) -> tuple[str, ...]:
@@ -111,19 +77,12 @@ class Compared:
         said = [[self.names[place]] if is_known else [] for (_, place), is_known in zip(pairs, found, strict=True)]
         return said, [Measure(measure, value) if one else None for (value, _), one in zip(pairs, found, strict=True)]
 
-    def explanations(self, say: Callable[[], Said], n_groups: int) -> Explanations:
-        """Return explanations of what is said of living neurons, with weights, bias and the method's own measure."""
+    def explain(self, say: Callable[[], Said], n_groups: int) -> Explanations:
+        """Return explanations of what is said of living neurons; of the others nothing is said."""
         said, measures = say() if bool(self.living.any()) else ([], [])
         pairs = iter(zip(said, measures, strict=True))
         everyone = [next(pairs) if alive else ([], None) for alive in self.living.tolist()]
-        fitted = fit_weights(
-            [one for one, _ in everyone], self.activations, self.concepts, self.split, n_groups=n_groups
-        )
-        items = (
-            replace(item, measure=measure if item.outcome == "explained" else None)
-            for item, (_, measure) in zip(fitted, everyone, strict=True)
-        )
-        return replace(fitted, items=tuple(items), dropped=self.usable.dropped)
+        return self.explanations([one for one, _ in everyone], [measure for _, measure in everyone], n_groups)
 
 
 def _similar(concepts: ConceptMatrix, rows: Int[Tensor, " rows"]) -> Float[Tensor, "rows concepts"]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from linexp._internal.checks import check_whole, check_within
 from linexp.explainers.overlap import check_quantile, measure_overlap
-from linexp.explainers.said import Problem, check_shared
+from linexp.explainers.said import Problem, check_labels
 from linexp.explainers.usable import Usable
 from linexp.explanations import Concept, Explanations, Measure
 from linexp.matrix import ActivationMatrix, ConceptMatrix, Split
@@ -74,7 +74,7 @@ class CompositionalExplainer:
         check_whole("beam", self.beam, 1)
         check_quantile(self.quantile)
         check_within("length_penalty", self.length_penalty, 1e-12, 1)
-        check_shared(self)
+        check_labels(self)
 
     def explain(
         self, activations: ActivationMatrix, concepts: ConceptMatrix, split: Split, *, usable: Usable | None = None

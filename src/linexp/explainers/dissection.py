@@ -15,7 +15,7 @@ from linexp._internal.checks import check_within
 from linexp.explainers.labels import holds
 from linexp.explainers.overlap import above, check_quantile, overlaps, pixel_overlaps
 from linexp.explainers.rows import Pixels, has_pixels
-from linexp.explainers.said import Problem, check_shared, said_of
+from linexp.explainers.said import Problem, check_labels, said_of
 from linexp.explainers.usable import Usable
 from linexp.explanations import Explanations, Formula, Measure
 from linexp.matrix import ActivationMatrix, ConceptMatrix, Split
@@ -78,7 +78,7 @@ class DissectionExplainer:
     def __post_init__(self) -> None:
         check_quantile(self.quantile)
         check_within("threshold", self.threshold, 0, 1)
-        check_shared(self)
+        check_labels(self)
         if self.categories is not None:
             given = dict(self.categories).items()
             frozen = tuple((category, tuple(names)) for category, names in given)

@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import ClassVar
 
 import torch
 from jaxtyping import Bool
 from torch import Tensor
 
 from linexp._internal.checks import check_at_least, check_whole, check_within
-from linexp.explainers.compared import Compared, Said, check_compared
+from linexp.explainers.compared import Compared, Said
+from linexp.explainers.matrices import check_shared
+from linexp.explainers.needs import Given
 from linexp.explainers.usable import Usable
 from linexp.explanations import Explanations, Measure
 from linexp.matrix import ActivationMatrix, ConceptMatrix, EmbeddedConceptMatrix, Split
@@ -79,6 +82,7 @@ class FalconExplainer:
     'explained'
     """
 
+    compares_embeddings: ClassVar[bool] = True
     n_deviations: float = 5.0
     min_images: int = 11
     n_low: int = 10
@@ -100,7 +104,15 @@ class FalconExplainer:
         check_within("low_alike", self.low_alike, -1, 1)
         check_within("min_alike", self.min_alike or 0, -1, 1)
         check_at_least("n_deviations", self.n_deviations, 0)
-        check_compared(self)
+        check_shared(self)
+
+    def check(self, given: Given) -> None:
+        """Raise ``ValueError`` if images are to be alike and the concepts have no embeddings to tell it by."""
+        if self.min_alike is not None and not given.embedded:
+            raise ValueError(
+                f"min_alike is {self.min_alike}, and {given.concepts} are columns without embeddings to compare images "
+                "by. Leave it out, or describe the images with le.TextConcepts."
+            )
 
     def explain(
         self, activations: ActivationMatrix, concepts: ConceptMatrix, split: Split, *, usable: Usable | None = None
@@ -118,10 +130,10 @@ class FalconExplainer:
             ``min_alike`` is set and the concepts have no embeddings; no concept varies over the training images; or
             ``usable`` is of other concepts.
         """
-        self._check_embeddings(concepts)
+        self.check(Given.of(concepts, split))
         problem = Compared.of(self, activations, concepts, split, usable)
         members = [[place] for place in torch.nonzero(problem.living).flatten().tolist()]
-        return problem.explanations(partial(self._say, problem, activations, members), self.n_groups)
+        return problem.explain(partial(self._say, problem, activations, members), self.n_groups)
 
     def find_groups(self, activations: ActivationMatrix, split: Split) -> tuple[tuple[int, ...], ...]:
         """Find the groups of neurons that are together, and without others, highly active on enough training images.
@@ -155,13 +167,13 @@ class FalconExplainer:
         ValueError
             A group is empty or names a neuron that was not recorded; or what ``explain`` raises it for.
         """
-        self._check_embeddings(concepts)
+        self.check(Given.of(concepts, split))
         together = self.group_activations(groups, activations, split)
         problem = Compared.of(self, together, concepts, split, usable)
         place = {neuron: column for column, neuron in enumerate(activations.neurons)}
         alive = zip(groups, problem.living.tolist(), strict=True)
         members = [[place[neuron] for neuron in group] for group, is_living in alive if is_living]
-        return problem.explanations(partial(self._say, problem, activations, members), self.n_groups)
+        return problem.explain(partial(self._say, problem, activations, members), self.n_groups)
 
     def group_activations(self, groups: Groups, activations: ActivationMatrix, split: Split) -> ActivationMatrix:
         """Return the activation of each group: the mean of its members, each in its standard deviations from its mean.
@@ -178,13 +190,6 @@ class FalconExplainer:
             columns.append(((values - train.mean(0)) / torch.where(deviation > 0, deviation, 1.0)).mean(1))
         layer = f"{activations.layer} (groups)".strip()
         return ActivationMatrix(torch.stack(columns, 1), None, layer, activations.images)
-
-    def _check_embeddings(self, concepts: ConceptMatrix) -> None:
-        if self.min_alike is not None and not isinstance(concepts, EmbeddedConceptMatrix):
-            raise ValueError(
-                f"min_alike is {self.min_alike}, and these {concepts.n_concepts} concepts are columns without "
-                "embeddings to compare images by. Leave it out, or describe the images with le.TextConcepts."
-            )
 
     def _say(self, problem: Compared, activations: ActivationMatrix, members: list[list[int]]) -> Said:
         contrast = find_contrast(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import torch
@@ -13,7 +13,15 @@ from torch import Tensor
 from linexp._internal.compiled import Array
 from linexp.explanations import Columns
 from linexp.matrix import ActivationMatrix, ConceptMatrix
-from linexp.solve import Jackknife, Moments, Shortlist, Solution, accumulate_moments, accumulate_shortlist, jackknife
+from linexp.solve import (
+    Jackknife,
+    Moments,
+    Shortlist,
+    Solution,
+    accumulate_groups,
+    accumulate_moments,
+    jackknife,
+)
 
 BLOCK_ROWS = 2048
 
@@ -33,11 +41,6 @@ class Rows:
         """Yield concepts and activations of some rows, on the device."""
         pairs = zip(blocks(self.concepts, rows), blocks(self.activations, rows), strict=True)
         return ((present.to(self.device), active[:, self.living].to(self.device)) for present, active in pairs)
-
-    def groups(self, n_groups: int) -> Iterator[tuple[Tensor, Tensor]]:
-        """Yield the rows of train and val of each group; with a stride, so that rows sorted by class spread evenly."""
-        for start in range(n_groups):
-            yield self.train[start::n_groups], self.val[start::n_groups]
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,13 +95,12 @@ def find_errors(rows: Rows, solution: Solution, units: Units, n_groups: int) -> 
     n_groups = min(n_groups, len(rows.train), len(rows.val))
     if n_groups < 2:
         return None
-    shortlist, scales = Shortlist.of_terms(solution), (units.concept_scale, units.neuron_scale)
-    groups = list(rows.groups(n_groups))
-    train, val = (
-        [accumulate_shortlist(rows.blocks(pair[side]), shortlist).standardise(*scales) for pair in groups]
-        for side in (0, 1)
-    )
-    return jackknife(train, val, solution)
+    shortlist = Shortlist.of_terms(solution)
+    train, val = (accumulate_groups(rows.blocks(part), n_groups, shortlist) for part in (rows.train, rows.val))
+    found = jackknife(train, val, solution)
+    # Of columns as they are, because it takes long to divide the moments of every group by their deviations.
+    scale = units.concept_scale[solution.concepts] / units.neuron_scale[:, None]
+    return replace(found, weight_error=found.weight_error * scale)
 
 
 def blocks(matrix: ActivationMatrix | ConceptMatrix | Columns, rows: Tensor) -> Iterator[Tensor]:

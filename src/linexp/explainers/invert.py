@@ -10,7 +10,7 @@ from torch import Tensor
 
 from linexp._internal.checks import check_whole, check_within
 from linexp.explainers.labels import holds
-from linexp.explainers.said import Problem, check_shared, said_of
+from linexp.explainers.said import Problem, check_labels, said_of
 from linexp.explainers.usable import Usable
 from linexp.explanations import Concept, Explanations, Measure
 from linexp.matrix import ActivationMatrix, ConceptMatrix, Split
@@ -81,7 +81,7 @@ class InvertExplainer:
         check_whole("beam", self.beam, 1)
         check_within("max_fraction", self.max_fraction, 0, 1)
         check_within("min_fraction", self.min_fraction, 0, self.max_fraction)
-        check_shared(self)
+        check_labels(self)
 
     def explain(
         self, activations: ActivationMatrix, concepts: ConceptMatrix, split: Split, *, usable: Usable | None = None

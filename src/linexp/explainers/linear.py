@@ -18,12 +18,13 @@ from linexp._internal.checks import (
     check_within,
     device_for_doubles,
 )
+from linexp._internal.compiled import Indices
 from linexp._internal.renamed import renamed
 from linexp.explainers.once import Task
 from linexp.explainers.searches import SEARCH_SETTINGS, SEARCHES, Search, SearchName, check_search
 from linexp.explainers.stability import count_again
 from linexp.explainers.usable import Usable, find_usable, measure_presence, usable_columns
-from linexp.explanations import Explanation, Explanations, FittedOn
+from linexp.explanations import Explanations, FittedOn
 from linexp.matrix import ActivationMatrix, ConceptMatrix, Split
 
 
@@ -175,15 +176,16 @@ class LinearExplainer:
         task = Task(activations, concepts, self._search.method(self._place), self._place)
         items = task.explain(split.train, split.val, usable.columns, self.n_groups)
         if self.n_repeats:
-            items = count_again(items, partial(self._explain_again, task), split.train, split.val, self.n_repeats)
+            choose = partial(self._choose_again, task)
+            items = count_again(items, concepts.names, choose, split.train, split.val, self.n_repeats)
         images = activations.images or concepts.images
         fitted_on = None if images is None else FittedOn.of(split, images)
         return Explanations(items, activations.layer, usable.dropped, fitted_on=fitted_on)
 
-    def _explain_again(self, task: Task, train: Tensor, val: Tensor) -> tuple[Explanation, ...]:
-        """Explain with other images, if these leave a concept."""
+    def _choose_again(self, task: Task, train: Tensor, val: Tensor) -> Indices | None:
+        """Choose terms by other images, if these leave a concept."""
         usable = usable_columns(measure_presence(task.concepts, train), self.min_activity)
-        return task.explain(train, val, usable, 0) if bool(usable.any()) else ()
+        return task.choose(train, val, usable) if bool(usable.any()) else None
 
     def find_usable(self, concepts: ConceptMatrix, split: Split) -> Bool[Tensor, " concepts"]:
         """Tell which concepts take part; see ``linexp.explainers.find_usable``, which also says why others do not."""

@@ -8,7 +8,8 @@ from functools import partial
 import numpy as np
 
 from linexp._internal.checks import check_whole
-from linexp.explainers.compared import Compared, Said, check_compared
+from linexp.explainers.compared import Compared, Said
+from linexp.explainers.matrices import check_shared
 from linexp.explainers.usable import Usable
 from linexp.explanations import Explanations
 from linexp.matrix import ActivationMatrix, ConceptMatrix, Split
@@ -53,7 +54,7 @@ class RandomConceptExplainer:
     def __post_init__(self) -> None:
         check_whole("n_terms", self.n_terms, 1)
         check_whole("seed", self.seed, 0)
-        check_compared(self)
+        check_shared(self)
 
     def explain(
         self, activations: ActivationMatrix, concepts: ConceptMatrix, split: Split, *, usable: Usable | None = None
@@ -71,7 +72,7 @@ class RandomConceptExplainer:
             No concept varies over the training images; or ``usable`` is of other concepts.
         """
         problem = Compared.of(self, activations, concepts, split, usable)
-        return problem.explanations(partial(self._say, problem), self.n_groups)
+        return problem.explain(partial(self._say, problem), self.n_groups)
 
     def _say(self, problem: Compared) -> Said:
         alive = zip(problem.activations.neurons, problem.living.tolist(), strict=True)

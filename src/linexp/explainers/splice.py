@@ -10,7 +10,9 @@ import torch
 from torch import Tensor
 
 from linexp._internal.checks import check_at_least, check_within
-from linexp.explainers.compared import Compared, Said, check_compared
+from linexp.explainers.compared import Compared, Said
+from linexp.explainers.matrices import check_shared
+from linexp.explainers.needs import Given
 from linexp.explainers.usable import Usable
 from linexp.explanations import Explanations, Measure
 from linexp.matrix import ActivationMatrix, ConceptMatrix, EmbeddedConceptMatrix, Split
@@ -67,7 +69,15 @@ class SpLiCEExplainer:
     def __post_init__(self) -> None:
         check_at_least("strength", self.strength, 1e-12)
         check_within("tolerance", self.tolerance, 1e-15, 1)
-        check_compared(self)
+        check_shared(self)
+
+    def check(self, given: Given) -> None:
+        """Raise ``ValueError`` if the concepts have no embeddings."""
+        if not given.embedded:
+            raise ValueError(
+                f"SpLiCE takes embeddings apart, and {given.concepts} are columns without any. Describe the images "
+                "with le.TextConcepts, or on the command line with --concepts text, which keeps those of its encoder."
+            )
 
     def explain(
         self, activations: ActivationMatrix, concepts: ConceptMatrix, split: Split, *, usable: Usable | None = None
@@ -90,14 +100,9 @@ class SpLiCEExplainer:
         NotConvergedWarning
             The lasso of some neurons did not reach ``tolerance``.
         """
-        if not isinstance(concepts, EmbeddedConceptMatrix):
-            raise ValueError(
-                f"SpLiCE takes embeddings apart, and these {concepts.n_concepts} concepts are columns without any. "
-                "Describe the images with le.TextConcepts, or on the command line with --concepts text, which keeps "
-                "those of its encoder."
-            )
+        self.check(Given.of(concepts, split))
         problem = Compared.of(self, activations, concepts, split, usable)
-        return problem.explanations(partial(self._say, problem), self.n_groups)
+        return problem.explain(partial(self._say, problem), self.n_groups)
 
     def _say(self, problem: Compared) -> Said:
         kept = problem.kept

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from linexp.explanations import Concept, Explanation
+from linexp._internal.compiled import Indices
+from linexp.explanations import Explanation
 
 # The same images give the same redraws, on every machine.
 _SEED = 0
@@ -21,22 +21,31 @@ FIT_SHARE = 0.75
 
 def count_again(
     items: Iterable[Explanation],
-    explain: Callable[[Tensor, Tensor], Iterable[Explanation]],
+    names: Sequence[str],
+    choose: Callable[[Tensor, Tensor], Indices | None],
     train: Tensor,
     val: Tensor,
     n_repeats: int,
 ) -> tuple[Explanation, ...]:
-    """Return explanations whose terms say in which share of redraws ``explain`` finds them again."""
-    again: Counter[tuple[int, Concept]] = Counter()
+    """Return explanations whose terms say in which share of redraws they are chosen again.
+
+    ``choose`` returns the numbers of the concepts, as ``names`` has them, of each explanation's neuron
+    [neurons, terms], padded with -1; ``None``: no neuron has any.
+    """
+    items = tuple(items)
+    number = {name: place for place, name in enumerate(names)}
+    terms = np.full((len(items), max((len(item.terms) for item in items), default=0)), -2)  # no -1 is like it
+    for row, item in zip(terms, items, strict=True):
+        row[: len(item.terms)] = [number[str(term.concept)] for term in item.terms]
+    again = np.zeros(terms.shape)
     for repeat in range(n_repeats):
-        for item in explain(*redraw(train, val, repeat)):
-            again.update((item.neuron, concept) for concept in item.concepts)
+        chosen = choose(*redraw(train, val, repeat))
+        if chosen is not None:
+            again += (terms[:, :, None] == chosen[:, None, :]).any(2)
+    kept = (again / max(n_repeats, 1)).tolist()
     return tuple(
-        replace(
-            item,
-            terms=tuple(replace(term, kept=again[item.neuron, term.concept] / n_repeats) for term in item.terms),
-        )
-        for item in items
+        replace(item, terms=tuple(replace(term, kept=share) for term, share in zip(item.terms, shares, strict=False)))
+        for item, shares in zip(items, kept, strict=True)
     )
 
 

@@ -7,16 +7,15 @@ from dataclasses import replace
 from functools import reduce
 
 import numpy as np
-import torch
 from torch import Tensor
 
 from linexp._internal.checks import check_same_images, check_whole
 from linexp._internal.compiled import Indices
-from linexp.explainers.fit import BLOCK_ROWS, Units, blocks
+from linexp.explainers.fit import Units, blocks
 from linexp.explainers.terms import in_words
 from linexp.explanations import Columns, Concept, Explanation, Explanations, FittedOn, Measure, Term
 from linexp.matrix import ActivationMatrix, ConceptMatrix, Split
-from linexp.solve import Shortlist, ShortlistMoments, accumulate_shortlist, jackknife, measure_columns, refit_among
+from linexp.solve import Shortlist, ShortlistMoments, accumulate_groups, jackknife, measure_columns, refit_among
 
 
 def fit_weights(
@@ -83,22 +82,9 @@ def fit_weights(
 def _moments(
     columns: Columns, activations: ActivationMatrix, part: Tensor, lists: list[Indices], n_groups: int
 ) -> list[ShortlistMoments]:
-    """Return the moments of each group of a part of the images, all of it read once.
-
-    The groups stand one after the other, so that a formula is made for a whole block of rows; with a stride, so that
-    rows sorted by class spread evenly.
-    """
-    shortlist = Shortlist.of_lists(lists)
-    rows = [part[start::n_groups] for start in range(n_groups)]
-    group = torch.arange(n_groups).repeat_interleave(torch.tensor(list(map(len, rows))))
-    read = (blocks(columns, torch.cat(rows)), blocks(activations, torch.cat(rows)))
-    found: list[ShortlistMoments] = []
-    for groups, present, active in zip(group.split(BLOCK_ROWS), *read, strict=True):
-        numbers, sizes = (each.tolist() for each in groups.unique_consecutive(return_counts=True))
-        for number, *pieces in zip(numbers, present.split(sizes), active.split(sizes), strict=True):
-            moments = accumulate_shortlist([(pieces[0], pieces[1])], shortlist)
-            found[number:] = [moments if number == len(found) else found[number].merge(moments)]
-    return found
+    """Return the moments of each group of a part of the images, all of it read once."""
+    pairs = zip(blocks(columns, part), blocks(activations, part), strict=True)
+    return accumulate_groups(pairs, n_groups, Shortlist.of_lists(lists))
 
 
 def _fit(train: list[ShortlistMoments], val: list[ShortlistMoments], wanted: Sequence[Concept]) -> list[Explanation]:

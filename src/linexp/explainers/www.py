@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
+from typing import ClassVar
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from linexp._internal.checks import check_whole, check_within
-from linexp.explainers.compared import Compared, Said, check_compared, check_enough
+from linexp.explainers.compared import Compared, Said
+from linexp.explainers.matrices import check_shared
+from linexp.explainers.needs import Given
 from linexp.explainers.usable import Usable
 from linexp.explanations import Explanations, Measure
 from linexp.matrix import ActivationMatrix, ConceptMatrix, EmbeddedConceptMatrix, Split
@@ -60,6 +63,7 @@ class WWWExplainer:
     True
     """
 
+    compares_embeddings: ClassVar[bool] = True
     n_top: int = 40
     share: float = 0.95
     base: str | None = None
@@ -71,7 +75,13 @@ class WWWExplainer:
         check_whole("n_top", self.n_top, 1)
         check_within("share", self.share, 0, 1 - 1e-12)
         check_whole("max_terms", 1 if self.max_terms is None else self.max_terms, 1)
-        check_compared(self)
+        check_shared(self)
+
+    def check(self, given: Given) -> None:
+        """Raise ``ValueError`` if there are too few images, or no concept is called ``base``."""
+        given.check_enough("n_top", self.n_top)
+        if self.base is not None:
+            given.check_named("base", self.base)
 
     def explain(
         self, activations: ActivationMatrix, concepts: ConceptMatrix, split: Split, *, usable: Usable | None = None
@@ -90,11 +100,9 @@ class WWWExplainer:
             There are fewer training images than are looked at; ``base`` is no concept of the matrix; no concept varies
             over these images; or ``usable`` is of other concepts.
         """
-        check_enough("n_top", self.n_top, split)
-        if self.base is not None:
-            concepts.places([self.base])  # is known
+        self.check(Given.of(concepts, split))
         problem = Compared.of(self, activations, concepts, split, usable)
-        return problem.explanations(partial(self._say, problem), self.n_groups)
+        return problem.explain(partial(self._say, problem), self.n_groups)
 
     def _say(self, problem: Compared) -> Said:
         top = split_rows(problem, self.n_top)

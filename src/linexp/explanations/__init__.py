@@ -7,6 +7,7 @@ from linexp.explanations.explanation import Explanation, Term, line_of
 from linexp.explanations.fitted_on import FittedOn
 from linexp.explanations.formula import Concept, Formula, names_in
 from linexp.explanations.layer import Explanations
+from linexp.explanations.planted import Planted, make_planted
 from linexp.explanations.quality import Measure, Quality, qualities_of, rank, show_selected
 from linexp.explanations.simulate import simulate
 
@@ -19,11 +20,13 @@ __all__ = [
     "FittedOn",
     "Formula",
     "Measure",
+    "Planted",
     "Quality",
     "Term",
     "first_unknown",
     "format_number",
     "line_of",
+    "make_planted",
     "names_in",
     "qualities_of",
     "rank",

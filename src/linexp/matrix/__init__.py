@@ -11,7 +11,5 @@ from linexp.matrix.file import save_activations as save_activations
 from linexp.matrix.pixel import IGNORED as IGNORED
 from linexp.matrix.pixel import NONE as NONE
 from linexp.matrix.pixel import PixelConceptMatrix as PixelConceptMatrix
-from linexp.matrix.planted import Planted as Planted
-from linexp.matrix.planted import make_planted as make_planted
 from linexp.matrix.regions import Regions as Regions
 from linexp.matrix.split import Split as Split

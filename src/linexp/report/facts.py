@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, TypeAlias, cast
 
 from linexp._internal.numbers import format_decimals, format_number
 from linexp._internal.privacy import as_text, hide_folders
@@ -13,13 +13,16 @@ from linexp.explanations import tell_dropped
 from linexp.matrix import EmbeddedConceptMatrix
 from linexp.results import Column, Result
 
+Cell: TypeAlias = tuple[str, str, str, str, str, str]
+
 
 @dataclass(frozen=True)
 class Row:
     """One line of the score table; what is not known of a method is "".
 
     ``cells`` are (mean, standard error, number of neurons) as text, behind these the mean over the neurons that are not
-    silent and how many these are, "" where all are such; or ``None``.
+    silent and how many these are, "" where all are such, and how much higher it is than that of the first method of the
+    layer, paired by neuron, "" for that one; or ``None``.
     """
 
     layer: str
@@ -29,7 +32,7 @@ class Row:
     constant: str
     dead: str
     terms: str
-    cells: tuple[tuple[str, str, str, str, str] | None, ...]
+    cells: tuple[Cell | None, ...]
 
 
 def titles(layers: Sequence[Sequence[Result]]) -> list[str]:
@@ -40,7 +43,12 @@ def titles(layers: Sequence[Sequence[Result]]) -> list[str]:
 def score_rows(layers: Sequence[Sequence[Result]]) -> list[Row]:
     """Return the score table: a line for each layer and method, the scores of others on its neurons behind a result."""
     wanted = titles(layers)
-    return [row for layer in layers for finding in layer for row in (_row(finding, wanted), *_others(finding, wanted))]
+    return [
+        row
+        for layer in layers
+        for finding in layer
+        for row in (_row(finding, wanted, layer[0]), *_others(finding, wanted))
+    ]
 
 
 def subtitle(layers: Sequence[Sequence[Result]]) -> list[str]:
@@ -87,7 +95,7 @@ def method_facts(finding: Result) -> list[tuple[str, str]]:
     return [(name, text) for name, text in facts if text]
 
 
-def _row(finding: Result, wanted: Sequence[str]) -> Row:
+def _row(finding: Result, wanted: Sequence[str], first: Result) -> Row:
     explanations = finding.explanations
     return Row(
         _text(explanations.layer or finding.activations.layer),
@@ -97,7 +105,7 @@ def _row(finding: Result, wanted: Sequence[str]) -> Row:
         f"{explanations.n_with('constant'):,}",
         f"{int(finding.activations.select(explanations.neurons).is_dead.sum()):,}",
         f"{explanations.mean_terms:.2f}",
-        _cells(finding, "", wanted),
+        _cells(finding, "", wanted, None if finding is first else first),
     )
 
 
@@ -107,12 +115,18 @@ def _others(finding: Result, wanted: Sequence[str]) -> list[Row]:
     return [Row(layer, method, "", "", "", "", "", _cells(finding, method, wanted)) for method in methods]
 
 
-def _cells(finding: Result, method: str, wanted: Sequence[str]) -> tuple[tuple[str, str, str, str, str] | None, ...]:
+def _cells(finding: Result, method: str, wanted: Sequence[str], first: Result | None = None) -> tuple[Cell | None, ...]:
     columns = {column.heading: column for column in finding.columns if column.method == method}
-    return tuple(None if title not in columns else _cell(columns[title]) for title in wanted)
+    name, before = "", dict[str, Column]()
+    if first is not None:
+        # What explained judges where no judge is named: a stricter one would pass for a worse method.
+        same = first.judge == finding.judge
+        before = {column.heading: column for column in first.columns if not column.method and (column.judge or same)}
+        name = first.method
+    return tuple(_cell(columns[title], before.get(title), name) if title in columns else None for title in wanted)
 
 
-def _cell(column: Column) -> tuple[str, str, str, str, str]:
+def _cell(column: Column, before: Column | None, name: str) -> Cell:
     n_explained = len(set(column.values) - column.silent)
     explained, how_many = (format_decimals(column.mean_explained, 3), f"{n_explained:,}") if column.silent else ("", "")
     return (
@@ -121,7 +135,17 @@ def _cell(column: Column) -> tuple[str, str, str, str, str]:
         f"{len(column.values):,}",
         explained,
         how_many,
+        "" if before is None else _difference(column, before, name),
     )
+
+
+def _difference(column: Column, before: Column, name: str) -> str:
+    """Say how much higher a score is than another of the same neurons, where both know some."""
+    shared = [neuron for neuron in column.values if neuron in before.values]
+    if not column.is_score or not shared:
+        return ""
+    found = replace(column, values={neuron: column.values[neuron] - before.values[neuron] for neuron in shared})
+    return f"{format_decimals(found.mean, 3)} ± {format_decimals(found.sem, 3)} against {name}"
 
 
 def _source(settings: Mapping[str, Any]) -> str:

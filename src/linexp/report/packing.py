@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import base64
 import math
+from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 
 import numpy as np
 from jaxtyping import Float
 
+_EXPONENT = 10_000  # from here on the page shows two digits and a power of ten
 _LEVELS = {8: 255, 16: 65535}
 
 
@@ -30,8 +32,19 @@ def quantise(
 
 
 def short(value: float | None, digits: int = 4) -> float | int | None:
-    """Return a number with a few significant digits, a whole one as such; ``None`` for what is not known."""
+    """Return a number with a few significant digits, a whole one as such; ``None`` for what is not known.
+
+    It has more of them where the page, which shows two decimals, would otherwise not show those of the number itself.
+    """
     if value is None or not math.isfinite(value):
         return None
     rounded = float(f"{value:.{digits}g}")
+    while abs(value) < _EXPONENT and _shown(rounded) != _shown(value):
+        digits += 1
+        rounded = float(f"{value:.{digits}g}")
     return int(rounded) if rounded == int(rounded) and abs(rounded) < 1e15 else rounded
+
+
+def _shown(value: float) -> Decimal:
+    """Return a number as ``toFixed(2)`` of the page's script rounds it."""
+    return Decimal(value).quantize(Decimal("0.01"), ROUND_HALF_UP)

@@ -3,9 +3,13 @@
 from linexp.results.ablating import Ablation, prepare_ablations, tell_ablation, with_constants
 from linexp.results.cases import check_unseen_cases, check_whole_images, open_cases, tell_rows, tell_seen
 from linexp.results.columns import Column, column_of
-from linexp.results.compare import tell_tables, tell_without_dead
+from linexp.results.compare import tell_failing, tell_tables, tell_without_dead
+from linexp.results.comparing import Explained, ablate_methods, explain_methods, judge_methods
+from linexp.results.comparison import Comparison, compare
+from linexp.results.comparison_folder import begin_comparison, check_comparison, end_comparison
 from linexp.results.digests import only_readable
 from linexp.results.explaining import (
+    Prepared,
     choose_folders,
     explain_run,
     leave_out,
@@ -16,7 +20,7 @@ from linexp.results.explaining import (
     tell_explanations,
     tell_next,
 )
-from linexp.results.folder import load_explanations, load_run, results_in, save_explanations, save_run, save_scores
+from linexp.results.folder import load_explanations, load_run, save_explanations, save_run, save_scores
 from linexp.results.judge import (
     Judge,
     file_name,
@@ -29,6 +33,7 @@ from linexp.results.judge import (
 from linexp.results.judges import ENCODER, suggest_judge
 from linexp.results.known import save_simulability, tell_simulability
 from linexp.results.layers import by_layer, give_images
+from linexp.results.looking import METHODS, results_in, with_methods
 from linexp.results.neuron import tell_neuron
 from linexp.results.pictures import reopen_pictures, with_pictures
 from linexp.results.renamed import Finding, read_finding
@@ -41,27 +46,38 @@ from linexp.results.tables import Cell, Measured, Table, draw_table, write_table
 
 __all__ = [
     "ENCODER",
+    "METHODS",
     "Ablation",
     "Cell",
     "Column",
+    "Comparison",
+    "Explained",
     "Finding",
     "Judge",
     "Measured",
+    "Prepared",
     "Result",
     "Run",
     "Table",
+    "ablate_methods",
+    "begin_comparison",
     "by_layer",
+    "check_comparison",
     "check_part",
     "check_unseen_cases",
     "check_whole_images",
     "choose_folders",
     "column_of",
+    "compare",
     "draw_table",
+    "end_comparison",
+    "explain_methods",
     "explain_run",
     "file_name",
     "free_name",
     "give_images",
     "judge_cases",
+    "judge_methods",
     "judge_parts",
     "leave_out",
     "load_explanations",
@@ -91,6 +107,7 @@ __all__ = [
     "summarize_files",
     "tell_ablation",
     "tell_explanations",
+    "tell_failing",
     "tell_neuron",
     "tell_next",
     "tell_rows",
@@ -100,6 +117,7 @@ __all__ = [
     "tell_without_dead",
     "warn_of_same_model",
     "with_constants",
+    "with_methods",
     "with_pictures",
     "write_tables",
 ]

@@ -9,7 +9,8 @@ from typing import Any, cast
 
 from linexp.explanations import Explanations
 from linexp.models import same_network
-from linexp.results.folder import load_explanations, load_run, peek
+from linexp.results.folder import load_explanations, load_run
+from linexp.results.looking import peek
 from linexp.results.result import Result
 from linexp.results.run import Run
 

@@ -12,7 +12,7 @@ import torch
 from linexp.matrix import DEAD_BELOW
 from linexp.results.result import Result
 from linexp.results.tables import Cell, Measured, Table, draw_table, write_tables
-from linexp.score import FAILING, Origin, compare_scores
+from linexp.score import FAILING, Origin, Scores, compare_scores
 
 # In the files, but too wide for the terminal.
 _DETAILS = ("simulator", "images", "part", "n_images")
@@ -39,14 +39,17 @@ def tell_tables(found: Sequence[Result], path: Path | None) -> str:
             counts = f"{len(after.explanations):,} of its {len(before.explanations):,} neurons"
             lines.append(f"{_origin(before).method}: {counts}, those that all methods explain")
     lines += filter(None, (_why_no_differences(one[0], other[0]) for one, other in itertools.combinations(whole, 2)))
-    for metric in found[0].scores:
-        failed = FAILING.get(metric.metric.split("@")[0])
-        if failed is not None:
-            lines.append(f"{metric.metric} {failed}: better not to choose by it.")
+    lines += tell_failing(found[0].scores)
     if path is not None:
         lines.append(f"  written to {', '.join(map(str, write_tables(path, tables)))}")
     drawn = "".join(draw_table(_shown(table)) for table in tables.values())
     return drawn.removesuffix("\n") + "".join(f"\n{line}" for line in lines)
+
+
+def tell_failing(scores: Sequence[Scores]) -> list[str]:
+    """Return a line for each score that failed a sanity check."""
+    known = [(one.metric, FAILING.get(one.metric.split("@")[0])) for one in scores]
+    return [f"{metric} {failed}: better not to choose by it." for metric, failed in known if failed is not None]
 
 
 def _origin(scored: Result) -> Origin:

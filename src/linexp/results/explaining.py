@@ -75,7 +75,7 @@ def prepare_unread(
 
 def prepare_regions(
     images: Images,
-    source: PixelConcepts,
+    source: ConceptSource,
     explainer: Explainer,
     split: Split | None,
     seed: int,
@@ -87,7 +87,11 @@ def prepare_regions(
     ------
     ValueError
         A mask does not go with its picture, or no concept is of use.
+    TypeError
+        The concepts have no place in the picture.
     """
+    if not isinstance(source, PixelConcepts):
+        raise TypeError(f"{type(source).__name__} does not say where concepts are. Give PixelConcepts.")
     split = Split.random(len(images), seed) if split is None else split
     described = {one.fingerprint: one for one in regions.values()}
     made: dict[str | None, Prepared] = {}
@@ -101,21 +105,19 @@ def record_runs(
     model: VisionModel,
     layers: Mapping[str, str | None],
     images: Images,
-    prepared: Prepared | Mapping[str, Prepared],
+    prepared: Mapping[str, Prepared],
     settings: Mapping[str, Any],
     explainer: Explainer,
     store: Store | None = None,
 ) -> dict[str, Run]:
     """Record layers in one pass, each with everything needed to explain it.
 
-    ``layers`` has the tensor that is taken of each; see ``look_at_layers``. ``prepared`` is of all layers, or of each
-    its own. What recording needs is read from
-    ``settings``, and all of these are kept with the result, as are the explainer's.
+    ``layers`` has the tensor that is taken of each; see ``look_at_layers``. ``prepared`` is what each needs. What
+    recording needs is read from ``settings``, and all of these are kept with the result, as are the explainer's.
     """
     names = ("pool", "channels", "token", "output", "batch_size", "workers")
     how = {name: settings[name] for name in names}
     contents = tuple(content.hex() for content in contents_of(images))
-    of = {layer: prepared if isinstance(prepared, Prepared) else prepared[layer] for layer in layers}
     with remarked():  # look_at_layers has said it
         recorded = with_store(store, lambda store: record_layers(model, list(layers), images, store=store, **how))
     told = {name: str(value) if isinstance(value, Path) else value for name, value in settings.items()}
@@ -124,8 +126,8 @@ def record_runs(
     return {
         layer: Run(
             activations,
-            _named(of[layer].concepts, images),
-            of[layer].split,
+            _named(prepared[layer].concepts, images),
+            prepared[layer].split,
             image_names=called,
             settings={**told, "output": layers[layer]},
             contents=contents,

@@ -14,7 +14,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import torch
 from safetensors import SafetensorError
@@ -26,6 +26,7 @@ from linexp._internal.files import check_writable_folder, csv_text, read_csv, re
 from linexp._internal.version import __version__
 from linexp.explanations import Explanations, FittedOn, read_dropped, write_dropped
 from linexp.matrix import ActivationMatrix, ConceptMatrix, EmbeddedConceptMatrix, Split
+from linexp.results.looking import check_one, results_in
 from linexp.results.placed import image_split, placed_tensors, read_regions, tell_placed, with_masks
 from linexp.results.run import Run
 from linexp.score import Scores
@@ -42,7 +43,8 @@ def save_run(folder: Path, run: Run) -> None:
     """Write a run into ``folder``, which is made if needed.
 
     Each file is complete or absent: it is written under another name first. ``run.json`` comes last and makes the run
-    valid. Explanations and scores of an earlier run in the same folder are removed, because they are not of this one.
+    valid. What an earlier run in the same folder has of explanations, scores and impact of single neurons is removed,
+    because it is not of this one.
 
     Raises
     ------
@@ -51,7 +53,8 @@ def save_run(folder: Path, run: Run) -> None:
     """
     check_writable_folder(folder)
     judged = (path for kind in ("scores", "simulability") for path in folder.glob(f"{kind}*.csv"))
-    for stale in (folder / "run.json", folder / _EXPLANATIONS, folder / _DROPPED, *judged):
+    measured = filter(_is_of_neurons, folder.glob("impact*.csv"))
+    for stale in (folder / "run.json", folder / _EXPLANATIONS, folder / _DROPPED, *judged, *measured):
         stale.unlink(missing_ok=True)
     with replacing(folder / _MATRICES) as draft:
         save_file(_tensors(run), draft)
@@ -71,6 +74,12 @@ def save_run(folder: Path, run: Run) -> None:
     }
     text = json.dumps(manifest, indent=1, ensure_ascii=False, sort_keys=True)
     write_atomically(folder / "run.json", f"{text}\n".encode(errors=_KEEP))
+
+
+def _is_of_neurons(path: Path) -> bool:
+    """Say whether a table has a line for each neuron, which pages read, and not one for each layer."""
+    with path.open(encoding="utf-8-sig", errors=_KEEP) as file:
+        return "neuron" in (name.strip(' "\n') for name in file.readline().split(","))
 
 
 def load_run(folder: Path) -> Run:
@@ -220,6 +229,7 @@ def _check_files(folder: Path, digests: Mapping[str, str]) -> None:
 
 def _read_manifest(folder: Path) -> dict[str, Any]:
     path = folder / "run.json"
+    check_one(folder)
     if not path.is_file():
         inside = [found for found in results_in(folder) if found != folder]
         raise FileNotFoundError(
@@ -238,18 +248,3 @@ def _read_manifest(folder: Path) -> dict[str, Any]:
             f"It was written by linexp {manifest.get('linexp')}: use that version, or make the result anew."
         )
     return manifest
-
-
-def peek(folder: Path) -> dict[str, Any]:
-    """Return what ``run.json`` says, unchecked, for what may also be unknown; nothing if it cannot be read."""
-    try:
-        found = json.loads((folder / "run.json").read_text(encoding="utf-8", errors=_KEEP))
-    except (OSError, ValueError):
-        return {}
-    return cast("dict[str, Any]", found) if isinstance(found, dict) else {}
-
-
-def results_in(folder: Path) -> list[Path]:
-    """Return the folder itself, or the results one level deeper where it is none: several layers have one each."""
-    inside = sorted(path.parent for path in folder.glob("*/run.json"))
-    return [folder] if (folder / "run.json").exists() or not inside else inside

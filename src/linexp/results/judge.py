@@ -140,7 +140,10 @@ def judge_parts(cases: Sequence[Result], judge: Judge | None, part: str = "test"
 
 
 def _own_judges(cases: Sequence[Result]) -> list[ConceptMatrix]:
-    for case in {case.folder: case for case in cases}.values():
+    first: dict[int, Result] = {}
+    for case in cases:
+        first.setdefault(id(case.activations), case)
+    for case in first.values():  # once for each recorded layer
         _warn_of_own_judge(case)
     for case in cases:
         _check_known(case)

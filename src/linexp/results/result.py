@@ -18,7 +18,8 @@ from linexp.explanations import Explanations, simulate
 from linexp.images import Images
 from linexp.matrix import PixelConceptMatrix
 from linexp.results.columns import Column, column_of
-from linexp.results.folder import load_explanations, load_run, peek, save_explanations, save_run, save_scores, slug
+from linexp.results.folder import load_explanations, load_run, save_explanations, save_run, save_scores, slug
+from linexp.results.looking import peek
 from linexp.results.run import Run
 from linexp.results.score_files import read_columns
 from linexp.score import CorrelationScorer, Origin, Scores, Simulability, check_unseen, count_seen, read_simulability

@@ -45,8 +45,9 @@ from linexp.solve.rank_order import measure_reordering as measure_reordering
 from linexp.solve.ridge import fit_ridge as fit_ridge
 from linexp.solve.shortlist import Shortlist as Shortlist
 from linexp.solve.shortlist import ShortlistMoments as ShortlistMoments
-from linexp.solve.shortlist import accumulate_shortlist as accumulate_shortlist
 from linexp.solve.shortlist_fit import refit_among as refit_among
+from linexp.solve.shortlist_sums import accumulate_groups as accumulate_groups
+from linexp.solve.shortlist_sums import accumulate_shortlist as accumulate_shortlist
 from linexp.solve.stepwise import search_stepwise as search_stepwise
 from linexp.solve.swaps import search_swaps as search_swaps
 from linexp.solve.top import search_top as search_top

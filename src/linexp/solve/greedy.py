@@ -59,14 +59,27 @@ def _rank(guide: Array, most: int, *, with_zeros: bool) -> Indices:
     Those beyond ``most`` are never tried, if that is the number of candidates of a round times that of rounds.
     """
     ranked = np.full((len(guide), min(most, guide.shape[1])), -1)
-    for neuron, weights in enumerate(guide):
-        above, below = np.flatnonzero(weights > 0), np.flatnonzero(weights < 0)
-        zeros = np.flatnonzero(weights == 0) if with_zeros else above[:0]
-        found = [above[np.argsort(-weights[above], kind="stable")], zeros]
-        found.append(below[np.argsort(-weights[below], kind="stable")])
-        order = np.concatenate(found)[: ranked.shape[1]]
-        ranked[neuron, : len(order)] = order
+    share_neurons(len(guide), _rank_neurons, np.ascontiguousarray(guide), with_zeros, ranked)
     return ranked
+
+
+@compiled
+def _rank_neurons(first: int, last: int, guide: Array, with_zeros: bool, ranked: Indices) -> None:
+    for neuron in range(first, last):
+        weights, n_ranked = guide[neuron], 0
+        for wanted in (1, 0, -1):  # the sign of the weights
+            some = np.empty(len(weights), np.int64)
+            n_found = 0
+            for concept in range(len(weights)):
+                if np.sign(weights[concept]) == wanted and (with_zeros or wanted != 0):
+                    some[n_found] = concept
+                    n_found += 1
+            some = some[:n_found]
+            if wanted != 0:
+                some = some[np.argsort(-weights[some], kind="mergesort")]  # the stable one
+            n_taken = min(n_found, len(ranked[neuron]) - n_ranked)
+            ranked[neuron, n_ranked : n_ranked + n_taken] = some[:n_taken]
+            n_ranked += n_taken
 
 
 def _search(

@@ -2,21 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-import torch
-from jaxtyping import Float
-from torch import Tensor
 
-from linexp._internal.compiled import Array, Indices, compiled, share_neurons
+from linexp._internal.compiled import Array, Indices
 from linexp.solve.least_squares import Solution
-from linexp.solve.moments import recut
-
-# Rows looked at a time: few enough for those of all concepts to stay in the cache while every neuron takes its own.
-_PIECE_ROWS = 256
 
 
 @dataclass(frozen=True, eq=False)
@@ -126,93 +118,3 @@ class ShortlistMoments:
             self.cross / scale / neuron_scale[self.shortlist.neurons],
             self.neuron_variance / neuron_scale**2,
         )
-
-
-def accumulate_shortlist(
-    blocks: Iterable[tuple[Float[Tensor, "rows concepts"], Float[Tensor, "rows neurons"]]], shortlist: Shortlist
-) -> ShortlistMoments:
-    """Sum the moments of row blocks of all concepts and neurons, given together, as far as a shortlist asks for them.
-
-    The products are float64, and there are few of them: the square of the length of each neuron's list. How the rows
-    are cut into blocks does not change the result.
-
-    Raises
-    ------
-    ValueError
-        There is no row at all.
-    """
-    n_neurons, n_entries = len(shortlist.starts) - 1, len(shortlist.concepts)
-    lists = (shortlist.concepts, shortlist.starts, shortlist.squares)
-    lengths = (n_entries, n_neurons, int(shortlist.squares[-1]), n_entries, n_neurons)
-    sums = [np.zeros(length) for length in lengths]  # means of concepts and neurons, gram, cross, variances
-    n_images = 0
-    for concepts, neurons in recut(blocks, _PIECE_ROWS):
-        dtype = torch.promote_types(torch.promote_types(concepts.dtype, neurons.dtype), torch.float32)
-        given = (_turn(concepts, dtype), _turn(neurons, dtype), n_images, *lists)
-        share_neurons(n_neurons, _add_piece, *given, *sums)
-        n_images += len(concepts)
-    if n_images == 0:
-        raise ValueError("There are 0 rows to take moments of. Give at least one image.")
-    return ShortlistMoments(n_images, shortlist, *sums[:2], *(total / n_images for total in sums[2:]))
-
-
-def _turn(rows: Tensor, dtype: torch.dtype) -> Array:
-    """Put the values of each column side by side: taking a few columns is then taking a few lines of memory."""
-    return rows.cpu().to(dtype).T.contiguous().numpy()
-
-
-@compiled
-def _add_piece(
-    first: int,
-    last: int,
-    present: Array,
-    active: Array,
-    n_before: int,
-    concepts: Indices,
-    starts: Indices,
-    squares: Indices,
-    concept_mean: Array,
-    neuron_mean: Array,
-    gram: Array,
-    cross: Array,
-    variance: Array,
-) -> None:
-    """Add some rows to the means, and to the sums of products about them, of the neurons ``first`` to ``last``.
-
-    Values are taken less those of the first row: so a column that is all the same leaves exact zeros.
-    """
-    n_rows = present.shape[1]
-    new = n_rows / (n_before + n_rows)
-    for neuron in range(first, last):
-        start = starts[neuron]
-        width = starts[neuron + 1] - start
-        rows = np.empty((n_rows, width + 1))  # the concepts, then the neuron
-        origin, mean = np.empty(width + 1), np.zeros(width + 1)
-        for place in range(width + 1):
-            column = present[concepts[start + place]] if place < width else active[neuron]
-            origin[place] = column[0]
-            for row in range(n_rows):
-                rows[row, place] = column[row] - origin[place]
-                mean[place] += rows[row, place]
-            mean[place] /= n_rows
-        products = np.zeros((width + 1, width + 1))
-        for row in range(n_rows):
-            for place in range(width + 1):
-                value = rows[row, place] - mean[place]
-                for other in range(place + 1):
-                    products[place, other] += value * (rows[row, other] - mean[other])
-        gap = np.empty(width + 1)
-        for place in range(width):
-            gap[place] = origin[place] + mean[place] - concept_mean[start + place]
-            concept_mean[start + place] += new * gap[place]
-        gap[width] = origin[width] + mean[width] - neuron_mean[neuron]
-        neuron_mean[neuron] += new * gap[width]
-        between = n_before * new
-        for place in range(width):
-            for other in range(place + 1):
-                value = products[place, other] + between * gap[place] * gap[other]
-                gram[squares[neuron] + place * width + other] += value
-                if other < place:
-                    gram[squares[neuron] + other * width + place] += value
-            cross[start + place] += products[width, place] + between * gap[width] * gap[place]
-        variance[neuron] += products[width, width] + between * gap[width] * gap[width]

@@ -6,14 +6,14 @@ import numpy as np
 
 from linexp._internal.compiled import Array, Indices, compiled
 from linexp.solve.least_squares import UNDEFINED, Solution, refit
-from linexp.solve.shortlist import ShortlistMoments
+from linexp.solve.shortlist import Shortlist, ShortlistMoments
 
 
 def refit_among(train: ShortlistMoments, val: ShortlistMoments, wanted: Indices) -> Solution:
     """Fit concepts of each neuron's shortlist [neurons, terms] (-1: none), in order, leaving out collinear ones."""
     solution = Solution.empty(*wanted.shape)
     where, sides = (train.shortlist.starts, train.shortlist.squares), (train.gram, train.cross, val.gram, val.cross)
-    _refit_neurons(_in_shortlist(wanted, train), *where, *sides, val.neuron_variance, *solution.parts)
+    _refit_neurons(in_shortlist(wanted, train.shortlist), *where, *sides, val.neuron_variance, *solution.parts)
     return _in_all_concepts(solution, train)
 
 
@@ -26,10 +26,10 @@ def _in_all_concepts(solution: Solution, moments: ShortlistMoments) -> Solution:
     return Solution(np.where(found >= 0, numbers, -1), solution.weights, solution.val_correlation)
 
 
-def _in_shortlist(wanted: Indices, moments: ShortlistMoments) -> Indices:
+def in_shortlist(wanted: Indices, shortlist: Shortlist) -> Indices:
     """Replace the numbers of concepts by their places in the shortlists."""
     places = np.full_like(wanted, -1)
-    concepts, starts = moments.shortlist.concepts, moments.shortlist.starts
+    concepts, starts = shortlist.concepts, shortlist.starts
     for neuron, row in enumerate(wanted):
         where = {concept: place for place, concept in enumerate(concepts[starts[neuron] : starts[neuron + 1]].tolist())}
         places[neuron] = [where[concept] if concept >= 0 else -1 for concept in row.tolist()]
