@@ -51,6 +51,7 @@ OPTIONAL = {
     "timm": {"models/timm.py"},
     "torchvision": {"models/torchvision.py"},
     "transformers": {
+        "concepts/pixels/segmenter.py",
         "models/huggingface.py",
         "concepts/encoders/huggingface.py",
         "concepts/encoders/minilm.py",

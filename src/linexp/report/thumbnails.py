@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 import torch
-from jaxtyping import UInt8
+from jaxtyping import Float, UInt8
 from PIL import Image
 from torch import Tensor
 
@@ -18,9 +18,17 @@ from linexp.images import Images, ImageSubset, decoded_batches
 _QUALITY, _BATCH = 72, 32
 
 
-def make_thumbnails(images: Images, rows: Sequence[int], side: int) -> Iterator[bytes]:
-    """Yield some images as WebP, cropped to the middle square, in the order asked for."""
+def make_thumbnails(
+    images: Images, rows: Sequence[int], side: int, windows: Float[Tensor, "images 4"] | None = None
+) -> Iterator[bytes]:
+    """Yield some images as WebP in the order asked for: their middle squares, or what lies in windows over them."""
     if not rows:
+        return
+    if windows is not None:
+        with progress_bar("thumbnails", len(rows), "pictures") as advance:
+            for row in rows:
+                yield _as_webp(look_through(images[row], windows[row].tolist(), side))
+                advance(1)
         return
 
     def shrink(picture: Image.Image) -> UInt8[Tensor, "side side 3"]:
@@ -31,6 +39,20 @@ def make_thumbnails(images: Images, rows: Sequence[int], side: int) -> Iterator[
             for pixels in batch:
                 yield _as_webp(Image.fromarray(pixels.numpy()))
             advance(len(batch))
+
+
+def look_through(picture: Image.Image, window: Sequence[float], side: int) -> Image.Image:
+    """Return what a network sees of a picture, at this size: black where that lies beside the picture.
+
+    ``window`` is top, left, bottom and right as shares of height and width; mirrored where left > right.
+    """
+    across, down = sorted((window[1], window[3])), sorted((window[0], window[2]))
+    left, right = (round(share * picture.width) for share in across)
+    top, bottom = (round(share * picture.height) for share in down)
+    seen = picture.crop((left, top, max(right, left + 1), max(bottom, top + 1)))
+    seen = seen.resize((side, side), Image.Resampling.LANCZOS)
+    seen = seen.transpose(Image.Transpose.FLIP_LEFT_RIGHT) if window[1] > window[3] else seen
+    return seen.transpose(Image.Transpose.FLIP_TOP_BOTTOM) if window[0] > window[2] else seen
 
 
 def _as_webp(picture: Image.Image) -> bytes:

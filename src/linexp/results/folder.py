@@ -27,7 +27,7 @@ from linexp._internal.version import __version__
 from linexp.explanations import Explanations, FittedOn, read_dropped, write_dropped
 from linexp.matrix import ActivationMatrix, ConceptMatrix, EmbeddedConceptMatrix, Split
 from linexp.results.looking import check_one, results_in
-from linexp.results.placed import image_split, placed_tensors, read_regions, tell_placed, with_masks
+from linexp.results.placed import placed_tensors, read_regions, tell_placed, with_masks
 from linexp.results.run import Run
 from linexp.score import Scores
 
@@ -191,8 +191,7 @@ def _concepts(tensors: Mapping[str, Tensor], manifest: Mapping[str, Any]) -> Con
 
 
 def _images_csv(run: Run) -> str:
-    regions = run.activations.regions
-    split = run.split if regions is None else image_split(run.split, regions)
+    split = run.split_of_images
     parts = {"train": split.train, "val": split.val, "test": split.test}
     part = {row: name for name, rows in parts.items() for row in rows.tolist()}
     known = [(row, part.get(row, ""), name) for row, name in enumerate(run.image_names)]

@@ -73,6 +73,12 @@ class Run:
         return self.activations.images if regions is None else regions.images
 
     @property
+    def split_of_images(self) -> Split:
+        """The split of the images, not of their regions."""
+        regions = self.activations.regions
+        return self.split if regions is None else image_split(self.split, regions)
+
+    @property
     def rows_are(self) -> str:
         """What text calls the rows: "images" or "regions"."""
         return "images" if self.activations.regions is None else "regions"
