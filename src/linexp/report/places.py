@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from linexp.report.layers import LayerView
 
 # Pictures of a card's first row; terms whose masks it shows; pixels across and down of these.
-_N_TOP, _N_TERMS, _SIDE = 4, 3, 48
+_N_TOP, _N_TERMS, _SIDE = 3, 3, 56
 # Network Dissection's, where the method has no quantile of its own.
 _QUANTILE = 0.995
 

@@ -15,17 +15,13 @@ class Places {
     this.nCells = packed.height * packed.width;
   }
 
-  cutOf(at) {
-    return cutWithin(this.cuts[at], this.layer, at);
-  }
-
   // The map on one of the pictures of the ranges, and the cell that is meant.
   shown(at, place) {
-    return { values: piece(this.maps, place, this.nCells), cut: this.cutOf(at), cell: this.cells[place], grid: this };
+    return { values: piece(this.maps, place, this.nCells), ...marks(this.cuts[at], this.layer, at), cell: this.cells[place], grid: this };
   }
 
   onTop(at, k) {
-    return { values: piece(this.topMaps, at * this.nTop + k, this.nCells), cut: this.cutOf(at), grid: this };
+    return { values: piece(this.topMaps, at * this.nTop + k, this.nCells), ...marks(this.cuts[at], this.layer, at), grid: this };
   }
 }
 
@@ -47,7 +43,7 @@ class Predicted {
 
   onTop(at, k) {
     const { nTop, nCells } = this.places;
-    return { values: piece(this.topMaps, at * nTop + k, nCells), cut: cutWithin(this.cuts[at], this.method, at), grid: this.places };
+    return { values: piece(this.topMaps, at * nTop + k, nCells), ...marks(this.cuts[at], this.method, at), grid: this.places };
   }
 
   // Each of the masks as bits, the first pixel in the lowest.
@@ -59,8 +55,12 @@ class Predicted {
 
 const piece = (values, place, size) => values.subarray(place * size, (place + 1) * size);
 
-// A cut as steps of the maps, which go from a neuron's lowest value (0) to its highest (255).
-const cutWithin = (cut, ends, at) => (255 * (cut - ends.low[at])) / (ends.high[at] - ends.low[at] || 1);
+// Where the line goes and where heat begins, in steps of the maps, which go from a neuron's lowest value (0) to its
+// highest (255). As the ranges do, heat begins at 0 unless all is below it.
+function marks(cut, ends, at) {
+  const step = (value) => (255 * (value - ends.low[at])) / (ends.high[at] - ends.low[at] || 1);
+  return { cut: step(cut), cold: ends.high[at] > 0 ? Math.max(0, step(0)) : 0 };
+}
 
 // Bilinear, as the methods by pixels enlarge maps; beyond the outer middles a map goes on as it is there.
 function enlarge(values, { height, width }) {
@@ -85,10 +85,13 @@ function sheet(kind, size) {
 }
 
 // The higher, the yellower and the less transparent.
-function heat(large) {
+function heat({ cold }, large) {
   const [canvas, context] = sheet("heat", DRAWN);
   const image = context.createImageData(DRAWN, DRAWN);
-  large.forEach((value, pixel) => image.data.set([255, 60 + 0.7 * value, 20, 0.72 * value], 4 * pixel));
+  large.forEach((value, pixel) => {
+    const warmth = Math.max(0, value - cold) / (255 - cold || 1);
+    image.data.set([255, 40 + 200 * warmth, 20, 200 * warmth], 4 * pixel);
+  });
   context.putImageData(image, 0, 0);
   return canvas;
 }
@@ -137,7 +140,7 @@ const over = (image, ...sheets) => h("span", { class: "over" }, image, ...sheets
 
 function withMap(image, map) {
   const large = enlarge(map.values, map.grid);
-  return over(image, heat(large), contour(map, large));
+  return over(image, heat(map, large), contour(map, large));
 }
 
 // The test pictures with the highest cells: what the neuron does, what is predicted, and the terms' masks.
@@ -157,7 +160,7 @@ function topPictures(layer, method, at) {
   });
   const above = `${Math.round((1 - places.quantile) * 1e5) / 1e3} %`;
   return h("div", { class: "top" },
-    h("p", { class: "quiet key" }, `Test images with the highest of ${places.height} × ${places.width} regions, as the network sees them; the line goes around the highest ${above} of the training images.`,
+    h("p", { class: "quiet key" }, `Test images with the highest of ${places.height} × ${places.width} regions, as the network sees them; the line goes around the highest ${above} of the regions of training images. Heat begins at 0 and ends at the highest value, of the neuron and of what is predicted.`,
       told && told.masks ? " Masks are of the first terms, in their colours." : ""),
     h("div", { class: "places" }, figures));
 }
