@@ -206,6 +206,23 @@ def test_what_is_of_whole_images_refuses_regions(linexp: Run, world: Path) -> No
     assert "--pool grid makes regions, and impact removes a neuron in whole images" in done.err
 
 
+def test_errors_leave_out_whole_images(linexp: Run, world: Path) -> None:
+    assert explain(linexp, "--regions", "grid", *MASKS).code == 0
+    result = le.read_result(world / "out")
+    simulated, rows = le.simulate(result.explanations, result.concepts), result.split.test
+    regions = result.activations.regions
+    assert regions is not None
+    images = regions.image_of(rows)
+    for scorer in (le.CorrelationScorer(), le.CosineScorer(), le.SpearmanScorer()):
+        errors = scorer.score(simulated, result.activations, rows).errors
+        # Fewer than twenty images: each is left out alone.
+        kept = [rows[images != image] for image in images.unique()]
+        left = torch.stack([scorer.score(simulated, result.activations, some).values[:2].double() for some in kept])
+        expected = ((len(left) - 1) / len(left) * (left - left.mean(0)).square().sum(0)).sqrt()
+        assert errors is not None
+        assert errors[:2].double().numpy() == pytest.approx(expected.numpy(), rel=1e-5)
+
+
 def test_a_split_that_divides_an_image_is_refused(linexp: Run, world: Path) -> None:
     assert explain(linexp, "--regions", "grid", *MASKS).code == 0
     result = le.read_result(world / "out")
