@@ -15,9 +15,9 @@ import torch
 from PIL import Image
 
 import linexp as le
+from linexp.explanations import mask_of
+from linexp.figures import look_through
 from linexp.matrix import Regions
-from linexp.report.places import mask_of
-from linexp.report.thumbnails import look_through
 from tests.browser import Page, open_browser
 from tests.region_world import SIDE, draw
 
@@ -167,3 +167,23 @@ def test_a_browser_draws_the_map_where_it_is(result: le.Result, path: Path) -> N
         assert "regions of test images" in page.page.locator("#neuron-0").inner_text()
         assert page.complaints == []
         page.context.close()
+
+
+def test_a_notebook_draws_the_same_map(result: le.Result) -> None:
+    pyplot = pytest.importorskip("matplotlib.pyplot")
+    item, concepts, train = result.explanations[0], result.concepts, result.split.train
+    axes = le.plot_map(item, result.activations, result.images, concepts=concepts, rows=train)
+    values = result.activations.values[:, 0].reshape(-1, CELLS, CELLS)
+    row = int(values.amax((1, 2)).argmax())
+    large = torch.nn.functional.interpolate(values[row][None, None], (224, 224), mode="bilinear")[0, 0].numpy()
+    heats = [one for one in axes.images if one.get_cmap().name == "autumn"]
+    assert len(heats) == 2  # recorded and predicted
+    assert np.asarray(heats[0].get_array()) == pytest.approx(np.clip(large / large.max(), 0, 1), abs=1e-5)
+    assert [text.get_text() for text in axes.texts] == ["neuron", "predicted", ", ".join(item.names[:3])]
+    alone = le.plot_map(item, result.activations, result.images, 2)
+    assert len([one for one in alone.images if one.get_cmap().name == "autumn"]) == 1
+    with pytest.raises(ValueError, match="There is no image 30"):
+        le.plot_map(item, result.activations, result.images, 30)
+    with pytest.raises(ValueError, match="Record regions"):
+        le.plot_map(item, le.ActivationMatrix(np.zeros((30, 3))), result.images)
+    pyplot.close("all")

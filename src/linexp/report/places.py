@@ -6,10 +6,9 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float, Int
 
-from linexp.explanations import Concept, Explanation, Formula, names_in
+from linexp.explanations import Explanation, mask_of
 from linexp.matrix import PixelConceptMatrix, Regions
 from linexp.report.packing import as_base64, quantise, short
 from linexp.results import Result
@@ -79,16 +78,6 @@ def pack_predicted_places(
         bits = np.packbits(np.array(masks, bool).reshape(-1, _SIDE * _SIDE), axis=1, bitorder="little")
         packed |= {"side": _SIDE, "masks": as_base64(bits, 8)}
     return {"places": packed}
-
-
-def mask_of(concepts: PixelConceptMatrix, image: int, concept: Concept, side: int) -> Bool[np.ndarray, "side side"]:
-    """Return which of side × side pixels over what the network sees of a picture show a concept, or hold a formula."""
-    middles = ((np.arange(side) + 0.5) * concepts.maps.shape[-1] / side).astype(np.int64)
-    shown = concepts.maps[image][:, middles][:, :, middles]
-    of = {name: (shown == concepts.names.index(name)).any(0) for name in names_in(concept)}
-    if not isinstance(concept, Formula):
-        return of[concept]
-    return concept.evaluate({name: torch.from_numpy(mask).float() for name, mask in of.items()}).numpy() > 0.5
 
 
 def _quantile(finding: Result) -> float:

@@ -12,7 +12,7 @@ from PIL import Image
 from torch import Tensor
 
 from linexp._internal.progress import progress_bar
-from linexp.figures import square
+from linexp.figures import look_through, square
 from linexp.images import Images, ImageSubset, decoded_batches
 
 _QUALITY, _BATCH = 72, 32
@@ -39,20 +39,6 @@ def make_thumbnails(
             for pixels in batch:
                 yield _as_webp(Image.fromarray(pixels.numpy()))
             advance(len(batch))
-
-
-def look_through(picture: Image.Image, window: Sequence[float], side: int) -> Image.Image:
-    """Return what a network sees of a picture, at this size: black where that lies beside the picture.
-
-    ``window`` is top, left, bottom and right as shares of height and width; mirrored where left > right.
-    """
-    across, down = sorted((window[1], window[3])), sorted((window[0], window[2]))
-    left, right = (round(share * picture.width) for share in across)
-    top, bottom = (round(share * picture.height) for share in down)
-    seen = picture.crop((left, top, max(right, left + 1), max(bottom, top + 1)))
-    seen = seen.resize((side, side), Image.Resampling.LANCZOS)
-    seen = seen.transpose(Image.Transpose.FLIP_LEFT_RIGHT) if window[1] > window[3] else seen
-    return seen.transpose(Image.Transpose.FLIP_TOP_BOTTOM) if window[0] > window[2] else seen
 
 
 def _as_webp(picture: Image.Image) -> bytes:
