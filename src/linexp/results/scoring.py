@@ -6,8 +6,6 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-import torch
-
 from linexp._internal.checks import check_choice
 from linexp.explanations import simulate
 from linexp.results.folder import save_scores
@@ -34,12 +32,13 @@ def score_case(
     case: Result, judged: Judgement, scorers: Sequence[Scorer], judge: Judge | None, part: str = "test"
 ) -> Result:
     """Return a case with a score by each scorer, and how well the judge knows its concepts."""
-    simulated, rows, recorded = simulate(case.explanations, judged.concepts), case.rows(part), case.activations
+    simulated, recorded = simulate(case.explanations, judged.concepts), case.activations
     # Explanations whose layer is called otherwise are taken by force only.
     simulated = replace(simulated, layer=recorded.layer)
+    rows: Sequence[int] = case.rows(part).tolist()
     if recorded.regions is None:
         recorded, simulated = recorded.take(rows, judged.images), simulated.take(judged.scored, judged.seen)
-        rows = torch.arange(len(rows))
+        rows = range(len(rows))
     origin = origin_of(case, judge, part)
     scores = [replace(scorer.score(simulated, recorded, rows), origin=origin) for scorer in scorers]
     known = measure_simulability(case, judged, "" if judge is None else judge.name)

@@ -107,5 +107,6 @@ def _open_huggingface(name: str, device: str) -> tuple[Segment, Sequence[str]]:
         sizes = [(picture.height, picture.width)]
         return processor.post_process_semantic_segmentation(model(**made), target_sizes=sizes)[0].cpu().numpy()
 
-    names: dict[int, str] = dict(config.id2label or {})  # pyright: ignore[reportArgumentType]
+    told: Any = config.id2label or {}
+    names: dict[int, str] = told
     return segment, [names[number] for number in sorted(names)]
