@@ -1,10 +1,11 @@
 # Every target makes .venv when it is missing, installs what it needs into it, and works right after a clone.
 
 PYTHON ?= python3
+WORKERS ?= 2
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: demo demo-full test lint bench mutants clean
+.PHONY: demo demo-full test test-fast lint bench mutants clean
 
 demo: .venv/installed-demo
 	$(BIN)/linexp demo --out linexp-demo
@@ -14,7 +15,11 @@ demo-full: .venv/installed-demo
 
 test: lint
 	sh tools/install_browser.sh || true
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
+
+# For while one works: what takes half a second or more is left out (tests/slow.py).
+test-fast: .venv/installed-dev
+	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m "not slow"
 
 lint: .venv/installed-dev
 	$(BIN)/ruff check

@@ -1,6 +1,8 @@
 """How many random inputs ran, and which failed: the tests of random input, with many more cases than ``make test``.
 
 Every case is another one at each call. A failing one is printed with what makes it again; it becomes a test of its own.
+Where input may be refused, some of it must not be, or nothing is tried but the refusal: such cases are counted, and a
+test that saw none fails.
 
     python benchmarks/fuzz.py --cases 2000
 """
@@ -13,10 +15,45 @@ import re
 import subprocess
 import sys
 import time
+from dataclasses import dataclass, field
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
-COUNTS = re.compile(r"- (\d+) passing(?: examples?)?, (\d+) failing")  # worded as versions of hypothesis do
+# As hypothesis words its statistics.
+COUNTS = re.compile(r"- (\d+) passing\D*, (\d+) failing\D*, (?:and )?(\d+) invalid")
+SHARE = re.compile(r"\* (\d+\.\d+)%, (taken|refused)$")
+
+
+@dataclass
+class Seen:
+    """Cases of the tests of a file."""
+
+    passed: int = 0
+    failed: int = 0
+    taken: int = 0
+    refused: int = 0
+    only_refused: list[str] = field(default_factory=list[str])
+
+    @classmethod
+    def read(cls, said: str) -> Seen:
+        """Read hypothesis' statistics, a block for each test."""
+        seen = cls()
+        for test in re.split(r"\n(?=tests/\S+::)", said):
+            here, n_cases = {"taken": 0.0, "refused": 0.0}, 0
+            for line in test.splitlines():
+                if counts := COUNTS.search(line):
+                    passed, failed, invalid = map(int, counts.groups())
+                    seen.passed, seen.failed, n_cases = (
+                        seen.passed + passed,
+                        seen.failed + failed,
+                        passed + failed + invalid,
+                    )
+                if share := SHARE.search(line):
+                    here[share[2]] += float(share[1]) / 100 * n_cases
+            seen.taken, seen.refused = seen.taken + round(here["taken"]), seen.refused + round(here["refused"])
+            if here["refused"] and not here["taken"]:
+                seen.only_refused.append(test.partition("\n")[0].rstrip(":"))
+        return seen
 
 
 def main() -> None:
@@ -27,20 +64,26 @@ def main() -> None:
     chosen = parser.parse_args()
     files = chosen.tests or sorted(str(path.relative_to(ROOT)) for path in ROOT.glob("tests/test_*.py") if uses(path))
     seed = chosen.seed if chosen.seed is not None else int(time.time())
-    passed = failed = 0
-    codes: list[int] = []
+    every, codes = Seen(), list[int]()
     for file in files:
         started = time.perf_counter()
         ended = run(file, chosen.cases, seed)
-        counts = [tuple(map(int, found)) for found in COUNTS.findall(ended.stdout)]
-        passed, failed = passed + sum(one[0] for one in counts), failed + sum(one[1] for one in counts)
-        codes.append(ended.returncode)
+        seen = Seen.read(ended.stdout)
+        every.passed, every.failed = every.passed + seen.passed, every.failed + seen.failed
+        every.taken, every.refused = every.taken + seen.taken, every.refused + seen.refused
+        codes.append(ended.returncode or len(seen.only_refused))
+        state = "ok" if not codes[-1] else "FAILED"
         took = f"{time.perf_counter() - started:.0f} s"
-        state = "ok" if ended.returncode == 0 else "FAILED"
-        print(f"{file:34}{sum(one[0] for one in counts):9,} cases {took:>7}  {state}", flush=True)
+        print(
+            f"{file:34}{seen.passed:9,} cases {seen.taken:9,} taken {seen.refused:9,} refused {took:>7}  {state}",
+            flush=True,
+        )
+        for test in seen.only_refused:
+            print(f"{test} has seen nothing but refused input")
         if ended.returncode:
             print(ended.stdout[-6000:], ended.stderr[-2000:], sep="\n")
-    print(f"{passed:,} cases passed, {failed:,} failed (seed {seed})")
+    print(f"{every.passed:,} cases passed, {every.failed:,} failed (seed {seed});", end=" ")
+    print(f"where input may be refused, {every.taken:,} were taken and {every.refused:,} refused")
     raise SystemExit(any(codes))
 
 

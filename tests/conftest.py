@@ -9,8 +9,11 @@ from pathlib import Path
 
 from tests.compiled_cache import cache_folder
 from tests.own_blocks import OwnBlocks, is_whole
+from tests.slow import is_slow
 
 os.environ.update(HF_HUB_OFFLINE="1", TRANSFORMERS_OFFLINE="1", MPLBACKEND="Agg")
+if "PYTEST_XDIST_WORKER" in os.environ:  # one of several: what it starts must not take their cores either
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("NUMBA_CACHE_DIR", str(cache_folder()))
 
 import hypothesis
@@ -49,6 +52,12 @@ hypothesis.settings.load_profile("fuzz" if asked else "linexp")
 def pytest_configure(config: pytest.Config) -> None:
     if is_whole(config):
         config.pluginmanager.register(OwnBlocks(config), "own_blocks")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if is_slow(item.path.stem, item.name.partition("[")[0]):
+            item.add_marker("slow")
 
 
 @pytest.fixture(autouse=True)

@@ -73,6 +73,9 @@ IMAGES = {
 ENGINES = {
     "eager": lambda: le.Eager(),
     "fused": lambda: le.Fused(),
+    "onnxruntime": lambda: le.OnnxRuntime(),
+    # Without a C++ compiler, which takes a minute; benchmarks/engines.py runs what that one makes.
+    "compile": lambda: le.Compiled("eager"),
 }
 
 # Kind of unit → the shape of an output that it reads, of 4 images.

@@ -14,6 +14,8 @@ from hypothesis import strategies as st
 ASKED = int(os.environ.get("LINEXP_FUZZ", "0"))
 """Cases of a test whose usual number is 100; 0: the usual numbers, the same cases each time."""
 
+# What benchmarks/fuzz.py counts: a test whose input may be refused must see input that is not.
+TAKEN, REFUSED = "taken", "refused"
 LETTERS = st.characters(exclude_categories=["Cs"], exclude_characters="\0")
 WORDS = st.text(LETTERS, min_size=1, max_size=12).map(str.strip).filter(bool)
 JSON = st.recursive(
@@ -53,9 +55,12 @@ def damaged(draw: st.DrawFn, sound: bytes) -> bytes:
 def reads_or_says(read: Callable[[Path], Any], path: Path, *errors: type[Exception]) -> Any:
     """Return what was read, or ``None`` if it was refused with one of the errors, naming the file, in sentences."""
     try:
-        return read(path)
+        found = read(path)
     except errors as error:
+        hypothesis.event(REFUSED)
         text = str(error)
         assert path.name in text, f"does not name the file: {text!r}"
         assert re.search(r"[.\])]$", text), f"is no sentence: {text!r}"
         return None
+    hypothesis.event(TAKEN)
+    return found

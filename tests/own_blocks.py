@@ -20,7 +20,7 @@ from collections.abc import Sequence
 from importlib.abc import MetaPathFinder
 from pathlib import Path
 from types import CodeType, ModuleType
-from typing import Any
+from typing import Any, TypeAlias
 
 import pytest
 from _pytest.assertion.rewrite import rewrite_asserts
@@ -28,8 +28,12 @@ from _pytest.assertion.rewrite import rewrite_asserts
 FOLDER = Path(__file__).parent
 LEAST = 0.99
 # What runs in processes of its own, or before anything can be measured.
-ELSEWHERE = {"__init__.py", "conftest.py", "compiled_cache.py", "own_blocks.py", "store_worker.py"}
+ELSEWHERE = {"__init__.py", "conftest.py", "compiled_cache.py", "own_blocks.py", "slow.py", "store_worker.py"}
 REACHED = "__reached__"
+SENT = "entered blocks of tests"
+
+
+Entered: TypeAlias = dict[str, list[tuple[int, bool]]]
 
 
 class Marks:
@@ -80,10 +84,12 @@ class Marks:
         self.places.append((path, line))
         return mark
 
-    def missed(self, leave_out: set[Path]) -> tuple[int, list[tuple[Path, int]]]:
-        """Return how many blocks count, and those that were not entered."""
-        counted = [place for place, (path, _) in enumerate(self.places) if path not in leave_out]
-        return len(counted), [self.places[place] for place in counted if not self.reached[place]]
+    def entered(self) -> Entered:
+        """Return for each file its blocks in order: the line, and whether it was entered."""
+        found: Entered = {}
+        for place, (path, line) in enumerate(self.places):
+            found.setdefault(str(path), []).append((line, bool(self.reached[place])))
+        return found
 
 
 class MarkedTests(MetaPathFinder):
@@ -118,17 +124,37 @@ class _Loader(importlib.machinery.SourceFileLoader):
         return compile(tree, str(path), "exec", dont_inherit=True)
 
 
+def together(one: Entered, other: Entered) -> Entered:
+    """Return what either of two processes entered; a file that only one has imported counts as it is there."""
+    both = {
+        path: [(line, here or there) for (line, here), (_, there) in zip(one[path], other[path], strict=True)]
+        for path in one.keys() & other.keys()
+    }
+    return {**one, **other, **both}
+
+
 class OwnBlocks:
-    """Fails a run of all tests in which too many blocks of theirs were never entered."""
+    """Fails a run of all tests in which too many of their blocks were never entered; workers tell what they entered."""
 
     def __init__(self, config: pytest.Config) -> None:
-        self.marks, self.is_whole = Marks(), True
+        self.is_whole, self.is_worker = True, hasattr(config, "workerinput")
         self.leave_out: set[Path] = set()
         self.told: list[str] = []
+        self.by_workers: Entered = {}
+        self.marks = Marks()
         sys.meta_path.insert(0, MarkedTests(self.marks, config))
 
     def pytest_deselected(self, items: Sequence[pytest.Item]) -> None:
         self.is_whole = False
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_testnodedown(self, node: Any, error: object) -> None:
+        """Take what a worker of pytest-xdist entered; one that fell over tells nothing, and its test has failed."""
+        sent = getattr(node, "workeroutput", {}).get(SENT)
+        if sent is None:
+            self.is_whole = False
+        else:
+            self.by_workers = together(self.by_workers, sent)
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         if report.skipped:  # what cannot run here, and the browser's helper
@@ -136,14 +162,21 @@ class OwnBlocks:
 
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
-        if not self.is_whole or exitstatus != pytest.ExitCode.OK:
-            return
-        n_blocks, missed = self.marks.missed(self.leave_out)
-        share = 1 - len(missed) / n_blocks
-        self.told = [f"{share:.2%} of {n_blocks:,} blocks of tests were entered, {LEAST:.0%} must be."]
+        if self.is_worker:
+            session.config.workeroutput[SENT] = self.marks.entered() if self.is_whole else None  # pyright: ignore
+        elif self.is_whole and exitstatus == pytest.ExitCode.OK:
+            self._judge(session)
+
+    def _judge(self, session: pytest.Session) -> None:
+        entered = together(self.marks.entered(), self.by_workers)
+        blocks = [(Path(path), *block) for path, of_file in entered.items() for block in of_file]
+        counted = [block for block in blocks if block[0] not in self.leave_out]
+        missed = sorted({(path, line) for path, line, was_entered in counted if not was_entered})
+        share = sum(was_entered for *_, was_entered in counted) / len(counted)
+        self.told = [f"{share:.2%} of {len(counted):,} blocks of tests were entered, {LEAST:.0%} must be."]
         if missed:
             self.told[0] += " Never:"
-            self.told += [f"{path.relative_to(FOLDER.parent)}:{line}" for path, line in sorted(set(missed))]
+            self.told += [f"{path.relative_to(FOLDER.parent)}:{line}" for path, line in missed]
         if share < LEAST:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
@@ -153,7 +186,5 @@ class OwnBlocks:
 
 
 def is_whole(config: pytest.Config) -> bool:
-    """Tell whether all tests are asked for, in this process."""
-    asked = config.args_source is pytest.Config.ArgsSource.TESTPATHS
-    workers = hasattr(config, "workerinput") or config.getoption("numprocesses", None)
-    return asked and not workers and not config.getoption("collectonly")
+    """Tell whether all tests are asked for."""
+    return config.args_source is pytest.Config.ArgsSource.TESTPATHS and not config.getoption("collectonly")

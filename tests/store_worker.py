@@ -33,7 +33,14 @@ def inputs(n_images: int = N_IMAGES) -> Tensor:
     return torch.randn(n_images, 3, 8, 8, generator=torch.Generator().manual_seed(1))
 
 
-def main() -> None:
+def run_aside(arguments: list[str], out: Path, err: Path) -> None:
+    """Do as the command line does, in a process that was forked: what is said goes into files."""
+    for number, path in enumerate((out, err), 1):
+        os.dup2(os.open(path, os.O_WRONLY | os.O_CREAT), number)
+    main(arguments)
+
+
+def main(given: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("store", type=Path)
     parser.add_argument("--log", type=Path)
@@ -43,7 +50,7 @@ def main() -> None:
     parser.add_argument("--die-while-writing", type=int, metavar="SHARD")
     parser.add_argument("--largest-file", type=int, metavar="BYTES")
     parser.add_argument("--meet", type=int, default=1, help="begin when so many who share --log have claimed a shard")
-    work(parser.parse_args())
+    work(parser.parse_args(given))
 
 
 def work(arguments: argparse.Namespace) -> None:

@@ -296,10 +296,12 @@ def test_the_old_name_of_n_groups_warns_and_works(linexp: Run, tmp_path: Path):
 
 def test_the_demo_has_the_defaults_of_the_command(linexp: Run, monkeypatch: pytest.MonkeyPatch):
     called: list[Any] = []
-    monkeypatch.setattr("linexp.cli.demo_run.run_demo", lambda _, *told, full: called.append((*told, full)))
+    monkeypatch.setattr(
+        "linexp.cli.demo_run.run_demo", lambda _, *told, engine, full: called.append((*told, engine, full))
+    )
     assert linexp("demo").code == 0
-    assert linexp("demo", "--out", "elsewhere", "--neurons", 3, "--full").code == 0
-    assert called == [(Path("linexp-demo"), None, False), (Path("elsewhere"), 3, True)]
+    assert linexp("demo", "--out", "elsewhere", "--neurons", 3, "--engine", "torch", "--full").code == 0
+    assert called == [(Path("linexp-demo"), None, "auto", False), (Path("elsewhere"), 3, "torch", True)]
 
 
 def test_impact_has_the_defaults_of_the_function(linexp: Run):
@@ -329,3 +331,41 @@ def test_a_terminal_that_knows_few_letters_ends_nothing(linexp: Run, tmp_path: P
     )
     assert ended.returncode == 0, ended.stderr
     assert ended.stdout.startswith("neuron 2 \\u2248 0.")
+
+
+def test_the_engine_is_said_once_and_written_down(linexp: Run, tmp_path: Path):
+    one, other = tmp_path / "one", tmp_path / "other"
+    ended = linexp(*START, "--layer", "stem", "--engine", "onnxruntime", "--no-store", "--out", one)
+    assert ended.code == 0, ended.err
+    used = le.OnnxRuntime().told
+    assert ended.out.count(f"engine: {used}, on the first images ") == 1
+    settings = load_run(one).settings
+    assert (settings["engine"], settings["engine_used"], settings["precision"]) == ("onnxruntime", used, "float32")
+    again = linexp("run", one / "run.json", "--out", other)
+    assert again.code == 0, again.err
+    assert (other / "run.json").read_bytes() == (one / "run.json").read_bytes()
+
+    text = (one / "run.json").read_text().replace(used, "onnxruntime 0.1")
+    (one / "run.json").write_text(text)
+    again = linexp("run", one / "run.json", "--out", tmp_path / "third")
+    assert f"were run by onnxruntime 0.1 and now by {used}, so activations may differ by rounding" in again.err
+
+
+def test_a_lower_precision_is_measured_and_what_contradicts_it_refused(linexp: Run, tmp_path: Path):
+    ended = linexp(*START, "--layer", "stem", "--precision", "bfloat16", "--no-store", "--out", tmp_path / "out")
+    assert ended.code == 0, ended.err
+    assert re.search(r"^precision: bfloat16; on the first images off from float32 by [\d.e-]+ of the", ended.out, re.M)
+    assert load_run(tmp_path / "out").settings["engine_used"] == "torch, bfloat16"
+    refused = linexp(
+        *START, "--layer", "stem", "--precision", "float16", "--engine", "compile", "--out", tmp_path / "x"
+    )
+    assert refused.code == 1
+    assert refused.err.startswith("Error: The engine compile computes in float32 and the precision is float16.")
+    assert not (tmp_path / "x").exists()
+
+
+@pytest.mark.parametrize("command", [(*START, "--layer", "stem", "--out", "x"), ("score", "x"), ("ablate", "x")])
+def test_an_unknown_engine_is_refused_before_anything_is_read(linexp: Run, command: tuple[str, ...]):
+    ended = linexp(*command, "--engine", "onnx")
+    assert ended.code == 1
+    assert ended.err.startswith("Error: engine is 'onnx'. Did you mean 'onnxruntime'?")

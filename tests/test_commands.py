@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import re
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -247,6 +248,20 @@ def test_show_a_neuron(options: dict[str, Any], capsys: pytest.CaptureFixture[st
     assert values[:5] == sorted(values[:5], reverse=True)
     assert values[5:] == sorted(values[5:])
     assert len(values) == 10
+
+
+def test_show_marks_terms_that_are_seldom_chosen_again_and_lists_synonyms(
+    options: dict[str, Any], capsys: pytest.CaptureFixture[str]
+):
+    explain(options)
+    found = load_explanations(options["out"])
+    marked = [replace(term, kept=0.3, synonyms=("navy", "azure")) for term in found[2].terms]
+    items = tuple(replace(item, terms=tuple(marked)) if item.neuron == 2 else item for item in found)
+    save_explanations(options["out"], replace(found, items=items))
+    capsys.readouterr()
+    cli.show(options["out"], 2)
+    line = capsys.readouterr().out.splitlines()[1]
+    assert line.endswith("blue  (unstable: chosen again in 30% of redraws)  (also: navy, azure)")
 
 
 def test_show_a_constant_neuron_and_one_that_is_not_there(options: dict[str, Any], capsys: pytest.CaptureFixture[str]):

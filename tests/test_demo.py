@@ -59,7 +59,7 @@ def test_both_layers_are_explained_in_both_ways_scored_and_drawn(results):
     ]
     for result in results:
         assert len(result.explanations) == 24
-        assert result.explanations.n_with("explained") > 12
+        assert result.explanations.n_with("explained") > 4  # of 14 validation pictures, swaps want a clear gain
         for scores in result.scores:
             assert scores.n_images == pytest.approx(0.2 * 137, abs=2)
         with Image.open(result.folder / "sheet.png") as sheet:

@@ -89,9 +89,15 @@ def test_names_are_engines():
 
 
 def test_what_is_no_engine_is_said():
-    with pytest.raises(ValueError, match=r"engine is 'eagre'\. Did you mean 'eager'\? Choose .*: auto, eager, fused"):
+    with pytest.raises(
+        ValueError,
+        match=r"engine is 'eagre'\. Did you mean 'eager'\? Choose .*: auto, torch, eager, fused, onnxruntime, compile",
+    ):
         record(small_cnn(), "eagre")
-    with pytest.raises(TypeError, match=r"The engine is a bool\. Give one of auto, eager, fused, or an Engine"):
+    with pytest.raises(
+        TypeError,
+        match=r"The engine is a bool\. Give one of auto, torch, eager, fused, onnxruntime, compile, or an Engine",
+    ):
         record(small_cnn(), False)
 
 

@@ -12,10 +12,27 @@ import pytest
 import torch
 from torch import nn
 
-from linexp import FittedEncoder, ImageArray, StoreMismatchError, TextConcepts, fit_text_encoder, load_encoder
+from linexp import (
+    ActivationMatrix,
+    CorrelationScorer,
+    EmbeddedConceptMatrix,
+    Explanations,
+    FittedEncoder,
+    ImageArray,
+    LinearExplainer,
+    Split,
+    StoreMismatchError,
+    TextConcepts,
+    fit_text_encoder,
+    load_encoder,
+    load_model,
+    record,
+    simulate,
+)
 from linexp.concepts import find_calibration
 from linexp.concepts.encoders import same_model
 from linexp.models import to_unit_tensor
+from linexp.solve import fit_ridge
 
 WORDS = {
     "red apple": (220, 30, 30),
@@ -23,15 +40,15 @@ WORDS = {
     "blue sea": (30, 60, 210),
     "yellow sun": (230, 220, 40),
 }
-NETWORK = "own_features:network"
+NETWORK, OTHER = "own_features:network", "own_features:other"
 
 
 class Features(nn.Module):
     """Twelve non-linear features of colour, and a head that nobody needs."""
 
-    def __init__(self) -> None:
+    def __init__(self, seed: int = 3) -> None:
         super().__init__()
-        generator = torch.Generator().manual_seed(3)
+        generator = torch.Generator().manual_seed(seed)
         self.conv = nn.Conv2d(3, 12, 1)
         self.conv.weight.data = torch.randn(12, 3, 1, 1, generator=generator)
         self.conv.bias.data = torch.randn(12, generator=generator) / 4
@@ -46,6 +63,7 @@ class Features(nn.Module):
 def network(monkeypatch: pytest.MonkeyPatch) -> None:
     module = ModuleType("own_features")
     module.network = lambda: (Features().eval(), to_unit_tensor)  # type: ignore[attr-defined]
+    module.other = lambda: (Features(7).eval(), to_unit_tensor)  # type: ignore[attr-defined]
     module.wider = lambda: (nn.Sequential(nn.Conv2d(3, 7, 1), nn.Flatten()).eval(), to_unit_tensor)  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "own_features", module)
 
@@ -192,3 +210,75 @@ def test_fewer_images_than_features_is_said() -> None:
     few, many = (fit_text_encoder(*draw(count, 0), NETWORK, show_progress=False).told() for count in (8, 80))
     assert "8 images, 12 features; more images would make it better" in few
     assert "80 images, 12 features; 9" in many
+
+
+def pictures_of(colours: np.ndarray, seed: int) -> ImageArray:
+    """Draw a picture of each colour, with noise."""
+    noise = np.random.default_rng(seed).normal(0, 12, (len(colours), 6, 6, 3))
+    return ImageArray(np.clip(colours[:, None, None] + noise, 0, 255).astype(np.uint8))
+
+
+def judged(encoder: FittedEncoder, explanations: Explanations, images: ImageArray, activations: ActivationMatrix):
+    """Score explanations by what an encoder sees in the last pictures."""
+    presence = TextConcepts(explanations.names, encoder, encoder.calibration).describe(images)
+    return CorrelationScorer().score(simulate(explanations, presence), activations, range(300, 400)).values
+
+
+def test_planted_words_are_recovered_and_a_shuffled_judge_scores_about_nothing() -> None:
+    images, texts = draw(400, 4)
+    first, second = (
+        fit_text_encoder(images, texts, network, rows=range(start, start + 100), show_progress=False)
+        for start, network in ((0, NETWORK), (100, OTHER))
+    )
+    truth = np.array([[text == word for word in WORDS] for text in texts], float)
+    values = np.stack([truth[:, 2], truth[:, 3] + 2 * truth[:, 0]], 1)
+    values += np.random.default_rng(0).normal(0, 0.2, values.shape)
+    presence = TextConcepts(list(WORDS), first, first.calibration).describe(images)
+    activations = ActivationMatrix(values, images=presence.images)
+    split = Split(range(200), range(200, 300), range(300, 400))
+    found = LinearExplainer(n_repeats=0).explain(activations, presence, split)
+    assert found[0].concepts == ("blue sea",)
+    assert found[1].concepts == ("red apple", "yellow sun")
+    assert judged(second, found, images, activations).min() > 0.8
+    # What was fitted on shuffled texts is refused, so such maps are made by hand: on the mean they see nothing.
+    features = record(load_model(OTHER), "pool", images, show_progress=False).values.double()
+    embedded, words = (
+        second.encode_texts(some, show_progress=False).double() for some in (texts[100:200], found.names)
+    )
+    a, b = second.calibration.a, second.calibration.b
+    blind = []
+    for seed in range(24):
+        order = torch.randperm(100, generator=torch.Generator().manual_seed(seed))
+        fit = fit_ridge(features[100:200], embedded[order], [1e-3])
+        seen = (features - fit.feature_means) @ fit.weights + fit.target_means
+        matrix = EmbeddedConceptMatrix(seen / seen.norm(dim=1, keepdim=True), words, found.names, a, b, presence.images)
+        blind.append(CorrelationScorer().score(simulate(found, matrix), activations, range(300, 400)).mean)
+    assert abs(np.mean(blind)) < 0.25
+    assert np.mean(np.abs(blind)) < 0.5
+
+
+def test_a_judge_of_the_other_half_does_not_repeat_what_is_wrong_in_one() -> None:
+    """A leak is planted: in the first half, red pictures are called the sea. Who learned from it believes so."""
+    colours = np.random.default_rng(0).choice([30.0, 220.0], (400, 3))
+    images = pictures_of(colours, 1)
+    is_red, is_blue = colours[:, 0] > 100, colours[:, 2] > 100
+    rows = range(200)
+    called = ["blue sea" if (is_red if row % 2 == 0 else is_blue)[row] else "green meadow" for row in range(400)]
+    explains = fit_text_encoder(images, called, NETWORK, rows=rows[::2], show_progress=False)
+    presence = TextConcepts(["blue sea", "green meadow"], explains, explains.calibration).describe(images)
+    activations = ActivationMatrix(is_red[:, None].astype(np.float32), images=presence.images)
+    found = LinearExplainer(n_repeats=0).explain(activations, presence, Split(rows, range(200, 300), range(300, 400)))
+    assert "blue sea" in found.names or "green meadow" in found.names
+    same, other = (
+        fit_text_encoder(images, called, OTHER, rows=half, show_progress=False) for half in (rows[::2], rows[1::2])
+    )
+    assert judged(same, found, images, activations).item() > 0.8  # the leak
+    assert abs(judged(other, found, images, activations).item()) < 0.35
+
+
+def test_two_classes_are_enough() -> None:
+    images, texts = draw(80, 0)
+    called = ["sea" if "sea" in text else "land" for text in texts]
+    assert fit_text_encoder(images, called, NETWORK, show_progress=False).r2 > 0.5
+    half = ["sea" if "sea" in text or "sun" in text else "land" for text in texts]
+    assert fit_text_encoder(images, half, NETWORK, show_progress=False).calibration.a > 0

@@ -6,12 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import example, given
+from hypothesis import event, example, given
 from hypothesis import strategies as st
 
 from tests.colour_world import make_world
 from tests.command_line import Run, command_line
-from tests.fuzzing import cases
+from tests.fuzzing import REFUSED, TAKEN, cases
 
 # "-" would be options; what a shell cannot pass (NUL, halves of characters) cannot arrive here either.
 ODD = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=12)
@@ -138,6 +138,7 @@ def test_a_side_beyond_all_memory_is_a_sentence(linexp: Run) -> None:
 @example(["show", "made", "9" * 30])
 def test_command_lines(linexp: Run, made: str, words: list[str]) -> None:
     ended = linexp(*words)
+    event(TAKEN if ended.code == 0 else REFUSED)
     assert ended.code in (0, 1, 2), ended
     assert "Traceback" not in ended.err
     if ended.code == 1:

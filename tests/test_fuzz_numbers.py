@@ -9,14 +9,14 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from hypothesis import assume, given
+from hypothesis import assume, event, given
 from hypothesis import strategies as st
 
 import linexp as le
 from linexp.explainers.linear import Search
 from linexp.forward.units import choose_units
 from linexp.solve import Moments, accumulate_moments
-from tests.fuzzing import cases
+from tests.fuzzing import REFUSED, TAKEN, cases
 from tests.recording_twin import pool_literally
 
 SCALES = st.sampled_from([1e-30, 1e-12, 1e-6, 1.0, 1e6, 1e12, 1e30])
@@ -70,6 +70,7 @@ def test_pooling(
     try:
         found = choose_units(None, pool, channels, token).read(output, "layer", n_images)
     except ValueError as error:
+        event(REFUSED)
         assert str(error).startswith("Layer 'layer' returns")  # noqa: PT017 - any of the sentences will do
         scalars = len(shape) in (1, 2) and pool != "token"
         tokens = len(shape) == 3 and (pool != "token" or token < shape[1]) and pool != "none"
@@ -77,6 +78,7 @@ def test_pooling(
         sound = kind.is_floating_point and shape[:1] == [n_images] and 0 not in shape
         assert not (sound and (scalars or tokens or maps))
     else:
+        event(TAKEN)
         wanted = [pool_literally(one.double(), pool if len(shape) > 2 else "mean", channels, token) for one in output]
         assert found.dtype == torch.float32
         torch.testing.assert_close(found, torch.tensor(wanted), rtol=1e-5, atol=1e-6)
@@ -94,9 +96,11 @@ def test_random_splits(n_images: Any, seed: int, fractions: tuple[float, float, 
     try:
         split = le.Split.random(n_images, seed, fractions)
     except (ValueError, TypeError) as error:
+        event(REFUSED)
         assert str(error).endswith(".")  # noqa: PT017 - any of the sentences will do
         assert n_images < 20 or seed < 0 or n_images == 2.5 or sorted(fractions) != [0.1, 0.2, 0.7]
     else:
+        event(TAKEN)
         parts = [part.tolist() for part in (split.train, split.val, split.test)]
         assert sorted(row for part in parts for row in part) == list(range(n_images))
         assert min(map(len, parts)) >= 2
@@ -123,11 +127,13 @@ def test_splits_of_rows(parts: tuple[Rows, Rows, Rows]) -> None:
     try:
         split = le.Split(train, val, test)
     except ValueError as error:
+        event(REFUSED)
         assert str(error).endswith(".")  # noqa: PT017 - any of the sentences will do
         every = [*train, *val, *test]
         plain = all(type(row) is int and 0 <= row < 2**63 for row in every)
         assert not plain or len(set(every)) < len(every) or min(map(len, (train, val, test))) < 2
     else:
+        event(TAKEN)
         assert [split.train.tolist(), split.val.tolist(), split.test.tolist()] == [train, val, test]
 
 

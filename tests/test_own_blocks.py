@@ -15,6 +15,7 @@ import pytest
 
 from tests import compiled_cache
 from tests.own_blocks import FOLDER, Marks
+from tests.slow import SLOW
 
 SOURCE = '''"""A file."""
 LIMIT = 3
@@ -62,10 +63,9 @@ def test_what_was_not_entered(calls: list[list[Any]], missed: list[int], monkeyp
     FunctionType(compile(tree, "x.py", "exec"), names)()
     for values in calls:
         assert names["test"](values) in ("below", "done")
-    n_blocks, places = marks.missed(set())
-    assert n_blocks == 16
-    assert sorted(line for _, line in places) == missed
-    assert marks.missed({path}) == (0, [])
+    (blocks,) = marks.entered().values()
+    assert len(blocks) == 16
+    assert sorted(line for line, was_entered in blocks if not was_entered) == missed
 
 
 def project(folder: Path, test: str) -> Path:
@@ -85,31 +85,53 @@ def project(folder: Path, test: str) -> Path:
     return folder
 
 
+NEVER = "for x in []:\n        assert x == 1"
+ONCE = "for x in [1]:\n        assert x == 1"
+ALL = "100.00% of 4 blocks of tests were entered, 99% must be."
+NOT_ALL = "75.00% of 4 blocks of tests were entered, 99% must be. Never:"
+WORKERS = ("-p", "xdist", "-n", "2")
+
+
 @pytest.mark.parametrize(
     ("test", "arguments", "code", "said"),
     [
-        ("for x in []:\n        assert x == 1", (), 1, "66.67% of 3 blocks of tests were entered, 99% must be. Never:"),
-        ("for x in [1]:\n        assert x == 1", (), 0, "100.00% of 3 blocks of tests were entered, 99% must be."),
-        ("for x in []:\n        assert x == 1", ("tests/test_it.py",), 0, ""),
-        ("for x in []:\n        assert x == 1", ("-k", "test_one"), 0, ""),
+        (NEVER, (), 1, NOT_ALL),
+        (ONCE, (), 0, ALL),
+        (NEVER, WORKERS, 1, NOT_ALL),
+        (ONCE, WORKERS, 0, ALL),
+        (NEVER, ("tests/test_it.py",), 0, ""),
+        (NEVER, ("tests/test_it.py", *WORKERS), 0, ""),
+        (NEVER, ("-k", "test_one or test_other"), 0, ""),
+        (NEVER, ("-k", "test_one or test_other", *WORKERS), 0, ""),
         ("for x in [1]:\n        assert x == 2", (), 1, "assert 1 == 2"),
     ],
 )
 def test_a_run_fails_for_an_assert_that_is_never_reached(
-    tmp_path: Path, test: str, arguments: tuple[str, ...], code: int, said: str
+    tmp_path: Path, test: str, arguments: tuple[str, ...], code: int, said: str, monkeypatch: pytest.MonkeyPatch
 ):
-    folder = project(tmp_path, f"def test_one():\n    {test}\n\ndef test_other():\n    pass\n")
+    """With two workers each runs some of the tests; together they enter what one process would."""
+    if "xdist" in arguments:
+        pytest.importorskip("xdist")
+    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")  # plugins take longer to load than this takes
+    tests = f"def test_one():\n    {test}\n\ndef test_other():\n    pass\n\ndef test_third():\n    pass\n"
     found = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *arguments],
-        cwd=folder,
+        cwd=project(tmp_path, tests),
         capture_output=True,
         text=True,
         check=False,
     )
-    assert found.returncode == code, found.stdout
+    assert found.returncode == code, found.stdout + found.stderr
     assert said in found.stdout
     assert ("blocks of tests" in found.stdout) == ("blocks of tests" in said)
     assert ("Never:\ntests/test_it.py:3" in found.stdout) == said.endswith("Never:")
+
+
+def test_every_test_that_is_left_out_exists():
+    for file, names in SLOW.items():
+        tree = ast.parse((FOLDER / f"test_{file}.py").read_text(encoding="utf-8"))
+        tests = {node.name for node in tree.body if isinstance(node, ast.FunctionDef)}
+        assert {f"test_{name}" for name in names.split()} - {"test_*"} <= tests
 
 
 def test_compiled_loops_are_kept_by_what_is_in_their_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

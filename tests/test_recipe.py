@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 import typer
-from hypothesis import given
+from hypothesis import event, given
 from hypothesis import strategies as st
 
 from linexp import cli
@@ -20,7 +20,7 @@ from linexp.cli.recipe_file import read_toml
 from linexp.cli.written import options_of
 from tests.colour_world import make_world
 from tests.command_line import Run, command_line
-from tests.fuzzing import cases, damaged, reads_or_says
+from tests.fuzzing import REFUSED, TAKEN, cases, damaged, reads_or_says
 
 COMMANDS: dict[str, Any] = typer.main.get_command(cli.app).commands  # pyright: ignore
 EXPLAIN = 'model = "mymodels:build"\nlayer = "stem"\nimages = "pictures"\n[explain]\n'
@@ -267,6 +267,7 @@ def test_any_recipe_is_steps_or_a_sentence(told: dict[str, Any]):
         steps, refused = Recipe("recipe.toml", told, COMMANDS).steps(), None
     except ValueError as error:
         steps, refused = (), str(error)
+    event(TAKEN if steps else REFUSED)
     assert bool(steps) != (refused is not None)
     assert refused is None or (refused.startswith("recipe.toml") and refused.endswith("."))
     assert all(isinstance(argument, str) for step in steps for argument in step.arguments)

@@ -78,6 +78,20 @@ def test_numbers_have_the_digits_that_the_page_shows(value, digits, packed):
     assert short(value, digits) == packed
 
 
+def test_synonyms_stand_with_their_terms(tmp_path, findings):
+    finding = findings[0]
+    items = tuple(
+        replace(item, terms=tuple(replace(term, synonyms=("azure", EVIL)) for term in item.terms[:1]) + item.terms[1:])
+        for item in finding.explanations
+    )
+    changed = replace(finding, explanations=replace(finding.explanations, items=items))
+    data = read_data(le.write_report([changed], tmp_path))
+    for packed, item in zip(data["layers"][0]["methods"][0]["terms"], items, strict=True):
+        assert [[data["concepts"][word] for word in (term[4:] or [[]])[0]] for term in packed] == [
+            list(term.synonyms) for term in item.terms
+        ]
+
+
 def test_pictures_activations_and_predictions_belong_together(path, findings):
     data = read_data(path)
     (layer,) = data["layers"]

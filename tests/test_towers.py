@@ -111,3 +111,15 @@ def test_what_suits_a_device(device: str, size: int, monkeypatch: pytest.MonkeyP
     assert (size_on(place, None), size_on(place, 5)) == (size, 5)
     assert decoders_on(place) == (2 if device == "cpu" else None)
     assert decoders_on(place, 3) == 3
+
+
+def test_an_engine_runs_the_pictures_and_is_in_the_key(tmp_path: Path) -> None:
+    images, store = le.ImageArray(PICTURES), le.Store(tmp_path)
+    for engine in ("onnxruntime", "torch", "auto"):
+        made = Letters("letters:mine", Net().train(), le.to_unit_tensor, None, 4, engine)
+        found = made.encode_images(images, show_progress=False, store=store)
+        torch.testing.assert_close(found, literal_images(), rtol=1e-6, atol=1e-6)
+        assert made.model.training
+    assert len(list(tmp_path.glob("embeddings-*"))) == 2
+    with pytest.raises(ValueError, match="engine is 'fast'"):
+        Letters("letters:mine", Net(), le.to_unit_tensor, None, 4, "fast")

@@ -26,9 +26,12 @@ from .forward import LayerInfo as LayerInfo
 from .forward import list_layers as list_layers
 from .forward import record as record
 from .forward import record_layers as record_layers
+from .forward.engines import Compiled as Compiled
 from .forward.engines import Eager as Eager
 from .forward.engines import Engine as Engine
 from .forward.engines import Fused as Fused
+from .forward.engines import LowPrecision as LowPrecision
+from .forward.engines import OnnxRuntime as OnnxRuntime
 from .forward.units import Channels as Channels
 from .forward.units import Grid as Grid
 from .forward.units import Token as Token
@@ -61,6 +64,7 @@ from .explanations import Explanation as Explanation
 from .explanations import Explanations as Explanations
 from .explanations import FittedOn as FittedOn
 from .explanations import Formula as Formula
+from .explanations import Link as Link
 from .explanations import Measure as Measure
 from .explanations import Planted as Planted
 from .explanations import Term as Term
@@ -82,11 +86,15 @@ from .explainers import InvertExplainer as InvertExplainer
 from .explainers import LinearExplainer as LinearExplainer
 from .explainers import OthersExplainer as OthersExplainer
 from .explainers import RandomConceptExplainer as RandomConceptExplainer
+from .explainers import SharpnessChoice as SharpnessChoice
+from .explainers import SharpnessTrial as SharpnessTrial
 from .explainers import SpLiCEExplainer as SpLiCEExplainer
 from .explainers import Stepwise as Stepwise
 from .explainers import Swaps as Swaps
 from .explainers import Top as Top
 from .explainers import WWWExplainer as WWWExplainer
+from .explainers import choose_sharpness as choose_sharpness
+from .explainers import fit_links as fit_links
 from .explainers import fit_weights as fit_weights
 from .score import AUPRCScorer as AUPRCScorer
 from .score import AUROCScorer as AUROCScorer

@@ -68,6 +68,7 @@ def ablate(
     )
     from linexp.store import open_store
 
+    running.check()
     kept = keeping.folder()
     scorer = AblationScorer(cast(Any, scaling), temperature, cast(Any, replace))
     cases = open_cases(with_methods(results), judging.explanations, force=force)

@@ -72,6 +72,8 @@ def compare(
     )
 
     check_one_split(split, seed)
+    if concepts.chosen_by_data:
+        raise ValueError("--sharpness auto is chosen for one method, and several are compared. Give a number.")
     explainers = _open_methods(methods, set or [])
     scorers = comparing.check()
     asked = Recording(

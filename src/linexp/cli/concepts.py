@@ -1,4 +1,4 @@
-"""Options that say where concepts come from."""
+"""Where concepts come from: the options of ``linexp explain`` for labels and for words."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from linexp.images import ImageFolder
 
 _VOCABULARY = "imagenet+nouns"
-_OF_TEXT = ("vocabulary", "encoder", "calibration", "template")
+_OF_TEXT = ("vocabulary", "encoder", "calibration", "template", "sharpness")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,10 +44,18 @@ class Concepts(Placed):
     )
     calibration: CalibrationName = None
     template: Template = None
+    sharpness: str | None = option(
+        None,
+        "X|auto",
+        "Presence is σ(X·a·(cos + b)): 1: the calibrated probability, the paper's. Less: flatter, as activations are. "
+        "auto: for each layer what explains its validation images best.",
+        "1",
+    )
 
     def check(self) -> None:
         """Check what needs neither files nor the encoder."""
         from linexp._internal.checks import check_choice
+        from linexp.concepts import read_sharpness
 
         if not self.concepts.startswith("segmenter:"):
             check_choice("concepts", self.concepts, ("labels", "text", "pixels", "colours", "segmenter:NAME"))
@@ -57,6 +65,14 @@ class Concepts(Placed):
                 f"{given[0]} is of no use with concepts from {self.concepts}. Add --concepts text, or leave it out."
             )
         self.check_masks(self.concepts)
+        read_sharpness(self.sharpness)
+
+    @property
+    def chosen_by_data(self) -> bool:
+        """Whether the sharpness is to be chosen when the activations are there."""
+        from linexp.concepts import read_sharpness
+
+        return read_sharpness(self.sharpness) is None
 
     @property
     def fits(self) -> bool:
@@ -69,7 +85,7 @@ class Concepts(Placed):
         """Read groups, words or masks and load the encoder, if one is needed; ``fit`` makes one that is fitted here."""
         if self.concepts not in ("labels", "text"):
             return self.open_masks(self.concepts, images, running.device)
-        from linexp.concepts import LabelConcepts, TextConcepts, find_calibration
+        from linexp.concepts import LabelConcepts, TextConcepts, find_calibration, read_sharpness
         from linexp.concepts.vocabulary import (
             IMAGENET,
             IMAGENET_PAPER,
@@ -94,7 +110,8 @@ class Concepts(Placed):
         name = self.encoder or ENCODER
         encoder = running.encoder(name) if fit is None else fit(name)
         calibration = find_calibration(self.calibration, encoder)
-        return TextConcepts(vocabulary.words, encoder, calibration, tuple(self.template or ()) or ("{}",))
+        templates, sharpness = tuple(self.template or ()) or ("{}",), read_sharpness(self.sharpness) or 1.0
+        return TextConcepts(vocabulary.words, encoder, calibration, templates, sharpness)
 
     def settings(self, source: ConceptSource) -> dict[str, Any]:
         """Return what a result says of them: of words, what was not said too."""
@@ -109,6 +126,7 @@ class Concepts(Placed):
             calibration = dataclasses.asdict(source.calibration)
             plain |= {"encoder": source.encoder.name, "calibration": calibration}
             plain |= {"vocabulary": self.vocabulary or _VOCABULARY, "template": source.templates}
+            plain |= {"sharpness": source.sharpness}
             asked = self.encoder or ENCODER
             # A function of the user's calls itself as it likes; what is fitted here is called by what came out.
             if self.fits or not same_model(asked, source.encoder.name):

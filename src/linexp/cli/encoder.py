@@ -67,6 +67,7 @@ def fit(
             half=cast(Half, half),
             device=device,
             batch_size=running.batch_size,
+            engine=running.runs,
             store=store,
         ),
     )

@@ -42,6 +42,16 @@ class _Linear:
     min_activity: float = option(
         0.5, "X", "Leave out concepts whose five highest presences have a lower mean; 0: none, the paper's for labels."
     )
+    sign: str = option("any", "WHICH", "positive: only weights above 0.")
+    same: float | None = option(
+        None, "X", "Likeness, 0 to 1, from which on words mean the same: one stays, the others are listed.", "none do"
+    )
+    prefer: str = option(
+        "best",
+        "WHICH",
+        "common, general: the more common or more general word, where the difference is within one standard error.",
+    )
+    min_kept: float = option(0.0, "X", "Leave out terms chosen again in a smaller share of redraws.")
     n_groups: int = option(20, "N", "Groups of images left out in turn to get standard errors; 0: no errors.")
     n_repeats: int = option(10, "N", "Redraws of the images to see which terms would be chosen again; 0: none.")
 
@@ -60,6 +70,9 @@ def explain(
         None, "NAME=VALUE", "Setting of the method; may be repeated. --set help lists them.", "its own"
     ),
     linear: _Linear,
+    link: str = option(
+        "none", "HOW", "none, the paper's; monotone: activations may rise with the sum in a few straight pieces."
+    ),
     n_shards: Annotated[int | None, typer.Option("--n-shards", hidden=True)] = None,
     seed: Seed = 0,
     split: SplitFile = None,
@@ -76,7 +89,10 @@ def explain(
     if n_shards is not None:
         warnings.warn("--n-shards is now called --n-groups. The old name goes with the next release.", stacklevel=1)
         linear = dataclasses.replace(linear, n_groups=n_shards)
+    from linexp._internal.checks import check_choice
+
     explainer = open_explainer(method, set or [], **vars(linear))
+    check_choice("link", link, ("none", "monotone"))
     asked = Recording(
         network=network,
         layers=layer,
@@ -93,15 +109,20 @@ def explain(
     opened = asked.open([explainer], out)
     recorded = opened.record()
     for name, run in recorded.runs.items():
-        _explain(recorded.outs[name], run, recorded.explainers[0], recorded.usable[name])
+        run = dataclasses.replace(run, settings={**run.settings, "link": link})
+        usable = recorded.usable[name]
+        _explain(recorded.outs[name], run, recorded.explainers[0], usable, choose=concepts.chosen_by_data)
 
 
-def _explain(out: Path, run: Run, explainer: Explainer, usable: Usable) -> None:
+def _explain(out: Path, run: Run, explainer: Explainer, usable: Usable, *, choose: bool) -> None:
     """Explain a layer, and print what came out and the command that scores it."""
     from linexp._internal.checks import printable
-    from linexp.results import explain_run, tell_explanations, tell_next
+    from linexp.results import choose_run, explain_run, tell_explanations, tell_next
 
-    explanations, seconds = explain_run(out, run, explainer, usable)
+    if choose:
+        run, choice = choose_run(run, explainer, usable)
+        print(f"layer {printable(run.activations.layer)}: {choice}")
+    explanations, seconds = explain_run(out, run, explainer, usable, link=run.settings["link"] == "monotone")
     print("\n".join(map(printable, tell_explanations(explanations, run).split("\n"))))
     print(f"  {seconds:.1f} s ({seconds / max(len(explanations), 1) * 1000:.1f} ms per neuron), saved in {out}")
     print(tell_next(out, run))

@@ -15,6 +15,7 @@ from linexp.cli.options import flag, option, told
 if TYPE_CHECKING:
     from linexp.concepts import Half
     from linexp.concepts.encoders import Encoder
+    from linexp.forward.engines import Engine
     from linexp.forward.units import Unit
     from linexp.images import ImageFolder, Images
     from linexp.matrix import Split
@@ -44,13 +45,51 @@ class Running:
         "auto", "NAME", "Where the models run: cpu, cuda, cuda:1, mps, …; auto: cuda, else mps, else cpu."
     )
     batch_size: int | None = option(None, "N", "Images at a time.", "8 on cpu, 64 on cuda")
+    engine: str = option(
+        "auto",
+        "NAME",
+        "How networks are run: torch, onnxruntime, compile, or eager (as they are). auto: onnxruntime for 512 pictures "
+        "and more on a cpu, if it is installed and gives the same; else torch.",
+    )
+    precision: str = option(
+        "float32",
+        "NAME",
+        "What the networks compute in: float32, or bfloat16 or float16, which differ by what is then said.",
+    )
+    verbose: bool = flag("--verbose", "Say why an engine is not used.")
     trust_remote_code: TrustRemoteCode = False
+
+    def __post_init__(self) -> None:
+        from linexp.cli.told import tell_engines
+
+        tell_engines(verbose=self.verbose)
+
+    def settings(self, n_images: int) -> dict[str, Any]:
+        """Return what a result says of them, with the engine that ran its networks."""
+        import torch
+
+        from linexp.forward.engines import choose_engine
+
+        used = choose_engine(self.runs, n_images, torch.device(self.device)).told
+        # What is explained again is run in the same way, also where ONNX Runtime is installed by then.
+        engine = "torch" if (self.engine, used) == ("auto", "torch") else self.engine
+        plain = {name: value for name, value in vars(self).items() if name != "verbose"}
+        return {**plain, "engine": engine, "engine_used": used}
 
     def check(self) -> None:
         """Check what needs no model."""
         from linexp._internal.checks import check_at_least
+        from linexp.forward.engines import find_engine
 
         check_at_least("batch_size", 1 if self.batch_size is None else self.batch_size, 1)
+        find_engine(self.runs)
+
+    @property
+    def runs(self) -> Engine | str:
+        """The engine, in a lower precision where one is asked for."""
+        from linexp.forward.engines import with_precision
+
+        return with_precision(self.engine, self.precision)
 
     def network(self, name: str, weights: str | Path | None, preprocess: str | None) -> VisionModel:
         """Load a network."""
@@ -64,7 +103,11 @@ class Running:
         from linexp.concepts.encoders import load_encoder
 
         return load_encoder(
-            name, device=self.device, batch_size=self.batch_size, trust_remote_code=self.trust_remote_code
+            name,
+            device=self.device,
+            batch_size=self.batch_size,
+            trust_remote_code=self.trust_remote_code,
+            engine=self.runs,
         )
 
     def fit(self, name: str, images: Images, split: Split, store: Store | None, half: Half = "first") -> Encoder:
@@ -72,12 +115,8 @@ class Running:
         from linexp.concepts import fit_on_train
         from linexp.store import with_store
 
-        made = with_store(
-            store,
-            lambda store: fit_on_train(
-                images, split, name, half=half, device=self.device, batch_size=self.batch_size, store=store
-            ),
-        )
+        running: dict[str, Any] = {"device": self.device, "batch_size": self.batch_size, "engine": self.runs}
+        made = with_store(store, lambda store: fit_on_train(images, split, name, half=half, store=store, **running))
         print(made.told())
         return made
 

@@ -44,7 +44,6 @@ def impact(
         None, "X", "What logits are divided by before the loss.", "fitted on a tenth of the pictures"
     ),
     units: Units,
-    precision: str = option("float32", "NAME", "What the network computes in: float32, bfloat16 or float16."),
     as_published: bool = flag("--as-published", "Count one picture more, as the notebook behind Table 1 does."),
     skip_broken: SkipBroken = False,
     running: Running,
@@ -64,6 +63,7 @@ def impact(
     from linexp.results import only_readable
     from linexp.store import open_store, with_store
 
+    running.check()
     if units.open().is_regional:
         raise ValueError(
             f"--pool {units.pool} makes regions, and impact removes a neuron in whole images. Use another."
@@ -89,7 +89,13 @@ def impact(
     tell_model(model, network.model)
     tell_device(running.device)
     settings: dict[str, Any] = {"neurons": n_neurons, "n_images": n_images, "seed": seed, "temperature": temperature}
-    settings |= {"labels": labels, "precision": precision, "batch_size": running.batch_size, **vars(units)}
+    settings |= {
+        "labels": labels,
+        "precision": running.precision,
+        "batch_size": running.batch_size,
+        "engine": running.engine,
+    }
+    settings |= vars(units)
     found = with_store(store, lambda store: impact_layers(model, layer, readable, store=store, **settings))
     tell_impact(list(found.values()), shares, out, as_published=as_published)
 

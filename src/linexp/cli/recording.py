@@ -131,11 +131,11 @@ class Opened:
             if prepared is None or images is not self.folder:
                 prepared = prepare(*how, self.store)
             of = dict.fromkeys(asked.layers, prepared)
-        settings = self._settings(source)
+        settings = self._settings(source, len(images))
         runs = record_runs(model, taken, images, of, settings, self.explainers[0], self.store)
         return Recorded(self.explainers, runs, outs, {name: one.usable for name, one in of.items()}, images, model)
 
-    def _settings(self, source: ConceptSource) -> dict[str, Any]:
+    def _settings(self, source: ConceptSource, n_images: int) -> dict[str, Any]:
         """Return what a result says of how it was made."""
         asked = self.asked
         # else nothing was drawn
@@ -145,7 +145,8 @@ class Opened:
             "seed": asked.seed if asked.split is None else None,
         }
         settings = {**drawn, "workers": asked.workers, "skip_broken": asked.skip_broken}
-        settings |= {**vars(asked.labelled), **vars(asked.units), **vars(asked.running), **vars(asked.network)}
+        settings |= {**vars(asked.labelled), **vars(asked.units), **vars(asked.network)}
+        settings |= asked.running.settings(n_images)
         return settings | asked.concepts.settings(source)
 
 

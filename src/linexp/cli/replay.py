@@ -12,7 +12,7 @@ from linexp._internal.checks import StoreMismatchError
 from linexp.results import METHODS
 
 # What explain finds out and writes down beside its options.
-_FOUND = ("preprocessing", "layers", "explainer", "calibration", "encoder_asked")
+_FOUND = ("preprocessing", "layers", "explainer", "calibration", "encoder_asked", "engine_used")
 
 
 def read_run(path: Path, out: Path | None) -> dict[str, Any]:
@@ -48,12 +48,21 @@ def _is_nothing(value: Any) -> bool:
 
 
 def check_pictures(path: Path, out: Path) -> None:
-    """Warn if a result was explained again on pictures that are not its own."""
-    before, now = (_read(one)["images"] for one in (path, out / "run.json"))
+    """Warn if a result was explained again on pictures that are not its own, or on activations rounded otherwise."""
+    old, new = _read(path), _read(out / "run.json")
+    before, now = old["images"], new["images"]
     if before != now:
         warnings.warn(
             f"The pictures of '{out}' are not those of '{path}' (fingerprints {str(now)[:12]} and {str(before)[:12]}), "
             "so this is another explanation.",
+            UserWarning,
+            stacklevel=2,
+        )
+    engines = [one["settings"].get("engine_used", "torch") for one in (old, new)]
+    if engines[0] != engines[1]:
+        warnings.warn(
+            f"The networks of '{path}' were run by {engines[0]} and now by {engines[1]}, so activations may differ by "
+            "rounding. To have the same, install that version.",
             UserWarning,
             stacklevel=2,
         )

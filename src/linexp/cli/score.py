@@ -51,6 +51,7 @@ def score(
     )
     from linexp.score import scorers_of
 
+    running.check()
     kept = keeping.folder()
     scorers = scorers_of(tuple(metric.strip() for metric in metrics.split(",")), top_share)
     check_part(part, force=force)

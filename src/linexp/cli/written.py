@@ -10,7 +10,7 @@ from linexp._internal.checks import check_text
 Settings: TypeAlias = dict[str, Any]
 """Long names of options, with what TOML holds for each."""
 # What the help calls numbers; typer's own types are told otherwise in each of its versions.
-_NUMBERS = {"N": "a whole number", "X": "a number"}
+_NUMBERS = {"N": "a whole number", "X": "a number", "X|auto": "a number, or auto"}
 
 
 def options_of(command: Any) -> dict[str, Any]:

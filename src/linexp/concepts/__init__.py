@@ -16,3 +16,4 @@ from linexp.concepts.pixels import PixelConcepts as PixelConcepts
 from linexp.concepts.pixels import SegmenterConcepts as SegmenterConcepts
 from linexp.concepts.text import TextConcepts as TextConcepts
 from linexp.concepts.text import find_calibration as find_calibration
+from linexp.concepts.text import read_sharpness as read_sharpness

@@ -8,6 +8,7 @@ import torch
 
 from linexp.concepts.encoders import FittedEncoder, fit_text_encoder
 from linexp.concepts.labels import LabelConcepts
+from linexp.forward.engines import Engine
 from linexp.images import Images
 from linexp.matrix import Split
 from linexp.store import Store
@@ -25,8 +26,9 @@ def fit_on_train(
     layer: str | None = None,
     labels: LabelConcepts | None = None,
     half: Half = "both",
-    device: str | torch.device | None = None,
+    device: str | torch.device | None = "auto",
     batch_size: int | None = None,
+    engine: Engine | str = "auto",
     store: Store | None = None,
     show_progress: bool = True,
 ) -> FittedEncoder:
@@ -45,7 +47,7 @@ def fit_on_train(
     half
         Which half of the train images: every second from the first on, every second from the second on, or both. What
         explains and what judges must not have learned from the same pictures.
-    device, batch_size, store, show_progress
+    device, batch_size, engine, store, show_progress
         As in ``fit_text_encoder``.
 
     Raises
@@ -67,6 +69,7 @@ def fit_on_train(
         source=f"{told}the {len(split.train):,} training images{', from the second on' if half == 'second' else ''}",
         device=device,
         batch_size=batch_size,
+        engine=engine,
         store=store,
         show_progress=show_progress,
     )

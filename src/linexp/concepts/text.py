@@ -14,6 +14,9 @@ from linexp.images import as_images
 from linexp.matrix import ConceptMatrix, EmbeddedConceptMatrix
 from linexp.store import Store
 
+# Beyond these, every presence is a half, or nothing but 0 and 1.
+_LEAST_SHARPNESS, _MOST_SHARPNESS = 1e-3, 1e3
+
 
 @dataclass(frozen=True)
 class TextConcepts:
@@ -53,7 +56,7 @@ class TextConcepts:
 
     def __post_init__(self) -> None:
         self.calibration.check(self.encoder.name)
-        check_within("sharpness", self.sharpness, 1e-3, 1e3)
+        check_within("sharpness", self.sharpness, _LEAST_SHARPNESS, _MOST_SHARPNESS)
         seen: set[str] = set()
         for text in check_texts(self.texts):
             if not text.strip():
@@ -86,6 +89,26 @@ class TextConcepts:
             collection.fingerprint,
             sharpness=self.sharpness,
         )
+
+
+def read_sharpness(text: str | None) -> float | None:
+    """Read a sharpness; nothing is 1, and "auto" is ``None``: to be chosen by the data.
+
+    Raises
+    ------
+    ValueError
+        It is something else.
+    """
+    if text == "auto":
+        return None
+    try:
+        value = 1.0 if text is None else float(text)
+        check_within("sharpness", value, _LEAST_SHARPNESS, _MOST_SHARPNESS)
+    except ValueError:
+        raise ValueError(
+            f"sharpness is {text!r}. It must be a number from {_LEAST_SHARPNESS:g} to {_MOST_SHARPNESS:g}, or auto."
+        ) from None
+    return value
 
 
 def find_calibration(asked: str | None, encoder: Encoder) -> Calibration:

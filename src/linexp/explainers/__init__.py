@@ -17,10 +17,12 @@ from linexp.explainers.dissection import DissectionExplainer
 from linexp.explainers.falcon import FalconExplainer
 from linexp.explainers.invert import InvertExplainer
 from linexp.explainers.linear import LinearExplainer
+from linexp.explainers.links import fit_links
 from linexp.explainers.needs import Given, Needs, check_needs, tell_stand_ins
 from linexp.explainers.others import OthersExplainer
 from linexp.explainers.random_concept import RandomConceptExplainer
 from linexp.explainers.searches import Greedy, GreedyNonzero, Stepwise, Swaps, Top
+from linexp.explainers.sharpness import SharpnessChoice, SharpnessTrial, choose_sharpness
 from linexp.explainers.splice import SpLiCEExplainer
 from linexp.explainers.usable import Usable, find_usable
 from linexp.explainers.weights import fit_weights
@@ -44,6 +46,8 @@ __all__ = [
     "Needs",
     "OthersExplainer",
     "RandomConceptExplainer",
+    "SharpnessChoice",
+    "SharpnessTrial",
     "SpLiCEExplainer",
     "Stepwise",
     "Swaps",
@@ -51,10 +55,12 @@ __all__ = [
     "Usable",
     "WWWExplainer",
     "check_needs",
+    "choose_sharpness",
     "describe_explainer",
     "explainer_of",
     "explainers_of",
     "find_usable",
+    "fit_links",
     "fit_weights",
     "on_device",
     "tell_method",

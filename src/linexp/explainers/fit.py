@@ -11,6 +11,7 @@ from jaxtyping import Bool
 from torch import Tensor
 
 from linexp._internal.compiled import Array
+from linexp.explainers.wording import Settled, Wording
 from linexp.explanations import Columns
 from linexp.matrix import ActivationMatrix, ConceptMatrix
 from linexp.solve import (
@@ -76,18 +77,23 @@ class Method:
         search needs none.
     search
         From moments of training and validation images, and the guide (``guide=``), to a solution.
+    wording
+        How the terms that were found are worded; ``None``: as they are.
     """
 
     guide: Callable[[Moments], Array] | None
     search: Callable[..., Solution]
+    wording: Wording | None = None
 
-    def find(self, rows: Rows) -> tuple[Solution, Units]:
+    def find(self, rows: Rows) -> tuple[Settled, Units]:
         """Return what is found in standardised columns, and their units."""
         train = accumulate_moments(rows.blocks(rows.train))
         units = Units.of(train)
         train = units.standardise(train)
         search = self.search if self.guide is None else partial(self.search, guide=self.guide(train))
-        return search(train, units.standardise(accumulate_moments(rows.blocks(rows.val)))), units
+        val = units.standardise(accumulate_moments(rows.blocks(rows.val)))
+        found = search(train, val)
+        return Settled(found) if self.wording is None else self.wording.settle(train, val, found, rows.concepts), units
 
 
 def find_errors(rows: Rows, solution: Solution, units: Units, n_groups: int) -> Jackknife | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from functools import partial
 from typing import get_args
 
@@ -20,12 +20,15 @@ from linexp._internal.checks import (
 )
 from linexp._internal.compiled import Indices
 from linexp._internal.renamed import renamed
+from linexp.explainers.left_out import leave_out
 from linexp.explainers.once import Task
 from linexp.explainers.searches import SEARCH_SETTINGS, SEARCHES, Search, SearchName, check_search
 from linexp.explainers.stability import count_again
 from linexp.explainers.usable import Usable, find_usable, measure_presence, usable_columns
+from linexp.explainers.wording import Prefer, Wording
 from linexp.explanations import Explanations, FittedOn
 from linexp.matrix import ActivationMatrix, ConceptMatrix, Split
+from linexp.solve import Sign
 
 
 @renamed("n_shards", "n_groups")
@@ -79,6 +82,22 @@ class LinearExplainer:
         Where moments and the elastic net are computed, such as "cuda" or "auto"; default: the CPU, also in place of
         MPS, which has no float64. Elsewhere results agree with those of the CPU but for rounding and the elastic net's
         tolerance.
+    sign
+        "any", or "positive": only weights above 0, so that every term says what makes the neuron active. Exact in every
+        search: what is fitted is nonnegative least squares, and sets of terms in which a weight would fall below 0 are
+        never chosen.
+    same
+        From which likeness on, from 0 to 1, two concepts mean the same: of words the cosine of their embeddings, of
+        labels and groups, where one is above the other in WordNet, 2·d/(d + e) for their depths d and e (Wu & Palmer).
+        Of such terms the one that explains more stays, and lists the others (``Term.synonyms``). Default: none do.
+    prefer
+        "best": terms are the concepts that explain most. "common": each gives way to the most common noun, by the order
+        of the vocabulary "nouns", with which the correlation on training and validation images falls by no more than
+        the standard error of the difference. "general": the same, to the most general concept that WordNet has above
+        it. Words that these lists do not know are never preferred.
+    min_kept
+        Terms of smaller ``Term.kept`` are left out, and the weights of the others fitted anew; 0: none are. What is
+        below a half is marked where explanations are shown.
 
     Raises
     ------
@@ -109,9 +128,20 @@ class LinearExplainer:
     n_groups: int = 20
     n_repeats: int = 10
     device: str | None = None
+    sign: Sign = "any"
+    same: float | None = None
+    prefer: Prefer = "best"
+    min_kept: float = 0.0
 
     def __post_init__(self) -> None:
         check_search(self)
+        self._wording.check()
+        check_within("min_kept", self.min_kept, 0, 1)
+        if self.min_kept and not self.n_repeats:
+            raise ValueError(
+                f"min_kept is {self.min_kept}, but without redraws (n_repeats=0) nobody knows which terms are chosen "
+                "again. Set n_repeats=10, or min_kept=0."
+            )
         if isinstance(self.search, str):
             check_choice("search", self.search, get_args(SearchName))
         else:
@@ -173,11 +203,14 @@ class LinearExplainer:
         if usable is None:
             usable = find_usable(concepts, split, self.min_activity)
         usable.check(concepts, split, self.min_activity)
-        task = Task(activations, concepts, self._search.method(self._place), self._place)
+        method = self._search.method(self._place)
+        task = Task(activations, concepts, replace(method, wording=self._wording), self._place)
         items = task.explain(split.train, split.val, usable.columns, self.n_groups)
         if self.n_repeats:
             choose = partial(self._choose_again, task)
             items = count_again(items, concepts.names, choose, split.train, split.val, self.n_repeats)
+        if self.min_kept:
+            items = leave_out(items, task, split, usable.columns, self.n_groups, self.min_kept, self._wording.sign)
         images = activations.images or concepts.images
         fitted_on = None if images is None else FittedOn.of(split, images)
         return Explanations(items, activations.layer, usable.dropped, fitted_on=fitted_on)
@@ -194,6 +227,11 @@ class LinearExplainer:
     @property
     def _place(self) -> torch.device:
         return torch.device(device_for_doubles(self.device or "cpu"))
+
+    @property
+    def _wording(self) -> Wording:
+        """Return how terms are worded; the sign is the search's."""
+        return Wording(self.same, self.prefer, self.sign if isinstance(self.search, str) else self.search.sign)
 
     @property
     def _search(self) -> Search:

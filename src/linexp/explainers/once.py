@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 import torch
@@ -11,7 +12,7 @@ from torch import Tensor
 
 from linexp._internal.compiled import Indices
 from linexp.explainers.fit import Method, Rows, blocks, find_errors
-from linexp.explainers.terms import in_words
+from linexp.explainers.terms import in_words, with_synonyms
 from linexp.explanations import Explanation
 from linexp.matrix import ActivationMatrix, ConceptMatrix
 from linexp.solve import measure_columns
@@ -32,8 +33,9 @@ class Task:
         """Explain by the usable concepts, with errors from so many groups."""
         rows = self._rows(train, val, usable)
         names, constant = rows.concepts.names, (~rows.living).tolist()
-        solution, units = self.method.find(rows)
-        found = iter(in_words(solution, units, names, find_errors(rows, solution, units, n_groups)))
+        (solution, merged), units = self.method.find(rows)
+        worded = in_words(solution, units, names, find_errors(rows, solution, units, n_groups))
+        found = iter(map(partial(with_synonyms, names=names), worded, merged) if merged else worded)
         constants = self.activations.values[train[0]].to(torch.float64).tolist()
         items: list[Explanation] = []
         for column, neuron in enumerate(self.activations.neurons):
@@ -46,7 +48,7 @@ class Task:
     def choose(self, train: Tensor, val: Tensor, usable: Bool[Tensor, " concepts"]) -> Indices:
         """Return the terms of every neuron as numbers of concepts [neurons, terms], padded with -1, without weights."""
         rows = self._rows(train, val, usable)
-        solution, _ = self.method.find(rows)
+        (solution, _), _ = self.method.find(rows)
         numbers = np.append(np.flatnonzero(usable.numpy()), -1)  # -1, where there is no term, is the last place
         chosen = np.full((len(rows.living), solution.concepts.shape[1]), -1)
         chosen[rows.living.numpy()] = numbers[solution.concepts]

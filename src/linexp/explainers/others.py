@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
@@ -12,6 +11,7 @@ from torch import Tensor
 
 from linexp._internal.checks import check_whole
 from linexp.explainers.base import Explainer
+from linexp.explainers.correlations import correlate
 from linexp.explainers.linear import LinearExplainer
 from linexp.explainers.usable import Usable
 from linexp.explanations import Explanation, Explanations, Term, simulate
@@ -88,7 +88,7 @@ class OthersExplainer:
             for item in found
         )
         moved = replace(found, items=items)
-        known = _correlate(simulate(moved, concepts).block(split.val), activations.block(split.val))
+        known = correlate(simulate(moved, concepts).block(split.val), activations.block(split.val))
         items = tuple(
             replace(item, val_correlation=value if item.terms else None)
             for item, value in zip(items, known, strict=True)
@@ -111,13 +111,3 @@ def _moved(neuron: int, found: Explanations, giver: int | None, sizes: Sizes) ->
     scale = deviation / sizes[giver][1]
     terms = tuple(Term(term.concept, scale * term.weight) for term in found[giver].terms)
     return Explanation(neuron, terms, mean + scale * (found[giver].bias - sizes[giver][0]))
-
-
-def _correlate(simulated: Tensor, recorded: Tensor) -> list[float | None]:
-    """Return the correlation of each column with the other's; ``None`` where one is constant."""
-    values: list[float | None] = []
-    for pair in zip(simulated.T.to(torch.float64), recorded.T.to(torch.float64), strict=True):
-        left, right = (column - column.mean() for column in pair)
-        value = float(left @ right / (left.norm() * right.norm()))
-        values.append(value if math.isfinite(value) else None)
-    return values

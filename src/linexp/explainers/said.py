@@ -35,7 +35,7 @@ class Problem(Matrices):
     def of(
         cls, settings: Any, activations: ActivationMatrix, concepts: ConceptMatrix, split: Split, usable: Usable | None
     ) -> Problem:
-        """Check the matrices, find the usable concepts where nobody did, and read them; by pixels if there are maps."""
+        """Check the matrices, find the usable concepts where nobody did, and read them."""
         found = super().of(settings, activations, concepts, split, usable)
         if has_pixels(activations, concepts):
             kept = zip(concepts.names, found.usable.columns.tolist(), strict=True)

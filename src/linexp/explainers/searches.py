@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from functools import partial
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, get_args
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from linexp._internal.checks import check_at_least, check_whole, check_within
+from linexp._internal.checks import check_at_least, check_choice, check_whole, check_within
 from linexp.explainers.fit import Method
 from linexp.solve import (
     Moments,
+    Sign,
     Solution,
     search_greedy,
     search_greedy_nonzero,
@@ -26,16 +27,22 @@ from linexp.solve import (
 )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Search:
     """Settings of one search, named as those of ``LinearExplainer``."""
 
     find: ClassVar[Callable[..., Solution]]
 
     max_terms: int = 10
+    sign: Sign = field(default="any", kw_only=True)
 
     def __post_init__(self) -> None:
         check_search(self)
+
+    def __repr__(self) -> str:
+        """Return what makes it in Python; without the sign where that is any, as in older results."""
+        names = [one.name for one in fields(self) if one.name != "sign" or self.sign != "any"]
+        return f"{type(self).__name__}({', '.join(f'{name}={getattr(self, name)!r}' for name in names)})"
 
     def method(self, device: torch.device) -> Method:
         """Return how terms are found, with the elastic net's ranking where the search needs one."""
@@ -44,7 +51,7 @@ class Search:
         return Method(partial(_rank, device=device, **net) if net else None, partial(self.find, **own))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Greedy(Search):
     """The paper's Algorithm 1 to the letter: the settings are those of ``LinearExplainer``."""
 
@@ -57,14 +64,14 @@ class Greedy(Search):
     tolerance: float = 1e-6
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class GreedyNonzero(Greedy):
     """The paper's Algorithm 1, concepts of weight zero being no candidates."""
 
     find = staticmethod(search_greedy_nonzero)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Stepwise(Search):
     """Each term by training fit over all concepts; ``min_gain``: correlation it shall add on other images."""
 
@@ -73,7 +80,7 @@ class Stepwise(Search):
     min_gain: float = 0.02
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Swaps(Search):
     """The best subset, found by swapping terms; ``min_gain``: correlation each shall add on other images."""
 
@@ -82,7 +89,7 @@ class Swaps(Search):
     min_gain: float = 0.02
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Top(Search):
     """The ``max_terms`` largest elastic-net weights (Appendix B.4)."""
 
@@ -108,6 +115,7 @@ _CHECKS: dict[str, Callable[[str, Any], None]] = {
     "n_candidates": partial(check_whole, least=1),
     "min_gain": partial(check_at_least, least=0),
     "tolerance": partial(check_at_least, least=1e-15),
+    "sign": partial(check_choice, choices=get_args(Sign)),
 }
 SEARCH_SETTINGS = tuple(_CHECKS)
 _NET = ("strength", "l1_ratio", "tolerance")

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -40,6 +41,12 @@ def in_words(solution: Solution, units: Units, names: Sequence[Concept], errors:
             )
         )
     return found
+
+
+def with_synonyms(item: Explanation, merged: Mapping[int, Sequence[int]], *, names: Sequence[str]) -> Explanation:
+    """Return an explanation whose terms list the words that they stand for, by their columns."""
+    stands = {names[concept]: tuple(names[other] for other in others) for concept, others in merged.items()}
+    return replace(item, terms=tuple(replace(term, synonyms=stands.get(str(term.concept), ())) for term in item.terms))
 
 
 def _known(value: float) -> float | None:

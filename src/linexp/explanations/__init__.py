@@ -7,6 +7,7 @@ from linexp.explanations.explanation import Explanation, Term, line_of
 from linexp.explanations.fitted_on import FittedOn
 from linexp.explanations.formula import Concept, Formula, names_in
 from linexp.explanations.layer import Explanations
+from linexp.explanations.link import Link
 from linexp.explanations.maps import mask_of, plot_map
 from linexp.explanations.planted import Planted, make_planted
 from linexp.explanations.quality import Measure, Quality, qualities_of, rank, show_selected
@@ -20,6 +21,7 @@ __all__ = [
     "Explanations",
     "FittedOn",
     "Formula",
+    "Link",
     "Measure",
     "Planted",
     "Quality",

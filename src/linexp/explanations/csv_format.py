@@ -5,13 +5,14 @@ from __future__ import annotations
 import csv
 import io
 import itertools
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from linexp._internal.checks import listing
 from linexp._internal.files import csv_text, decode_text
-from linexp.explanations.csv_layouts import FITTED_ON, KIND, Row, choose_layout
+from linexp.explanations.csv_layouts import FITTED_ON, KIND, SYNONYMS, Row, choose_layout
 from linexp.explanations.csv_line import Line
 from linexp.explanations.explanation import Explanation, Term
 from linexp.explanations.fitted_on import FittedOn
@@ -20,7 +21,7 @@ from linexp.explanations.plain import FORMULA, is_headless, read_json
 from linexp.models import published_network
 
 _LEADING = ("layer", "neuron", "outcome", "n_terms", "val_correlation", "val_error", "bias")
-_MEASURE = ("measure", "measure_value", "measure_p")
+_MEASURE, _LINK = ("measure", "measure_value", "measure_p"), ("link",)
 # "again" is ``kept``. Older files have "kept", the share of repetitions with a twentieth of the images left out, which
 # is something else and not read. Only files with formulas have "kind": a text that looks like one need not be one.
 _KINDS = ("weight", "concept", "error", "again")
@@ -45,29 +46,43 @@ def write_rows(path: Path, items: Sequence[Explanation], layer: str, fitted_on: 
     reading gives back the same bits. Where it is known what they were fitted on, that stands in the first line alone,
     behind the terms: in ``fitted_on0`` and, what is too long for a cell, in ``fitted_on1`` and so on.
 
-    Only where some have a measure, ``measure, measure_value, measure_p`` stand behind ``bias``; only where some have a
-    formula, ``kind0`` behind ``again0`` says "formula" of those, and so on.
+    Only where some have a measure, ``measure, measure_value, measure_p`` stand behind ``bias``, and only where some
+    have a link, ``link`` behind that: pairs of a weighted sum and the activation predicted there. Only where some have
+    a formula, ``kind0`` behind ``again0`` says "formula" of those, and so on; only where some have synonyms,
+    ``synonyms0`` behind these lists them, as JSON does.
     """
     terms = [term for item in items for term in item.terms]
-    kinds = (*_KINDS, *([KIND] if any(isinstance(term.concept, Formula) for term in terms) else []))
+    kinds = (
+        *_KINDS,
+        *([KIND] if any(isinstance(term.concept, Formula) for term in terms) else []),
+        *([SYNONYMS] if any(term.synonyms for term in terms) else []),
+    )
     measures = _MEASURE if any(item.measure for item in items) else ()
+    links = _LINK if any(item.link for item in items) else ()
     most = max((len(item.terms) for item in items), default=0)
     text = "" if fitted_on is None else str(fitted_on)
     pieces = [text[start : start + _LONGEST] for start in range(0, len(text), _LONGEST)]
-    header = [*_LEADING, *measures, *(f"{kind}{place}" for place in range(most) for kind in kinds)]
+    header = [*_LEADING, *measures, *links, *(f"{kind}{place}" for place in range(most) for kind in kinds)]
     lines: list[Sequence[object]] = [[*header, *(f"{FITTED_ON}{place}" for place in range(len(pieces)))]]
     for item in items:
         numbers = map(_digits, (item.val_correlation, item.val_error, item.bias))
         cells = [layer, item.neuron, item.outcome, len(item.terms), *numbers, *_measured(item)[: len(measures)]]
-        cells += [cell for term in item.terms for cell in _cells(term)[: len(kinds)]]
+        cells += [item.link.to_text() if item.link else ""][: len(links)]
+        cells += [cell for term in item.terms for cell in map(_cells(term).__getitem__, kinds)]
         lines.append([*cells, *[""] * (len(header) - len(cells)), *pieces])
         pieces = [""] * len(pieces)
     path.write_bytes(csv_text(lines).encode())
 
 
-def _cells(term: Term) -> tuple[str, ...]:
-    kind = FORMULA if isinstance(term.concept, Formula) else ""
-    return _digits(term.weight), str(term.concept), _digits(term.error), _digits(term.kept), kind
+def _cells(term: Term) -> dict[str, str]:
+    return {
+        "weight": _digits(term.weight),
+        "concept": str(term.concept),
+        "error": _digits(term.error),
+        "again": _digits(term.kept),
+        KIND: FORMULA if isinstance(term.concept, Formula) else "",
+        SYNONYMS: json.dumps(term.synonyms, ensure_ascii=False) if term.synonyms else "",
+    }
 
 
 def _measured(item: Explanation) -> tuple[str, ...]:

@@ -15,7 +15,7 @@ from linexp.explanations.csv_line import Line
 from linexp.explanations.explanation import OUTCOMES, Explanation, Outcome, Term
 from linexp.explanations.plain import FORMULA, NEURON_COLUMNS, TEXT_COLUMNS, plain_columns
 
-KIND, FITTED_ON = "kind", "fitted_on"
+KIND, SYNONYMS, FITTED_ON = "kind", "synonyms", "fitted_on"
 # What stands behind the last term in the authors' files.
 _PADDING = ("0", 0.0)
 _OURS = ("neuron", "outcome", "n_terms", "val_correlation", "bias")
@@ -86,7 +86,9 @@ def _parse_ours(line: Line) -> Row:
         line.fail(str(error).rstrip("."))
     if n_terms and f"concept{n_terms - 1}" not in line.cells:
         line.fail(f"n_terms is {n_terms}, but there is no column concept{n_terms - 1}")
-    numbered = (re.fullmatch("(?:weight|concept|error|again|kind)([0-9]{1,30})", column) for column in line.cells)
+    numbered = (
+        re.fullmatch("(?:weight|concept|error|again|kind|synonyms)([0-9]{1,30})", column) for column in line.cells
+    )
     if any(match and int(match[1]) >= n_terms and line.cells[match[0]] for match in numbered):
         line.fail(f"n_terms is {n_terms}, but more terms are filled in")
     if (n_terms > 0) != (outcome == "explained"):
@@ -103,6 +105,7 @@ def _parse_ours(line: Line) -> Row:
         cast(Outcome, outcome),
         line.error_in("val_error"),
         line.measure,
+        line.link,
     )
     said = itertools.takewhile(line.cells.__contains__, (f"{FITTED_ON}{place}" for place in itertools.count()))
     return Row(item, line.cells.get("layer", ""), "".join(map(line.cells.__getitem__, said)).strip())
@@ -117,6 +120,7 @@ def _term_in(line: Line, place: int) -> Term:
         line.number_in(f"weight{place}"),
         line.error_in(f"error{place}"),
         line.error_in(f"again{place}"),
+        line.words_in(f"{SYNONYMS}{place}"),
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import re
 from collections.abc import Sequence
@@ -9,6 +10,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from linexp.explanations.formula import Concept, Formula
+from linexp.explanations.link import Link
 from linexp.explanations.quality import Measure
 
 # Above it a float need not be the whole number that was written.
@@ -73,6 +75,18 @@ class Line:
         except ValueError as error:
             self.fail(f"{column}: {error}".rstrip("."))
 
+    def words_in(self, column: str) -> tuple[str, ...]:
+        """Return a list of words, written as in JSON; none where there is nothing."""
+        if self.is_empty(column):
+            return ()
+        try:
+            words = json.loads(self.cells[column])
+        except (ValueError, RecursionError):
+            words = None
+        if not isinstance(words, list) or not all(isinstance(word, str) and word.strip() for word in words):
+            self.fail(f'{column} is {self.shown(column)}, not a list of words such as ["hound", "dog"]')
+        return tuple(words)
+
     def correlation_in(self, column: str) -> float | None:
         """Return a correlation; ``None`` where there is nothing."""
         return self._number_from(column, -1.000001, 1.000001, "a correlation from -1 to 1")
@@ -86,6 +100,16 @@ class Line:
         if value is not None and not least <= value <= most:
             self.fail(f"{column} is {value}, not {what}")
         return value
+
+    @property
+    def link(self) -> Link | None:
+        """How the activation rises with the weighted sum; ``None`` if it is the sum."""
+        if self.is_empty("link"):
+            return None
+        try:
+            return Link.parse(self.cells["link"])
+        except ValueError as error:
+            self.fail(f"link: {str(error).rstrip('.')}")
 
     @property
     def measure(self) -> Measure | None:

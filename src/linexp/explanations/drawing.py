@@ -17,7 +17,7 @@ from linexp.images import ImageSubset, as_images
 from linexp.matrix import ActivationMatrix, ConceptMatrix
 
 if TYPE_CHECKING:
-    from linexp.explanations.explanation import Explanation
+    from linexp.explanations.explanation import Explanation, Term
 
 
 def plot_ranges(
@@ -71,10 +71,18 @@ def bars_of(explanation: Explanation) -> list[Bar]:
             str(term.concept),
             term.weight,
             f"{term.weight:.3g}".replace("-", "−") + ("" if term.error is None else f" ± {term.error:.2g}"),
-            "" if term.kept is None else f"chosen again in {term.kept:.0%} of redraws",
+            "; ".join(filter(None, (_again(term), _also(term)))),
         )
         for term in explanation.terms
     ]
+
+
+def _again(term: Term) -> str:
+    return "" if term.kept is None else f"chosen again in {term.kept:.0%} of redraws"
+
+
+def _also(term: Term) -> str:
+    return f"also: {', '.join(term.synonyms)}" if term.synonyms else ""
 
 
 def _title(explanation: Explanation, recorded: ActivationMatrix) -> str:

@@ -13,12 +13,15 @@ from linexp._internal.checks import check_choice
 from linexp._internal.numbers import format_number
 from linexp.explanations.drawing import bars_of, plot_area, plot_ranges
 from linexp.explanations.formula import Concept, Formula, names_in
+from linexp.explanations.link import Link
 from linexp.explanations.quality import Measure, Quality, show_selected
 from linexp.figures import Shares, bars_html
 from linexp.matrix import ActivationMatrix, ConceptMatrix
 
 Outcome = Literal["explained", "empty", "constant"]
 OUTCOMES = get_args(Outcome)
+# A term chosen again in a smaller share of redraws is marked: more often than not the images name another one.
+STABLE = 0.5
 # A bias smaller than this share of the largest weight is what remains of 0 after rounding, and not shown.
 _ROUNDING = 1e-9
 
@@ -39,12 +42,20 @@ class Term:
         How stable the choice is: the share, from 0 to 1, of random redraws of the images to fit on and to choose by in
         which the whole procedure chose the term again. Its mean says how many terms another random split of the same
         images would choose again. ``None`` if unknown.
+    synonyms
+        Other words that were found for the neuron and mean the same, so that this one stands for them too.
     """
 
     concept: Concept
     weight: float
     error: float | None = None
     kept: float | None = None
+    synonyms: tuple[str, ...] = ()
+
+    @property
+    def is_unstable(self) -> bool:
+        """Whether it is known to have been chosen again in fewer than half of the redraws."""
+        return self.kept is not None and self.kept < STABLE
 
     def __str__(self) -> str:
         concept = self.concept.grouped if isinstance(self.concept, Formula) else self.concept
@@ -54,6 +65,8 @@ class Term:
 @dataclass(frozen=True)
 class Explanation:
     """A neuron as a weighted sum of concepts (E in the paper, Eq. 7): activation ≈ Σ weight·P(concept) + bias.
+
+    With a link, activation ≈ link(Σ weight·P(concept) + bias).
 
     Parameters
     ----------
@@ -73,6 +86,8 @@ class Explanation:
         Standard error of the validation correlation, the terms being given; ``None`` if unknown.
     measure
         The method's own measure of it; ``None`` if it has none, or it is unknown.
+    link
+        How the activation rises with the weighted sum (``fit_links``); ``None``: it is the sum, as in the paper.
     """
 
     neuron: int
@@ -82,6 +97,7 @@ class Explanation:
     outcome: Outcome = "explained"
     val_error: float | None = None
     measure: Measure | None = None
+    link: Link | None = None
 
     def __post_init__(self) -> None:
         check_choice("outcome", self.outcome, OUTCOMES)
@@ -109,6 +125,11 @@ class Explanation:
             signed.append((self.bias, format_number(abs(self.bias))))
         first = ("−" if signed[0][0] < 0 else "") + signed[0][1]
         return first + "".join(f" {'−' if weight < 0 else '+'} {text}" for weight, text in signed[1:])
+
+    @property
+    def predicted(self) -> str:
+        """The formula, with the link where there is one: "link(2.41·snow − 0.30), link: −0.3 → 0.01, 2.1 → 3.2"."""
+        return self.formula if self.link is None else f"link({self.formula}), link: {self.link}"
 
     def __str__(self) -> str:
         return line_of(self, "" if self.val_correlation is None else show_selected(val_quality(self)))
@@ -213,7 +234,9 @@ class Explanation:
             return bars_html(str(self), ())
         val = "" if self.val_correlation is None else f"{show_selected(val_quality(self))}; "
         measure = "" if self.measure is None else f"{self.measure}; "
-        return bars_html(f"neuron {self.neuron}", bars_of(self), f"{val}{measure}bias {format_number(self.bias)}")
+        link = "" if self.link is None else f"; link: {self.link}"
+        bias = f"bias {format_number(self.bias)}"
+        return bars_html(f"neuron {self.neuron}", bars_of(self), f"{val}{measure}{bias}{link}")
 
 
 def val_quality(item: Explanation) -> Quality:
@@ -228,7 +251,7 @@ def line_of(item: Explanation, quality: str) -> str:
     if item.outcome == "empty":
         return f"neuron {item.neuron}: {why_not(item)}"
     known = "; ".join(filter(None, (quality, "" if item.measure is None else str(item.measure))))
-    return f"neuron {item.neuron} ≈ {item.formula}" + (f"   ({known})" if known else "")
+    return f"neuron {item.neuron} ≈ {item.predicted}" + (f"   ({known})" if known else "")
 
 
 def why_not(item: Explanation) -> str:

@@ -28,7 +28,7 @@ def frame_of(items: Sequence[Explanation], layer: str) -> pd.DataFrame:
             min((term.kept for term in item.terms if term.kept is not None), default=None) for item in items
         ],
         "bias": [item.bias for item in items],
-        "explanation": [item.formula if item.terms else "" for item in items],
+        "explanation": [item.predicted if item.terms else "" for item in items],
     }
     if any(item.measure for item in items):
         columns["measure"] = [item.measure and item.measure.name for item in items]

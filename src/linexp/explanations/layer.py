@@ -200,7 +200,7 @@ class Explanations:
     def _repr_html_(self) -> str:
         """Return what a notebook shows: a table of the first twenty."""
         rows = [
-            (str(item.neuron), self._told(item) if item.terms else "", item.formula if item.terms else why_not(item))
+            (str(item.neuron), self._told(item) if item.terms else "", item.predicted if item.terms else why_not(item))
             for item in self.items[:20]
         ]
         more = f", the first {len(rows)} of them" if len(self) > len(rows) else ""

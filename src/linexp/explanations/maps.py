@@ -84,6 +84,7 @@ def plot_map(
         check_same_images(recorded.images, concepts.images, recorded.n_images, concepts.n_images)
         weights = torch.tensor([term.weight for term in explanation.terms], dtype=torch.float64)
         said = Columns(concepts, explanation.concepts).block().double() @ weights + explanation.bias
+        said = said if explanation.link is None else explanation.link(said)
         panels.append(_panel("predicted", said, regions, row, float(said[kept].quantile(quantile))))
     if isinstance(concepts, PixelConceptMatrix) and explanation.terms:
         first = explanation.concepts[:_N_MASKS]

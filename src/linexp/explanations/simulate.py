@@ -17,6 +17,8 @@ _BLOCK_ROWS = 2048
 def simulate(explanations: Explanations, concepts: ConceptMatrix) -> ActivationMatrix:
     """Predict the activation of every explained neuron on every image: Σ weight·P(concept) + bias.
 
+    Where an explanation has a link, it is put on that.
+
     Parameters
     ----------
     explanations
@@ -44,7 +46,11 @@ def simulate(explanations: Explanations, concepts: ConceptMatrix) -> ActivationM
     pieces: list[Tensor] = []
     for start in range(0, concepts.n_images, _BLOCK_ROWS):
         rows = slice(start, min(start + _BLOCK_ROWS, concepts.n_images))
-        pieces.append(columns.block(rows).to(torch.float64) @ weights + bias)
+        sums = columns.block(rows).to(torch.float64) @ weights + bias
+        for neuron, item in enumerate(explanations):
+            if item.link is not None:
+                sums[:, neuron] = item.link(sums[:, neuron])
+        pieces.append(sums)
     values = torch.cat(pieces).to(torch.float32)
     return ActivationMatrix(values, explanations.neurons, explanations.layer, concepts.images)
 

@@ -6,6 +6,7 @@ from linexp.forward.batches import CORES_PER_DECODER as CORES_PER_DECODER
 from linexp.forward.batches import Inputs as Inputs
 from linexp.forward.batches import Source as Source
 from linexp.forward.batches import decoders_on as decoders_on
+from linexp.forward.batches import move as move
 from linexp.forward.batches import open_module as open_module
 from linexp.forward.batches import open_source as open_source
 from linexp.forward.batches import size_on as size_on

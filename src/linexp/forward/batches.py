@@ -45,6 +45,13 @@ def open_module(model: nn.Module | VisionModel) -> tuple[nn.Module, torch.device
     return module, next((part.device for part in [*module.parameters(), *module.buffers()]), torch.device("cpu"))
 
 
+def move(batch: Tensor, device: torch.device) -> Tensor:
+    """Return a batch on the device; to CUDA from pinned memory, so that this thread need not wait for the copy."""
+    if device.type == "cuda" and batch.device.type == "cpu":
+        batch = batch.pin_memory()
+    return batch.to(device, non_blocking=True)
+
+
 class Inputs:
     """Batches of inputs of some rows of the images."""
 

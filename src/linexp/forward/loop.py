@@ -10,9 +10,11 @@ import torch
 from torch import Tensor, nn
 
 from linexp._internal.progress import progress_bar
-from linexp.forward.batches import Source
+from linexp.forward.batches import Source, move
 from linexp.forward.engines import N_TRIED, Engine, Passes
+from linexp.forward.halving import Halving
 from linexp.forward.hooks import evaluating
+from linexp.forward.malloc import reusing_large_buffers
 from linexp.forward.outputs import choose_tensor, remark_on, warn_of
 from linexp.forward.units import Unit
 from linexp.matrix import check_finite_activations
@@ -53,7 +55,11 @@ def over_rows(
     """
 
     def watched(parts: Parts, keep: Keep) -> None:
-        with evaluating(module), progress_bar(doing, parts.n_rows, unit, show=show_progress) as advance:
+        with (
+            reusing_large_buffers(),
+            evaluating(module),
+            progress_bar(doing, parts.n_rows, unit, show=show_progress) as advance,
+        ):
             compute(parts, after(keep, advance))
 
     if store is None:
@@ -93,9 +99,12 @@ class Recording:
             self._look(model, first.to(device))
             with engine.open(model, self.layers, first[:N_TRIED].to(device), self._read) as runner:
                 del first
-                for rows, batch in zip(parts.batches(self.source.batch_size), batches, strict=True):
+                smaller = Halving(runner.run, device)
+                runner = runner._replace(run=smaller.run)
+                moved = (move(batch, device) for batch in batches)
+                for rows, pooled in zip(parts.batches(self.source.batch_size), runner.over(moved), strict=True):
                     self.row = rows.start
-                    keep(self._checked(runner.run(batch.to(device, non_blocking=True))))
+                    keep(self._checked(pooled))
 
     def look(self, model: nn.Module, device: torch.device) -> None:
         """Run the model on the first batch alone: says what is wrong with a layer, and fills ``taken``."""
@@ -103,7 +112,8 @@ class Recording:
             self._look(model, next(batches).to(device))
 
     def _look(self, model: nn.Module, batch: Tensor) -> None:
-        pooled = Passes(model, self.layers, self._read_first, to_end=True).run(batch)
+        passes = Passes(model, self.layers, self._read_first, to_end=True)
+        pooled = Halving(passes.run, batch.device).run(batch)
         warn_of(self._remarks.values())
         self._n_neurons = {name: values.shape[1] for name, values in pooled.items()}
 

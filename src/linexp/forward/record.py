@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from linexp._internal.checks import check_at_least, check_device, listing
 from linexp.forward.batches import Source, decoders_on, open_module, open_source, size_on
-from linexp.forward.engines import Engine, find_engine, takes_fold
+from linexp.forward.engines import Engine, choose_engine, find_engine, takes_fold
 from linexp.forward.hooks import evaluating
 from linexp.forward.key import activations_key
 from linexp.forward.layers import find_layers
@@ -135,14 +135,17 @@ def record_layers(
     device
         Where to run. Default: where the model is.
     batch_size
-        Images at a time; does not change the result beyond rounding. Default: 8 on a CPU, 64 on a GPU.
+        Images at a time; does not change the result beyond rounding. Where memory does not suffice, half of them run
+        at a time from then on. Default: 8 on a CPU, 64 on a GPU.
     workers
         Processes that decode pictures; 0: none. Default: one for every four processors if the model runs on the
         CPU, else one for each, at most eight, unless there are few images.
     engine
-        How passes are run: "eager", the model as it is; "fused", with batch normalisations folded into convolutions;
-        or an ``Engine``. Each runs the model as it is where it would change, on the first images, more than rounding.
-        Default: the fastest.
+        How passes are run: "eager", the model as it is; "fused" or "torch", with batch normalisations folded into
+        convolutions; "onnxruntime", exported (the extra ``fast``); "compile", by torch.compile; or an ``Engine``, such
+        as ``LowPrecision``. Where one would change, on the first images, more than rounding, the model is run as it is;
+        the last two names refuse it. Default: ONNX Runtime where it is installed, the model is on a CPU, there are at
+        least 512 images and the model exports; else torch.
     show_progress
         Show images per second on standard error.
     store
@@ -177,12 +180,13 @@ def record_layers(
         damaged and recorded anew; a layer returns several tensors and nothing says which is meant.
     """
     module, _ = open_module(model)
-    found, runs = find_layers(module, layers), find_engine(engine)
+    found, _ = find_layers(module, layers), find_engine(engine)  # what is no engine is said before pictures are read
     _warn_of_batch_statistics(module)
     chosen = choose_units(units, pool, channels, token, output)
     check_at_least("batch_size", 1 if batch_size is None else batch_size, 1)
     with on_device(module, device) as place:
         source = open_source(images, model, preprocess, size_on(place, batch_size), decoders_on(place, workers))
+        runs = choose_engine(engine, source.n_images, place)
         windows = find_windows(images, model, preprocess) if chosen.is_regional else None
         recording = Recording(found, chosen, source)
         values = over_rows(

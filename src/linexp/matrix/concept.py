@@ -65,9 +65,13 @@ class ConceptMatrix:
         """Return the presence of all concepts in some images, in the order asked for."""
         return take(self.values, rows)
 
-    def as_probabilities(self) -> ConceptMatrix:
-        """Return the matrix whose presences are probabilities: this one, where nothing flattened them."""
+    def with_sharpness(self, sharpness: float) -> ConceptMatrix:
+        """Return the matrix with presences made sharper or flatter: this one, where no calibration makes them."""
         return self
+
+    def as_probabilities(self) -> ConceptMatrix:
+        """Return the matrix whose presences are probabilities: the one with a sharpness of 1."""
+        return self.with_sharpness(1)
 
     def only(self, names: Sequence[str]) -> ConceptMatrix:
         """Return the matrix of some concepts, in the order asked for.

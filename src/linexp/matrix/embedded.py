@@ -119,11 +119,9 @@ class EmbeddedConceptMatrix(ConceptMatrix):
 
     def with_sharpness(self, sharpness: float) -> EmbeddedConceptMatrix:
         """Return the same concepts with their presence made sharper or flatter; 1: probabilities."""
+        if sharpness == self.sharpness:
+            return self
         return self._of(self.text_embeddings, self.names, sharpness)
-
-    def as_probabilities(self) -> ConceptMatrix:
-        """Return the matrix with a sharpness of 1."""
-        return self if self.sharpness == 1 else self.with_sharpness(1)
 
     def _of(self, texts: Tensor, names: Sequence[str], sharpness: float) -> EmbeddedConceptMatrix:
         return EmbeddedConceptMatrix(

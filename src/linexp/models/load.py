@@ -27,7 +27,7 @@ def load_model(
     name: str,
     *,
     weights: str | Path | None = None,
-    device: str | torch.device | None = None,
+    device: str | torch.device | None = "auto",
     trust_remote_code: bool = False,
     preprocess: str | Preprocess | None = None,
 ) -> VisionModel:
@@ -46,8 +46,8 @@ def load_model(
         which are then not downloaded. Checkpoints that need pickle are refused. Pictures are prepared as for the
         tag; without one, a network of torchvision whose tags prepare them differently is refused.
     device
-        Where to move the module, for example ``"cuda"``; ``"auto"``: CUDA, else MPS, else the CPU. Default: it stays
-        where it was made.
+        Where to move the module, for example ``"cuda"``; ``None``: it stays where it was made. Default: CUDA, else MPS,
+        else the CPU.
     trust_remote_code
         Whether a ``hf:`` model may run Python code that comes with it. Read that code first.
     preprocess

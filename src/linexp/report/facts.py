@@ -93,6 +93,7 @@ def method_facts(finding: Result) -> list[tuple[str, str]]:
         ("Concepts", f"{used}{run.concepts.n_concepts:,} {_source(settings)}".strip()),
         ("Dropped", "not known" if dropped is None else _text("; ".join(tell_dropped(dropped)))),
         ("Encoder", _text(settings.get("encoder")) if kind == "probabilities" else ""),
+        ("Sharpness", "" if run.sharpness == 1 else f"{run.sharpness:g} (of presences; 1: probabilities)"),
         ("Vocabulary", _text(settings.get("vocabulary"))),
         ("Groups", _text(settings.get("groups"))),
         ("Explainer", _explainer(settings.get("explainer"))),

@@ -44,9 +44,12 @@ def pack_method(finding: Result, view: LayerView, table: ConceptTable, shares: S
     items = [of.get(neuron) for neuron in view.neurons]
     areas, other, none = _shares(finding, view, items, shares)
     measures = [item.measure if item else None for item in items]
+    links = [item.link if item else None for item in items]
     told = {"measures": [one and [one.name, short(one.value), short(one.p_value, 2)] for one in measures]}
+    bends = {"links": [one and [[*map(short, side)] for side in (one.inputs, one.outputs)] for one in links]}
     return {
         **(told if any(measures) else {}),
+        **(bends if any(links) else {}),
         "name": finding.method,
         "probabilities": isinstance(finding.concepts, EmbeddedConceptMatrix),
         "outcomes": [item.outcome if item else None for item in items],
@@ -67,11 +70,12 @@ def pack_method(finding: Result, view: LayerView, table: ConceptTable, shares: S
     }
 
 
-def _terms(item: Explanation | None, table: ConceptTable) -> list[list[float | int | None]]:
-    """Return concept, weight, error and how often it was chosen again; what is unknown at the end is left out."""
-    packed: list[list[float | int | None]] = []
+def _terms(item: Explanation | None, table: ConceptTable) -> list[list[Any]]:
+    """Return concept, weight, error, how often it was chosen again, and synonyms; what is unknown at the end is out."""
+    packed: list[list[Any]] = []
     for term in item.terms if item else ():
-        cells = [table.number(term.concept), short(term.weight), short(term.error, 3), short(term.kept, 3)]
+        cells: list[Any] = [table.number(term.concept), short(term.weight), short(term.error, 3), short(term.kept, 3)]
+        cells.append([table.number(word) for word in term.synonyms] or None)
         while cells[-1] is None:
             cells.pop()
         packed.append(cells)

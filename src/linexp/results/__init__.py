@@ -11,6 +11,7 @@ from linexp.results.digests import only_readable
 from linexp.results.explaining import (
     Prepared,
     choose_folders,
+    choose_run,
     explain_run,
     leave_out,
     prepare,
@@ -67,6 +68,7 @@ __all__ = [
     "check_unseen_cases",
     "check_whole_images",
     "choose_folders",
+    "choose_run",
     "column_of",
     "compare",
     "draw_table",

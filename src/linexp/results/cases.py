@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -49,7 +50,13 @@ def _open(path: Path, run: Run, first: Path, other: Path | None, force: bool) ->
     unknown = sorted(set(chosen.neurons) - set(run.activations.neurons))
     if unknown:
         run.activations.select(unknown)  # refuses, before any image is looked at
+    run = replace(run, concepts=run.concepts.with_sharpness(_sharpness_of(file)))
     return Result.of(run, chosen, folder=first if _is_file(path) else path, source=file)
+
+
+def _sharpness_of(file: Path) -> float:
+    """Return the sharpness of the presences that a file's explanations were fitted on: 1, but of some results' own."""
+    return load_run(file.parent).sharpness if _is_of_result(file) else 1.0
 
 
 def _warn_of_other_network(file: Path, chosen: Explanations, run: Run) -> None:
@@ -77,8 +84,11 @@ def _network_beside(file: Path) -> str:
 
 def _read_file(file: Path, layer: str) -> Explanations:
     """Read a file of explanations; if it is that of a result, what they were fitted on is known from there too."""
-    of_result = file.name == "explanations.csv" and (file.parent / "run.json").is_file()
-    return load_explanations(file.parent) if of_result else Explanations.from_csv(file, layer)
+    return load_explanations(file.parent) if _is_of_result(file) else Explanations.from_csv(file, layer)
+
+
+def _is_of_result(file: Path) -> bool:
+    return file.name == "explanations.csv" and (file.parent / "run.json").is_file()
 
 
 def check_unseen_cases(cases: Sequence[Result], part: str = "test", *, force: bool = False) -> None:

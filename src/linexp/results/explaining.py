@@ -13,11 +13,20 @@ from urllib.parse import quote
 
 from linexp._internal.files import check_writable_folder
 from linexp.concepts import ConceptSource, PixelConcepts, TextConcepts
-from linexp.explainers import Explainer, Usable, describe_explainer, find_usable
+from linexp.explainers import (
+    Explainer,
+    SharpnessChoice,
+    Usable,
+    choose_sharpness,
+    describe_explainer,
+    find_usable,
+    fit_links,
+)
 from linexp.explanations import Explanations, tell_dropped
 from linexp.forward import record_layers, remarked
+from linexp.forward.engines import with_precision
 from linexp.images import Images, ImageSubset, contents_of
-from linexp.matrix import DEAD_BELOW, ConceptMatrix, Regions, Split
+from linexp.matrix import DEAD_BELOW, ConceptMatrix, EmbeddedConceptMatrix, Regions, Split
 from linexp.models import VisionModel, describe_preprocess
 from linexp.results.folder import save_explanations, save_run
 from linexp.results.judges import suggest_judge
@@ -117,6 +126,7 @@ def record_runs(
     """
     names = ("pool", "channels", "token", "output", "batch_size", "workers")
     how = {name: settings[name] for name in names}
+    how["engine"] = with_precision(settings["engine"], settings["precision"])
     contents = tuple(content.hex() for content in contents_of(images))
     with remarked():  # look_at_layers has said it
         recorded = with_store(store, lambda store: record_layers(model, list(layers), images, store=store, **how))
@@ -141,14 +151,26 @@ def _named(concepts: ConceptMatrix, images: Images) -> ConceptMatrix:
     return concepts if concepts.images else replace(concepts, images=images.fingerprint)
 
 
-def explain_run(out: Path, run: Run, explainer: Explainer, usable: Usable | None = None) -> tuple[Explanations, float]:
+def explain_run(
+    out: Path, run: Run, explainer: Explainer, usable: Usable | None = None, *, link: bool = False
+) -> tuple[Explanations, float]:
     """Save what was recorded, explain it, and save that too; returns also the seconds it took to explain."""
     save_run(out, run)
     started = time.perf_counter()
     explanations = explainer.explain(run.activations, run.concepts, run.split, usable=usable)
+    if link:
+        explanations = fit_links(explanations, run.activations, run.concepts, run.split)
     seconds = time.perf_counter() - started
     save_explanations(out, explanations)
     return explanations, seconds
+
+
+def choose_run(run: Run, explainer: Explainer, usable: Usable | None = None) -> tuple[Run, SharpnessChoice]:
+    """Return a run in words with the sharpness that explains its neurons best, and why it is that one."""
+    assert isinstance(run.concepts, EmbeddedConceptMatrix)
+    choice = choose_sharpness(run.activations, run.concepts, run.split, explainer, usable=usable)
+    sharp = run.concepts.with_sharpness(choice.sharpness)
+    return replace(run, concepts=sharp, settings={**run.settings, "sharpness": choice.sharpness}), choice
 
 
 def tell_explanations(explanations: Explanations, run: Run) -> str:
@@ -166,7 +188,9 @@ def tell_explanations(explanations: Explanations, run: Run) -> str:
         f"  {run.concepts.n_concepts - len(dropped)} of {run.concepts.n_concepts} concepts used"
         + (f"; {len(dropped)} dropped, all of them in dropped.csv" if dropped else ""),
     ]
-    return "\n".join([*lines, *(f"    {line}" for line in tell_dropped(dropped))])
+    n_linked = sum(item.link is not None for item in explanations)
+    linked = [f"  {n_linked} of {explained} explanations are better with a monotone link"] if n_linked else []
+    return "\n".join([*lines, *(f"    {line}" for line in tell_dropped(dropped)), *linked])
 
 
 def _selected(explanations: Explanations) -> str:

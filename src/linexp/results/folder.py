@@ -67,7 +67,7 @@ def save_run(folder: Path, run: Run) -> None:
         "images": run.activations.images or concepts.images,
         "neurons": list(run.activations.neurons),
         "concepts": list(concepts.names),
-        "calibration": {"a": concepts.a, "b": concepts.b} if isinstance(concepts, EmbeddedConceptMatrix) else None,
+        "calibration": _calibration(concepts),
         "settings": run.settings,
         **tell_placed(run.activations, concepts),
         "sha256": {name: _digest(folder / name) for name in (_MATRICES, _IMAGES)},
@@ -181,12 +181,26 @@ def _tensors(run: Run) -> dict[str, Tensor]:
     return {name: tensor.contiguous() for name, tensor in {"activations": run.activations.values, **kept}.items()}
 
 
+def _calibration(concepts: ConceptMatrix) -> dict[str, float] | None:
+    """Return what makes presences of cosines; a sharpness of 1 is not said, as in the results of older versions."""
+    if not isinstance(concepts, EmbeddedConceptMatrix):
+        return None
+    flat = {} if concepts.sharpness == 1 else {"sharpness": concepts.sharpness}
+    return {"a": concepts.a, "b": concepts.b, **flat}
+
+
 def _concepts(tensors: Mapping[str, Tensor], manifest: Mapping[str, Any]) -> ConceptMatrix:
     names, images, calibration = manifest["concepts"], manifest["images"], manifest["calibration"]
     if calibration is None:
         return ConceptMatrix(tensors["concepts"], names, images)
     return EmbeddedConceptMatrix(
-        tensors["image_embeddings"], tensors["text_embeddings"], names, calibration["a"], calibration["b"], images
+        tensors["image_embeddings"],
+        tensors["text_embeddings"],
+        names,
+        calibration["a"],
+        calibration["b"],
+        images,
+        sharpness=calibration.get("sharpness", 1.0),
     )
 
 

@@ -51,7 +51,10 @@ class Judge:
     def ask(
         self, cases: Sequence[Result], look: Callable[[Result, Images, Callable[[Images], ConceptMatrix]], T]
     ) -> list[T]:
-        """Look at the pictures of each case; every collection is described once."""
+        """Look at the pictures of each case; every collection is described once.
+
+        A case gets presences of the sharpness that its explanations were fitted on.
+        """
         described: dict[str, ConceptMatrix] = {}
 
         def describe(images: Images) -> ConceptMatrix:
@@ -61,8 +64,11 @@ class Judge:
                 )
             return described[images.fingerprint]
 
+        def describe_for(case: Result) -> Callable[[Images], ConceptMatrix]:
+            return lambda images: describe(images).with_sharpness(case.sharpness)
+
         try:
-            return [look(case, self.pictures[id(case.activations)], describe) for case in cases]
+            return [look(case, self.pictures[id(case.activations)], describe_for(case)) for case in cases]
         except ValueError as error:
             raise ValueError(f"{error}{_who_says(cases, str(error))}") from error
 

@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from linexp._internal.checks import listing, printable
-from linexp.explanations import Concept, Explanation, Quality, format_number, names_in, show_selected, simulate
+from linexp.explanations import Concept, Explanation, Quality, Term, format_number, names_in, show_selected, simulate
 from linexp.results.folder import load_explanations, load_run
 from linexp.score import CorrelationScorer, Origin, Simulability, count_seen, read_simulability
 
@@ -54,10 +54,15 @@ def _terms(explanation: Explanation, judges: Sequence[Simulability]) -> list[str
     wide = max(map(len, errors), default=0)
     return [
         f"  {format_number(term.weight):>8}{error:<{wide}}  {_bar(term.weight, most)}  {term.concept}"
-        + ("" if term.kept is None else f"  (chosen again in {term.kept:.0%} of redraws)")
+        + ("" if term.kept is None else f"  ({_again(term)})")
+        + (f"  (also: {', '.join(term.synonyms)})" if term.synonyms else "")
         + "".join(_unknown(term.concept, judge) for judge in judges)
         for term, error in zip(explanation.terms, errors, strict=True)
     ]
+
+
+def _again(term: Term) -> str:
+    return f"{'unstable: ' if term.is_unstable else ''}chosen again in {term.kept:.0%} of redraws"
 
 
 def _unknown(concept: Concept, judge: Simulability) -> str:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from linexp._internal.checks import DifferentImagesError, check_same_images
-from linexp.matrix import ActivationMatrix, ConceptMatrix, Split
+from linexp.matrix import ActivationMatrix, ConceptMatrix, EmbeddedConceptMatrix, Split
 from linexp.results.placed import image_split
 
 
@@ -90,3 +90,8 @@ class Run:
             return self.image_names[row]
         image, down, across = regions.place(row)
         return f"{self.image_names[image]}, cell {down + 1} down, {across + 1} across"
+
+    @property
+    def sharpness(self) -> float:
+        """That of the presences explanations were fitted on, and so of those a judge gives; labels have 1."""
+        return self.concepts.sharpness if isinstance(self.concepts, EmbeddedConceptMatrix) else 1.0

@@ -27,6 +27,7 @@ from linexp.solve.elastic_net import solve_elastic_net as solve_elastic_net
 from linexp.solve.elastic_net_batched import solve_elastic_net_batched as solve_elastic_net_batched
 from linexp.solve.greedy import search_greedy as search_greedy
 from linexp.solve.greedy import search_greedy_nonzero as search_greedy_nonzero
+from linexp.solve.isotonic import pool_adjacent_violators as pool_adjacent_violators
 from linexp.solve.jackknife import Jackknife as Jackknife
 from linexp.solve.jackknife import jackknife as jackknife
 from linexp.solve.least_squares import Solution as Solution
@@ -37,11 +38,13 @@ from linexp.solve.moments import Moments as Moments
 from linexp.solve.moments import accumulate_moments as accumulate_moments
 from linexp.solve.mutual_information import Weighting as Weighting
 from linexp.solve.mutual_information import measure_information as measure_information
+from linexp.solve.nonnegative import Sign as Sign
 from linexp.solve.overlap import coverage as coverage
 from linexp.solve.overlap import overlap_within as overlap_within
 from linexp.solve.products import accumulate_product as accumulate_product
 from linexp.solve.products import multiply as multiply
 from linexp.solve.rank_order import measure_reordering as measure_reordering
+from linexp.solve.refit import fit_terms as fit_terms
 from linexp.solve.ridge import fit_ridge as fit_ridge
 from linexp.solve.shortlist import Shortlist as Shortlist
 from linexp.solve.shortlist import ShortlistMoments as ShortlistMoments
@@ -54,3 +57,5 @@ from linexp.solve.top import search_top as search_top
 from linexp.solve.top_rows import top_rows as top_rows
 from linexp.solve.upsample import number_known as number_known
 from linexp.solve.upsample import pixels_within as pixels_within
+from linexp.solve.words import merge_alike as merge_alike
+from linexp.solve.words import prefer_words as prefer_words

@@ -7,10 +7,18 @@ import numpy as np
 from linexp._internal.compiled import Array, Indices, compiled, share_neurons
 from linexp.solve.least_squares import UNDEFINED, Sides, Solution, correlation, grow, noise_of, solve
 from linexp.solve.moments import Moments
+from linexp.solve.nonnegative import Sign, is_positive
 
 
 def search_greedy(
-    train: Moments, val: Moments, guide: Array, *, max_terms: int = 10, n_candidates: int = 10, min_gain: float = 0.02
+    train: Moments,
+    val: Moments,
+    guide: Array,
+    *,
+    max_terms: int = 10,
+    n_candidates: int = 10,
+    min_gain: float = 0.02,
+    sign: Sign = "any",
 ) -> Solution:
     """Add, one after the other, the candidate whose fit correlates best with the neuron on the validation images.
 
@@ -32,17 +40,26 @@ def search_greedy(
         Candidates tried for each term (r in the paper).
     min_gain
         Gain in validation correlation asked of each term (ε in the paper).
+    sign
+        "positive": a candidate beside which some weight would not be above 0 falls short.
 
     References
     ----------
     Paper, Section 3.2.2, Algorithm 1 and Appendix A.3.
     """
     ranked = _rank(guide.T, n_candidates * max_terms, with_zeros=True)
-    return _search(train, val, ranked, max_terms, n_candidates, min_gain, 0.0)
+    return _search(train, val, ranked, max_terms, n_candidates, min_gain, 0.0, sign == "positive")
 
 
 def search_greedy_nonzero(
-    train: Moments, val: Moments, guide: Array, *, max_terms: int = 10, n_candidates: int = 10, min_gain: float = 0.02
+    train: Moments,
+    val: Moments,
+    guide: Array,
+    *,
+    max_terms: int = 10,
+    n_candidates: int = 10,
+    min_gain: float = 0.02,
+    sign: Sign = "any",
 ) -> Solution:
     """Do what ``search_greedy`` does, but among concepts that have guide weight, and beyond noise.
 
@@ -50,7 +67,7 @@ def search_greedy_nonzero(
     term must also be above its standard error (``noise_of``). Parameters as in ``search_greedy``.
     """
     ranked = _rank(guide.T, n_candidates * max_terms, with_zeros=False)
-    return _search(train, val, ranked, max_terms, n_candidates, min_gain, noise_of(val.n_images))
+    return _search(train, val, ranked, max_terms, n_candidates, min_gain, noise_of(val.n_images), sign == "positive")
 
 
 def _rank(guide: Array, most: int, *, with_zeros: bool) -> Indices:
@@ -83,11 +100,19 @@ def _rank_neurons(first: int, last: int, guide: Array, with_zeros: bool, ranked:
 
 
 def _search(
-    train: Moments, val: Moments, ranked: Indices, max_terms: int, n_candidates: int, min_gain: float, noise: float
+    train: Moments,
+    val: Moments,
+    ranked: Indices,
+    max_terms: int,
+    n_candidates: int,
+    min_gain: float,
+    noise: float,
+    positive: bool,
 ) -> Solution:
     solution = Solution.empty(len(ranked), min(max_terms, len(train.gram)))
     sides = Sides.of(train, val)
-    share_neurons(len(ranked), _search_neurons, sides, ranked, n_candidates, min_gain, noise, *solution.parts)
+    settings = (n_candidates, min_gain, noise, positive)
+    share_neurons(len(ranked), _search_neurons, sides, ranked, *settings, *solution.parts)
     return solution
 
 
@@ -100,12 +125,13 @@ def _search_neurons(
     n_candidates: int,
     min_gain: float,
     noise: float,
+    positive: bool,
     concepts: Indices,
     weights: Array,
     val_correlation: Array,
 ) -> None:
     for neuron in range(first, last):
-        settings = (n_candidates, min_gain, noise)
+        settings = (n_candidates, min_gain, noise, positive)
         found = _search_one(sides, neuron, ranked[neuron], *settings, concepts[neuron], weights[neuron])
         val_correlation[neuron] = found
 
@@ -118,6 +144,7 @@ def _search_one(
     n_candidates: int,
     min_gain: float,
     noise: float,
+    positive: bool,
     chosen: Indices,
     weights: Array,
 ) -> float:
@@ -144,7 +171,8 @@ def _search_one(
             chosen[n_terms] = ranked[rank]
             if grow(gram, cross, chosen, n_terms, factor, rotated, ranked[rank]):
                 solve(factor, rotated, n_terms + 1, trial)
-                value = correlation(sides.val_gram, val_cross, val_variance, chosen, n_terms + 1, trial)
+                if not positive or is_positive(trial, n_terms + 1):
+                    value = correlation(sides.val_gram, val_cross, val_variance, chosen, n_terms + 1, trial)
             if value > best_correlation:
                 best = rank
                 best_correlation = value

@@ -163,10 +163,3 @@ def refit_neurons(
         value = refit(*given, concepts[neuron], weights[neuron])
         if value != UNDEFINED:
             val_correlation[neuron] = value
-
-
-def fit_terms(train: Moments, val: Moments, wanted: Indices) -> Solution:
-    """Fit the wanted concepts of each neuron [neurons, terms] (-1: none), in order, leaving out collinear ones."""
-    solution = Solution.empty(*wanted.shape)
-    refit_neurons(0, len(wanted), Sides.of(train, val), np.ascontiguousarray(wanted), *solution.parts)
-    return solution

@@ -7,6 +7,7 @@ import numpy as np
 from linexp._internal.compiled import Array, Indices, compiled, share_neurons
 from linexp.solve.least_squares import COLLINEAR, Sides, Solution, correlation, grow, noise_of, solve
 from linexp.solve.moments import Moments
+from linexp.solve.nonnegative import Sign, is_positive
 
 # A concept must beat one before it by this share: more than rounding, so that of equal concepts the first is taken.
 _TIE = 1e-6
@@ -15,7 +16,9 @@ _TIE = 1e-6
 _SEARCH_COST = 3.0
 
 
-def search_stepwise(train: Moments, val: Moments, *, max_terms: int = 10, min_gain: float = 0.02) -> Solution:
+def search_stepwise(
+    train: Moments, val: Moments, *, max_terms: int = 10, min_gain: float = 0.02, sign: Sign = "any"
+) -> Solution:
     """Add, one after the other, the concept that reduces the squared error on the training images most.
 
     All concepts are candidates for each term, whatever the sign of their weight; combinations of those already there
@@ -23,7 +26,8 @@ def search_stepwise(train: Moments, val: Moments, *, max_terms: int = 10, min_ga
     ``min_gain`` for each term, is largest. What is expected comes from all images: the share of variance explained on
     the training images, less what searching for the terms alone would have gained, and that on the validation images,
     averaged by the number of images. A size whose validation correlation is not above its standard error (``noise_of``)
-    is out. Each neuron's result is its own: it does not depend on the others.
+    is out. With ``sign="positive"`` only concepts beside which all weights stay above 0 are added. Each neuron's result
+    is its own: it does not depend on the others.
 
     References
     ----------
@@ -32,7 +36,13 @@ def search_stepwise(train: Moments, val: Moments, *, max_terms: int = 10, min_ga
     solution = Solution.empty(len(train.neuron_variance), min(max_terms, len(train.gram)))
     scales = train.concept_variance.numpy().copy()  # side by side: in the matrix each is a page of memory from the next
     cost = _SEARCH_COST * np.log(len(train.gram)) / train.n_images
-    settings = (cost, val.n_images / (train.n_images + val.n_images), noise_of(val.n_images), min_gain)
+    settings = (
+        cost,
+        val.n_images / (train.n_images + val.n_images),
+        noise_of(val.n_images),
+        min_gain,
+        sign == "positive",
+    )
     sides = Sides.of(train, val)
     share_neurons(len(train.neuron_variance), _search_neurons, sides, scales, *settings, *solution.parts)
     return solution
@@ -48,12 +58,13 @@ def _search_neurons(
     val_share: float,
     noise: float,
     min_gain: float,
+    positive: bool,
     concepts: Indices,
     weights: Array,
     val_correlation: Array,
 ) -> None:
     for neuron in range(first, last):
-        settings = (cost, val_share, noise, min_gain)
+        settings = (cost, val_share, noise, min_gain, positive)
         val_correlation[neuron] = _search_one(sides, neuron, scales, *settings, concepts[neuron], weights[neuron])
 
 
@@ -66,6 +77,7 @@ def _search_one(
     val_share: float,
     noise: float,
     min_gain: float,
+    positive: bool,
     chosen: Indices,
     weights: Array,
 ) -> float:
@@ -76,7 +88,10 @@ def _search_one(
     rows, slack, left = np.empty((most, len(cross))), cross.copy(), scales.copy()
     best, best_size, best_value, explained = 0.0, 0, np.nan, 0.0
     for n_terms in range(most):
-        concept = choose_next(scales, slack, left)
+        if positive:
+            concept = choose_positive(gram, cross, chosen, n_terms, factor, rotated, scales, slack, left)
+        else:
+            concept = choose_next(scales, slack, left)
         if concept < 0 or not grow(gram, cross, chosen, n_terms, factor, rotated, concept):
             break
         chosen[n_terms] = concept
@@ -108,6 +123,34 @@ def choose_next(scales: Array, slack: Array, left: Array) -> int:
                 best = concept
                 most = gain
     return best
+
+
+@compiled
+def choose_positive(
+    gram: Array,
+    cross: Array,
+    chosen: Indices,
+    n_terms: int,
+    factor: Array,
+    rotated: Array,
+    scales: Array,
+    slack: Array,
+    left: Array,
+) -> int:
+    """Do what ``choose_next`` does among concepts beside which all least-squares weights are above 0.
+
+    Row ``n_terms`` of ``factor`` and ``rotated`` is scratch; those before belong to the concepts chosen.
+    """
+    pull, weights = np.maximum(slack, 0.0), np.zeros(n_terms + 1)  # a new weight has the sign of its slack
+    while True:
+        concept = choose_next(scales, pull, left)
+        if concept < 0:
+            return -1
+        if grow(gram, cross, chosen, n_terms, factor, rotated, concept):
+            solve(factor, rotated, n_terms + 1, weights)
+            if is_positive(weights, n_terms + 1):
+                return concept
+        pull[concept] = 0.0
 
 
 @compiled

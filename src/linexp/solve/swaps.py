@@ -5,9 +5,11 @@ from __future__ import annotations
 import numpy as np
 
 from linexp._internal.compiled import Array, Indices, compiled, share_neurons
-from linexp.solve.least_squares import COLLINEAR, Sides, Solution, noise_of, refit_neurons
+from linexp.solve.least_squares import COLLINEAR, Solution, grow, noise_of
 from linexp.solve.moments import Moments
-from linexp.solve.stepwise import add_concept, choose_next
+from linexp.solve.nonnegative import Sign, fits_positive
+from linexp.solve.refit import fit_terms
+from linexp.solve.stepwise import add_concept, choose_next, choose_positive
 
 # Ridge penalties tried for the reference: right for neurons with so much noise variance per predictable variance.
 _NOISE_TO_SIGNAL = (0.01, 0.3, 2.0, 6.0, 20.0)
@@ -16,7 +18,9 @@ _NOISE_TO_SIGNAL = (0.01, 0.3, 2.0, 6.0, 20.0)
 _SMALLEST_SWAP = 1e-6
 
 
-def search_swaps(train: Moments, val: Moments, *, max_terms: int = 10, min_gain: float = 0.02) -> Solution:
+def search_swaps(
+    train: Moments, val: Moments, *, max_terms: int = 10, min_gain: float = 0.02, sign: Sign = "any"
+) -> Solution:
     """Find for each size the terms that best stand for the best prediction of the neuron, and keep the best size.
 
     First a ridge regression on all concepts, the reference, predicts each neuron as well as they allow; its penalty is
@@ -27,8 +31,9 @@ def search_swaps(train: Moments, val: Moments, *, max_terms: int = 10, min_gain:
     size is kept at which it is largest, less ``min_gain`` for each term, so terms go to neurons where they buy most;
     a neuron of which nothing can be predicted at that price gets none.
     Weights are least squares on the training images, as in the other searches. Terms whose validation correlation is
-    not above its standard error (``noise_of``), or undefined, are none. Each neuron's result is its own: it does not
-    depend on the others.
+    not above its standard error (``noise_of``), or undefined, are none. With ``sign="positive"`` only terms that stand
+    for the reference with weights above 0 are added and swapped, and the weights are nonnegative least squares. Each
+    neuron's result is its own: it does not depend on the others.
 
     References
     ----------
@@ -36,7 +41,6 @@ def search_swaps(train: Moments, val: Moments, *, max_terms: int = 10, min_gain:
     (1979), Generalized cross-validation; swaps: Hazimeh & Mazumder (2020), Fast best subset selection.
     """
     n_neurons = len(train.neuron_variance)
-    solution = Solution.empty(n_neurons, min(max_terms, len(train.gram)))
     together = train.merge(val)
     scale = np.sqrt(together.concept_variance.numpy())
     scale[scale == 0] = 1
@@ -44,10 +48,10 @@ def search_swaps(train: Moments, val: Moments, *, max_terms: int = 10, min_gain:
     all_cross = together.cross.numpy() / scale[:, None]
     targets, spread, ceiling = _fit_reference(all_gram, all_cross, together.neuron_variance.numpy(), together.n_images)
     target, scales = np.ascontiguousarray(targets.T), all_gram.diagonal().copy()
-    wanted = np.full_like(solution.concepts, -1)
-    share_neurons(n_neurons, _choose_terms, all_gram, scales, target, spread, ceiling, min_gain, wanted)
-    share_neurons(n_neurons, refit_neurons, Sides.of(train, val), wanted, *solution.parts)
-    return _beyond(solution, noise_of(val.n_images))
+    wanted = np.full((n_neurons, min(max_terms, len(train.gram))), -1)
+    settings = (min_gain, sign == "positive")
+    share_neurons(n_neurons, _choose_terms, all_gram, scales, target, spread, ceiling, *settings, wanted)
+    return _beyond(fit_terms(train, val, wanted, sign), noise_of(val.n_images))
 
 
 def _beyond(solution: Solution, noise: float) -> Solution:
@@ -93,16 +97,25 @@ def _choose_terms(
     spread: Array,
     ceiling: Array,
     min_gain: float,
+    positive: bool,
     wanted: Indices,
 ) -> None:
     for neuron in range(first, last):
         if ceiling[neuron] > 0.0:
-            _choose_for_one(gram, scales, target[neuron], spread[neuron], ceiling[neuron], min_gain, wanted[neuron])
+            own = (target[neuron], spread[neuron], ceiling[neuron])
+            _choose_for_one(gram, scales, *own, min_gain, positive, wanted[neuron])
 
 
 @compiled
 def _choose_for_one(
-    gram: Array, scales: Array, target: Array, spread: float, ceiling: float, min_gain: float, wanted: Indices
+    gram: Array,
+    scales: Array,
+    target: Array,
+    spread: float,
+    ceiling: float,
+    min_gain: float,
+    positive: bool,
+    wanted: Indices,
 ) -> None:
     most = len(wanted)
     chosen, along = np.full(most, -1), np.zeros(most)
@@ -111,12 +124,15 @@ def _choose_for_one(
     for n_terms in range(1, most + 1):
         if ceiling - min_gain * n_terms <= best:  # no larger size can be worth its price
             break
-        concept = choose_next(scales, slack, left)
+        if positive:
+            concept = _next_positive(gram, target, chosen, n_terms - 1, scales, slack, left)
+        else:
+            concept = choose_next(scales, slack, left)
         if concept < 0:
             break
         chosen[n_terms - 1] = concept
         along[n_terms - 1] = add_concept(gram, concept, n_terms - 1, rows, slack, left)
-        _swap_terms(gram, scales, target, spread, chosen[:n_terms], rows, along, slack, left)
+        _swap_terms(gram, scales, target, spread, positive, chosen[:n_terms], rows, along, slack, left)
         explained = 0.0
         for place in range(n_terms):
             explained += along[place] * along[place]
@@ -127,11 +143,23 @@ def _choose_for_one(
 
 
 @compiled
+def _next_positive(
+    gram: Array, target: Array, chosen: Indices, n_terms: int, scales: Array, slack: Array, left: Array
+) -> int:
+    most = n_terms + 1
+    factor, rotated = np.zeros((most, most)), np.zeros(most)
+    for term in range(n_terms):  # swaps have changed any of them
+        grow(gram, target, chosen, term, factor, rotated, chosen[term])
+    return choose_positive(gram, target, chosen, n_terms, factor, rotated, scales, slack, left)
+
+
+@compiled
 def _swap_terms(
     gram: Array,
     scales: Array,
     target: Array,
     spread: float,
+    positive: bool,
     chosen: Indices,
     rows: Array,
     along: Array,
@@ -141,7 +169,7 @@ def _swap_terms(
     """Replace one term by another concept, the best such pair each time, as long as that explains more."""
     n_terms = len(chosen)
     for _ in range(100 if n_terms > 1 else 0):
-        place, concept = _best_swap(scales, spread, chosen, rows, along, slack, left)
+        place, concept = _best_swap(gram, scales, target, spread, positive, chosen, rows, along, slack, left)
         if place < 0:
             return
         chosen[place] = concept
@@ -153,12 +181,21 @@ def _swap_terms(
 
 @compiled
 def _best_swap(
-    scales: Array, spread: float, chosen: Indices, rows: Array, along: Array, slack: Array, left: Array
+    gram: Array,
+    scales: Array,
+    target: Array,
+    spread: float,
+    positive: bool,
+    chosen: Indices,
+    rows: Array,
+    along: Array,
+    slack: Array,
+    left: Array,
 ) -> tuple[int, int]:
     """Return the term to drop and the concept to take; -1, -1 if no pair explains more than the terms there are."""
     inverse = _invert_factor(chosen, rows)
     best_place, best_concept, most = -1, -1, 0.0
-    shared = np.empty(len(slack))
+    shared, trial = np.empty(len(slack)), chosen.copy()
     for place in range(len(chosen)):
         # What only this term explains: its least-squares weight, and how much of every concept moves with it.
         weight, precision = 0.0, 0.0
@@ -176,6 +213,10 @@ def _best_swap(
                 pull = slack[concept] + shared[concept] * weight / precision
                 gain = pull * pull / variance - loss
                 if gain > most + _SMALLEST_SWAP * spread:
+                    trial[:] = chosen
+                    trial[place] = concept
+                    if positive and not (pull > 0.0 and fits_positive(gram, target, trial)):
+                        continue
                     best_place, best_concept, most = place, concept, gain
     return best_place, best_concept
 

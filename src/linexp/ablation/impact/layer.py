@@ -157,7 +157,7 @@ def _by_network(layer: Layer, on: Setting) -> dict[str, Tensor]:
         modules, n_pairs = {layer.name: layer.module, _WHOLE: on.module}, parts.n_rows * len(layer.neurons)
         with (
             progress_bar("removing", n_pairs, "removals", show=on.show_progress) as advance,
-            on.engine.open(on.module, modules, on.examples, read) as runner,
+            on.engine.in_torch.open(on.module, modules, on.examples, read) as runner,
         ):
             behind = BehindLayer(on.module, layer.name, runner.prepare(on.examples), output=output)
             network = Network(behind, on.units, on.temperature, on.precision)

@@ -17,6 +17,7 @@ from linexp._internal.checks import check_within
 from linexp.concepts.encoders.base import check_batch_size, unit_length
 from linexp.concepts.encoders.minilm import NAME, MiniLM, load_minilm
 from linexp.forward import first_tensor, record
+from linexp.forward.engines import Engine, find_engine
 from linexp.images import as_images
 from linexp.models import VisionModel, load_model
 from linexp.store import Store
@@ -50,9 +51,11 @@ class ConSE:
     template
         What MiniLM is told for a class: "{}" is replaced by its words.
     device
-        Where the classifier runs; MiniLM runs on the CPU. Default: where the classifier is made.
+        Where the classifier runs; MiniLM runs on the CPU. Default: CUDA, else MPS, else the CPU.
     batch_size
         Images at a time; does not change the result beyond rounding. ``None``: 8 on a CPU, 64 on a GPU.
+    engine
+        How the classifier is run; as in ``record``.
 
     Raises
     ------
@@ -76,8 +79,9 @@ class ConSE:
     temperature: float = _DEFAULT_TEMPERATURE
     class_names: Sequence[str] | None = None
     template: str = _DEFAULT_TEMPLATE
-    device: str | torch.device | None = None
+    device: str | torch.device | None = "auto"
     batch_size: int | None = None
+    engine: Engine | str = "auto"
 
     def __post_init__(self) -> None:
         if isinstance(self.class_names, str) or (self.class_names is not None and not len(self.class_names)):
@@ -89,6 +93,7 @@ class ConSE:
         check_within("n_classes", self.n_classes, 1, len(self._names))
         check_within("temperature", self.temperature, 1e-3, 1e3)
         check_batch_size(self.batch_size)
+        find_engine(self.engine)
 
     @property
     def name(self) -> str:
@@ -133,6 +138,7 @@ class ConSE:
             "conse",
             collection,
             batch_size=self.batch_size,
+            engine=self.engine,
             show_progress=show_progress,
             store=store,
         )

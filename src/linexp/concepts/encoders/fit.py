@@ -16,6 +16,7 @@ from linexp.concepts.encoders.base import unit_length
 from linexp.concepts.encoders.fitted import FittedEncoder, digest_of, features_of, name_of
 from linexp.concepts.encoders.minilm import NAME, MiniLM, load_minilm
 from linexp.forward import list_layers
+from linexp.forward.engines import Engine, find_engine
 from linexp.images import Images, ImageSubset, as_images
 from linexp.matrix import ConceptMatrix, Rows
 from linexp.models import load_model
@@ -24,6 +25,8 @@ from linexp.store import Store
 
 # What chance alone reaches with some hundred images: below it, words would be found at random.
 _LEAST_R2 = 0.01
+# What is in more of the pictures is not calibrated on, as in fit_calibration.
+_MOST_SHARE = 0.3
 
 
 def fit_text_encoder(
@@ -34,8 +37,9 @@ def fit_text_encoder(
     layer: str | None = None,
     rows: Rows | None = None,
     source: str = "",
-    device: str | torch.device | None = None,
+    device: str | torch.device | None = "auto",
     batch_size: int | None = None,
+    engine: Engine | str = "auto",
     show_progress: bool = True,
     store: Store | None = None,
 ) -> FittedEncoder:
@@ -59,8 +63,8 @@ def fit_text_encoder(
         The images fitted on; give train rows only, and to a judge others than to what explains. Default: all.
     source
         Written into the encoder: what it was fitted on, in words.
-    device, batch_size
-        Where the network runs and images at a time. Default: the CPU; 8 on a CPU, 64 on a GPU.
+    device, batch_size, engine
+        Where the network runs, images at a time, and how it is run; as in ``load_encoder``.
     show_progress
         Show images per second on standard error.
     store
@@ -72,6 +76,7 @@ def fit_text_encoder(
         There are not as many texts as images; an image has no text or an empty one; all images have the same texts;
         the features say nothing of the texts; the network has no linear layer and ``layer`` is not given.
     """
+    find_engine(engine)
     collection = as_images(images)
     chosen = list(range(len(collection))) if rows is None else torch.as_tensor(rows).tolist()
     named = _check_texts(texts, collection, chosen)
@@ -83,7 +88,8 @@ def fit_text_encoder(
     _warn_of_unknown(minilm, words)
     embedded = minilm.encode_texts(words, show_progress=show_progress)
     presence = _presence([named[row] for row in chosen], words)
-    found = _features_of_rows(collection, chosen, features, place, device, batch_size, store, show_progress)
+    running: dict[str, Any] = {"device": device, "batch_size": batch_size, "engine": engine}
+    found = _features_of_rows(collection, chosen, features, place, store=store, show_progress=show_progress, **running)
     # Each picture's target has length 1, so that one with many keywords counts as much as one with few.
     targets = unit_length(presence @ embedded, lambda row: f"the texts of '{collection.name(chosen[row])}'", NAME)
     fit = fit_ridge(found, targets)
@@ -100,6 +106,8 @@ def fit_text_encoder(
         left_out,
         embedded,
         ConceptMatrix(presence, words),
+        # Words of many pictures are left out, but where there are no others: of two classes, each is of many.
+        max_share=_MOST_SHARE if bool((presence.mean(0) <= _MOST_SHARE).any()) else 1.0,
         encoder=name,
         source=f"{len(chosen):,} images left out in turn" + (f" ({source})" if source else ""),
         images=collection.fingerprint or "",
@@ -115,8 +123,7 @@ def fit_text_encoder(
         penalty=fit.penalty,
         fitted_on=collection.fingerprint or "",
         n_images=len(chosen),
-        device=device,
-        batch_size=batch_size,
+        **running,
     )
 
 
@@ -181,13 +188,11 @@ def _features_of_rows(
     rows: Sequence[int],
     network: str,
     layer: str,
-    device: str | torch.device | None,
-    batch_size: int | None,
+    *,
     store: Store | None,
-    show_progress: bool,
+    **how: Any,
 ) -> Float[Tensor, "rows features"]:
     """Return the features of some images; what is stored is of all, so that embedding them finds it there."""
     if store is not None:
-        return features_of(images, network, layer, device, batch_size, store, show_progress=show_progress)[list(rows)]
-    chosen = ImageSubset(images, rows)
-    return features_of(chosen, network, layer, device, batch_size, None, show_progress=show_progress)
+        return features_of(images, network, layer, store=store, **how)[list(rows)]
+    return features_of(ImageSubset(images, rows), network, layer, store=None, **how)

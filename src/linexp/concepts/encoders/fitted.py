@@ -22,6 +22,7 @@ from linexp.concepts.calibration import Calibration
 from linexp.concepts.encoders.base import check_batch_size, unit_length
 from linexp.concepts.encoders.minilm import NAME, MiniLM, load_minilm
 from linexp.forward import record
+from linexp.forward.engines import Engine, find_engine
 from linexp.images import Images, as_images
 from linexp.models import load_model
 from linexp.store import Store
@@ -57,8 +58,8 @@ class FittedEncoder:
         Fingerprint of the collection it was fitted on.
     n_images
         How many of its images were looked at.
-    device, batch_size
-        Where the network runs and images at a time. Default: the CPU; 8 on a CPU, 64 on a GPU.
+    device, batch_size, engine
+        Where the network runs, images at a time, and how it is run; as in ``load_encoder``.
 
     References
     ----------
@@ -76,8 +77,9 @@ class FittedEncoder:
     penalty: float = 0.0
     fitted_on: str = ""
     n_images: int = 0
-    device: str | torch.device | None = None
+    device: str | torch.device | None = "auto"
     batch_size: int | None = None
+    engine: Engine | str = "auto"
 
     @property
     def name(self) -> str:
@@ -97,8 +99,9 @@ class FittedEncoder:
             A picture cannot be read, or the store not be used.
         """
         collection = as_images(images)
+        running: dict[str, Any] = {"device": self.device, "batch_size": self.batch_size, "engine": self.engine}
         features = features_of(
-            collection, self.network, self.layer, self.device, self.batch_size, store, show_progress=show_progress
+            collection, self.network, self.layer, store=store, show_progress=show_progress, **running
         )
         if features.shape[1] != len(self.weights):
             raise ValueError(
@@ -146,7 +149,12 @@ class FittedEncoder:
 
     @classmethod
     def load(
-        cls, folder: str | Path, *, device: str | torch.device | None = None, batch_size: int | None = None
+        cls,
+        folder: str | Path,
+        *,
+        device: str | torch.device | None = "auto",
+        batch_size: int | None = None,
+        engine: Engine | str = "auto",
     ) -> FittedEncoder:
         """Read what ``save`` wrote.
 
@@ -160,6 +168,7 @@ class FittedEncoder:
             The map is not the one that the JSON file tells of.
         """
         check_batch_size(batch_size)
+        find_engine(engine)
         facts = _read_facts(Path(folder) / _JSON)
         tensors = read_tensors((Path(folder) / _WEIGHTS).read_bytes())
         made = cls(
@@ -176,6 +185,7 @@ class FittedEncoder:
             n_images=facts["n_images"],
             device=device,
             batch_size=batch_size,
+            engine=engine,
         )
         if made._digest != facts["sha256"]:
             raise StoreMismatchError(
@@ -217,15 +227,17 @@ def features_of(
     images: Images,
     network: str,
     layer: str,
+    *,
     device: str | torch.device | None,
     batch_size: int | None,
+    engine: Engine | str,
     store: Store | None,
-    *,
     show_progress: bool,
 ) -> Float[Tensor, "images features"]:
     """Run a network over images and return one layer's means over positions."""
     model = load_model(network, device=device)
-    return record(model, layer, images, batch_size=batch_size, show_progress=show_progress, store=store).values
+    options: dict[str, Any] = {"batch_size": batch_size, "engine": engine, "show_progress": show_progress}
+    return record(model, layer, images, store=store, **options).values
 
 
 def _read_facts(path: Path) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from torch import Tensor
 from linexp._internal.checks import listing
 from linexp.concepts.encoders.base import check_batch_size, check_lengths, place
 from linexp.concepts.encoders.towers import TwoTowers
+from linexp.forward.engines import Engine, find_engine
 from linexp.models import ProcessorTransform
 from linexp.models import huggingface as models
 
@@ -66,9 +67,10 @@ class HuggingFaceEncoder(TwoTowers):
 def load_huggingface(
     name_or_folder: str | Path,
     *,
-    device: str | torch.device | None = None,
+    device: str | torch.device | None = "auto",
     batch_size: int | None = None,
     trust_remote_code: bool = False,
+    engine: Engine | str = "auto",
 ) -> HuggingFaceEncoder:
     """Load SigLIP, SigLIP 2 of a fixed resolution, or CLIP.
 
@@ -77,7 +79,7 @@ def load_huggingface(
     name_or_folder
         A name on the Hugging Face hub, or a folder written by ``save_pretrained`` of model, image processor and
         tokenizer; "hf:" may stand before either.
-    device, batch_size, trust_remote_code
+    device, batch_size, trust_remote_code, engine
         As in ``load_encoder``.
 
     Raises
@@ -90,6 +92,7 @@ def load_huggingface(
         The tokenizer needs packages that are missing.
     """
     check_batch_size(batch_size)
+    find_engine(engine)
     name = str(name_or_folder).removeprefix("hf:")
     import transformers
 
@@ -107,7 +110,8 @@ def load_huggingface(
             f"{len(missing)} of the {len(model.state_dict())} weights of 'hf:{name}' are not in its checkpoint "
             f"({listing(missing, most=4)}). Pass a checkpoint of a {type(model).__name__} with both towers."
         )
-    return HuggingFaceEncoder(f"hf:{name}", place(model, device), ProcessorTransform(processor), tokenizer, batch_size)
+    transform = ProcessorTransform(processor)
+    return HuggingFaceEncoder(f"hf:{name}", place(model, device), transform, tokenizer, batch_size, engine)
 
 
 def _config(transformers: Any, name: str, trust_remote_code: bool) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -12,6 +13,7 @@ from linexp.concepts.encoders.conse import ConSE
 from linexp.concepts.encoders.fitted import FittedEncoder, is_fitted_encoder
 from linexp.concepts.encoders.huggingface import PAPER_ENCODERS, load_huggingface
 from linexp.concepts.encoders.open_clip import load_open_clip
+from linexp.forward.engines import Engine
 from linexp.models import own
 
 _LIBRARIES = ("hf", "open_clip", "conse", "fit")
@@ -24,9 +26,10 @@ _FORMS = (
 def load_encoder(
     name: str,
     *,
-    device: str | torch.device | None = None,
+    device: str | torch.device | None = "auto",
     batch_size: int | None = None,
     trust_remote_code: bool = False,
+    engine: Engine | str = "auto",
 ) -> Encoder:
     """Load an encoder of images and texts by its name.
 
@@ -39,11 +42,13 @@ def load_encoder(
         knows); ``package.module:function``, a function of yours that takes no arguments and returns an `Encoder`; or
         the folder that ``FittedEncoder.save`` wrote.
     device
-        Where to run. Default: the CPU.
+        Where to run. Default: CUDA, else MPS, else the CPU.
     batch_size
         Images or texts at a time. Default: 8 on a CPU, otherwise 64.
     trust_remote_code
         Whether Python code that comes with a ``hf:`` model may run. Read it first.
+    engine
+        How its network is run on pictures; as in ``record``. Not for a function of yours.
 
     Raises
     ------
@@ -55,17 +60,18 @@ def load_encoder(
         A file or folder is missing, or a download failed.
     """
     library, _, rest = name.partition(":")
+    running: dict[str, Any] = {"device": device, "batch_size": batch_size, "engine": engine}
     if library == "hf" and rest:
-        return load_huggingface(rest, device=device, batch_size=batch_size, trust_remote_code=trust_remote_code)
+        return load_huggingface(rest, trust_remote_code=trust_remote_code, **running)
     if library == "open_clip" and rest:
         model, weights = _split(rest)
-        return load_open_clip(model, weights, device=device, batch_size=batch_size)
+        return load_open_clip(model, weights, **running)
     if library == "conse" and rest:
-        encoder = ConSE(rest.removesuffix("+minilm"), device=device, batch_size=batch_size)
+        encoder = ConSE(rest.removesuffix("+minilm"), **running)
         encoder.load()
         return encoder
     if is_fitted_encoder(name):
-        return FittedEncoder.load(name, device=device, batch_size=batch_size)
+        return FittedEncoder.load(name, **running)
     if own.OWN_FUNCTION.fullmatch(name) and library not in _LIBRARIES:
         return _as_encoder(own.make(name), name)
     if library == "fit":

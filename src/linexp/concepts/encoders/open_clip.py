@@ -15,6 +15,7 @@ from torch import Tensor
 from linexp._internal.checks import closest, listing
 from linexp.concepts.encoders.base import check_batch_size, check_lengths, place
 from linexp.concepts.encoders.towers import TwoTowers
+from linexp.forward.engines import Engine, find_engine
 from linexp.models import needs, read_weights, tensors_only
 
 _CONFIG = "open_clip_config.json"
@@ -39,8 +40,9 @@ def load_open_clip(
     model: str | Path,
     pretrained: str | Path | None = None,
     *,
-    device: str | torch.device | None = None,
+    device: str | torch.device | None = "auto",
     batch_size: int | None = None,
+    engine: Engine | str = "auto",
 ) -> OpenClipEncoder:
     """Load any image-text model of open_clip. Files of weights are read as tensors only, never unpickled.
 
@@ -53,7 +55,7 @@ def load_open_clip(
         For an architecture, the tag of its weights, such as "webli", or a local file of them; otherwise ``None``.
         A file does not say which activation function it was trained with: for OpenAI's, name an architecture that
         ends in "-quickgelu". Pictures are prepared for a file as for the architecture's tags.
-    device, batch_size
+    device, batch_size, engine
         As in ``load_encoder``.
 
     Raises
@@ -67,6 +69,7 @@ def load_open_clip(
         The folder or file does not exist, or the hub cannot be reached.
     """
     check_batch_size(batch_size)
+    find_engine(engine)
     open_clip = _open_clip()
     asked = ",".join(str(part) for part in (model, pretrained) if part is not None)
     source, weights = _source(open_clip, model, pretrained)
@@ -74,7 +77,7 @@ def load_open_clip(
     with _told_where(asked), tensors_only():
         module, preprocess = open_clip.create_model_from_pretrained(source, weights, weights_only=True, **corrections)
         tokenizer = open_clip.get_tokenizer(source)
-    return OpenClipEncoder(f"open_clip:{asked}", place(module, device), preprocess, tokenizer, batch_size)
+    return OpenClipEncoder(f"open_clip:{asked}", place(module, device), preprocess, tokenizer, batch_size, engine)
 
 
 def imagenet_names() -> tuple[str, ...]:

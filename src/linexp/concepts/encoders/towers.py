@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
+from typing import Any, cast
 
 from jaxtyping import Float
-from torch import Tensor
+from torch import Tensor, nn
 
 from linexp.concepts.encoders.base import check_batch_size, check_texts, unit_length
-from linexp.forward import Source, decoders_on, network_key, open_module, open_source, over_rows, size_on
+from linexp.forward import Source, decoders_on, move, network_key, open_module, open_source, over_rows, size_on
+from linexp.forward.engines import N_TRIED, Engine, OnnxRuntime, choose_engine, find_engine
 from linexp.images import as_images
 from linexp.models import Preprocess
-from linexp.store import Keep, Key, Parts, Store, content_of
+from linexp.store import Keep, Key, Parts, Store, content_of, whole
 
 _EMBEDDINGS = "embeddings"
 
@@ -35,6 +38,8 @@ class TwoTowers(ABC):
         The model's own.
     batch_size
         Images or texts at a time; does not change the result beyond rounding. ``None``: 8 on a CPU, otherwise 64.
+    engine
+        How pictures are run, as in ``record``; texts always run through the module itself, all of a batch at once.
 
     Raises
     ------
@@ -47,9 +52,11 @@ class TwoTowers(ABC):
     preprocess: Preprocess
     tokenizer: Any
     batch_size: int | None = None
+    engine: Engine | str = "auto"
 
     def __post_init__(self) -> None:
         check_batch_size(self.batch_size)
+        find_engine(self.engine)
 
     @abstractmethod
     def _towers(self) -> tuple[Callable[[Tensor], Tensor], Callable[..., Tensor]]:
@@ -78,7 +85,10 @@ class TwoTowers(ABC):
         size = size_on(device, self.batch_size)
         source = open_source(collection, self.model, self.preprocess, size, decoders_on(device))
         embed = self._towers()[0]
-        return self._embed("images", source, lambda batch: embed(batch.to(device)), embed, show_progress, store)
+        engine = choose_engine(self.engine, source.n_images, device)
+        if self.engine in ("auto", "torch") and not isinstance(engine, OnnxRuntime):
+            engine = None
+        return self._embed("images", source, lambda batch: embed(batch.to(device)), embed, show_progress, store, engine)
 
     def encode_texts(
         self, texts: Sequence[str], *, show_progress: bool = True, store: Store | None = None
@@ -120,13 +130,16 @@ class TwoTowers(ABC):
         tower: Any,
         show_progress: bool,
         store: Store | None,
+        engine: Engine | None = None,
     ) -> Float[Tensor, "rows dims"]:
         def compute(parts: Parts, keep: Keep) -> None:
-            for batch in source.batches(parts):
-                keep({_EMBEDDINGS: run(batch).cpu()})
+            with self._open(engine, run, source) as embed:
+                for rows in embed(source.batches(parts)):
+                    keep({_EMBEDDINGS: rows.cpu()})
 
         def key() -> Key:
             own = {"of": of, "embed": getattr(tower, "__qualname__", type(tower).__qualname__)}
+            own |= {} if engine is None else {"engine": engine.key}
             size, (module, device) = source.batch_size, open_module(self.model)
             return network_key(
                 _EMBEDDINGS, module, own, [of], source.content, source.n_images, size, device, name=self.name
@@ -145,3 +158,33 @@ class TwoTowers(ABC):
             show_progress=show_progress,
         )
         return unit_length(rows[_EMBEDDINGS], lambda row: f"the {of[:-1]} '{source.name(row)}'", self.name)
+
+    @contextmanager
+    def _open(
+        self, engine: Engine | None, run: Callable[[Any], Tensor], source: Source
+    ) -> Generator[Callable[[Iterator[Any]], Iterator[Tensor]], None, None]:
+        """Open what embeds batches; the engine is judged on the first of all images, whatever part is asked for."""
+        if engine is None:
+            yield partial(map, run)
+            return
+        tower, device = _Tower(self.model, run), open_module(self.model)[1]
+        with closing(cast("Generator[Tensor, None, None]", source.batches(whole(source.batch_size)))) as batches:
+            example = next(batches)[:N_TRIED].to(device)
+
+        def read(_: str, output: Any, __: int) -> Tensor:
+            return output.detach().clone()
+
+        with engine.open(tower, {_EMBEDDINGS: tower}, example, read) as runner:
+            yield lambda batches: (one[_EMBEDDINGS] for one in runner.over(move(batch, device) for batch in batches))
+
+
+class _Tower(nn.Module):
+    """One tower as a module, whose parts are the model's."""
+
+    def __init__(self, model: nn.Module, embed: Callable[[Tensor], Tensor]) -> None:
+        super().__init__()
+        self.model, self.embed = model, embed
+        self.training = False
+
+    def forward(self, batch: Tensor) -> Tensor:
+        return self.embed(batch)

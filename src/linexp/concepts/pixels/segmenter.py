@@ -107,6 +107,5 @@ def _open_huggingface(name: str, device: str) -> tuple[Segment, Sequence[str]]:
         sizes = [(picture.height, picture.width)]
         return processor.post_process_semantic_segmentation(model(**made), target_sizes=sizes)[0].cpu().numpy()
 
-    told: Any = config.id2label or {}
-    names: dict[int, str] = told
+    names: Any = config.id2label or {}
     return segment, [names[number] for number in sorted(names)]

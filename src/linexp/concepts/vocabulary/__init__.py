@@ -10,6 +10,8 @@ from linexp.concepts.vocabulary.files import read_class_names as read_class_name
 from linexp.concepts.vocabulary.groups import Group as Group
 from linexp.concepts.vocabulary.groups import group_names as group_names
 from linexp.concepts.vocabulary.groups import resolve_groups as resolve_groups
+from linexp.concepts.vocabulary.kinds import commonness as commonness
+from linexp.concepts.vocabulary.kinds import kinds as kinds
 from linexp.concepts.vocabulary.openmoji import OpenMojiImages as OpenMojiImages
 from linexp.concepts.vocabulary.openmoji import emoji_concepts as emoji_concepts
 from linexp.concepts.vocabulary.openmoji import emoji_words as emoji_words

@@ -128,6 +128,21 @@ def branch(word: str) -> list[str]:
     return [*below, *(table.names[wnid] for wnid in table.classes if wnid in inside)]
 
 
+def ancestors(word: str) -> tuple[str, int, dict[str, int]] | None:
+    """Return the synset that a class or superclass is, its depth, and the depth of each synset above it.
+
+    "entity" has depth 1, what is right below it 2; of several ways up the longest counts. ``None`` for a word that
+    is the name of none, or could mean several.
+    """
+    table = _table()
+    text = word.replace("_", " ")
+    found = next((table.by_name[one] for one in (text, text.casefold()) if one in table.by_name), ())
+    if len(found) != 1:
+        return None
+    (synset,) = found
+    return synset, table.depth(synset), {above: table.depth(above) for above in table.above[synset]}
+
+
 @cache
 def _all_superclasses() -> Mapping[str, list[str]]:
     return superclasses(found.name for found in imagenet_classes())
@@ -155,12 +170,23 @@ class _Table:
         shared = self._shared(self.classes)
         self.names = {wnid: self.name(wnid, shared) for wnid in self.classes}
         self.names |= {synset: self.name(synset, self.homonyms) for synset in self.counted}
+        self.depths: dict[str, int] = {}
+        self.by_name: dict[str, tuple[str, ...]] = {}  # as it is written, and without regard to case
+        for synset, name in self.names.items():
+            for spelling in {name, name.casefold()}:
+                self.by_name[spelling] = (*self.by_name.get(spelling, ()), synset)
         self.by_word = self._words() | {self.names[wnid]: [wnid] for wnid in self.classes}
 
     def name(self, synset: str, taken: Container[str]) -> str:
         """Return the synset's first word, followed by the word above it if the first alone is taken."""
         word = self.lemmas[synset][0]
         return f"{word} ({self.word_above(synset)})" if word in taken else word
+
+    def depth(self, synset: str) -> int:
+        """Return how many synsets the longest way up to "entity" has, both ends counted."""
+        if synset not in self.depths:
+            self.depths[synset] = 1 + max(map(self.depth, self.parents[synset]), default=0)
+        return self.depths[synset]
 
     def word_above(self, synset: str) -> str:
         # both meanings of "substance" are matter, one is also a part: the last parent is the telling one

@@ -15,6 +15,10 @@ Read = Callable[[str, Any, int], Tensor]
 """Takes what is wanted out of a layer's output: (layer, output, images in the batch) → one tensor."""
 
 
+class NoMemoryError(RuntimeError):
+    """There is no memory for a batch; half of it may fit."""
+
+
 class Passes:
     """Runs a module on one batch after the other and hands out what was read from its layers.
 
@@ -38,7 +42,7 @@ class Passes:
         self._failure: ValueError | None = None
         self._n_images = 0
 
-    def run(self, batch: Tensor, within: AbstractContextManager[None] | None = None) -> dict[str, Tensor]:
+    def run(self, batch: Tensor, within: AbstractContextManager[Any] | None = None) -> dict[str, Tensor]:
         """Return what was read from each layer on a batch, on the CPU.
 
         Parameters
@@ -99,9 +103,11 @@ def _check_calls(name: str, n_calls: int) -> None:
 def _explain_failure(error: RuntimeError, batch: Tensor) -> RuntimeError:
     reason = (str(error).splitlines() or [""])[0].rstrip(".")
     if "allocate memory" in reason or "out of memory" in reason:
-        return RuntimeError(
-            f"There is no memory for a batch of shape {list(batch.shape)} ({batch.dtype}): {reason}. "
-            "Use a smaller batch_size (--batch-size)."
+        remedy = (
+            "smaller batch_size (--batch-size)" if len(batch) > 1 else "machine with more memory, or smaller images"
+        )
+        return NoMemoryError(
+            f"There is no memory for a batch of shape {list(batch.shape)} ({batch.dtype}): {reason}. Use a {remedy}."
         )
     return RuntimeError(
         f"The model fails on a batch of shape {list(batch.shape)} ({batch.dtype}): {reason}. "

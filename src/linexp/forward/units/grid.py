@@ -37,7 +37,7 @@ class Grid(Unit):
     --------
     >>> import linexp as le
     >>> import torch
-    >>> le.Grid(1).cells(torch.tensor([[[[1.0, 5.0]]]]), "layer", 1)
+    >>> le.Grid(1).cells(torch.tensor([[[[1.0, 5.0], [1.0, 5.0]]]]), "layer", 1)
     tensor([[[[3.]]]])
     """
 

@@ -7,7 +7,7 @@ function bars(method, at, other) {
   const signed = terms.some((term) => term.weight < 0);
   const rows = terms.map((term, place) =>
     h("li", { class: "term" },
-      h("span", { class: "concept" }, swatch(place), h("span", { title: judgedBy(term) }, term.concept), kept(term), unknown(term)),
+      h("span", { class: "concept" }, swatch(place), h("span", { title: judgedBy(term) }, term.concept), also(term), kept(term), unknown(term)),
       bar(term, place, most, signed),
       h("span", { class: "weight" }, number(term.weight), error(term)),
     ),
@@ -15,6 +15,24 @@ function bars(method, at, other) {
   return h("div", { class: other ? "explanation other" : "explanation" },
     h("ol", { class: "terms" }, rows),
     h("p", { class: "bias quiet" }, `bias ${number(method.bias[at])}`),
+    linkOf(method, at),
+  );
+}
+
+// How the activation rises with the sum: its knots, from left below to right above.
+function linkOf(method, at) {
+  const link = method.links && method.links[at];
+  if (!link) return null;
+  const [inputs, outputs] = link;
+  const [width, height] = [120, 48];
+  const place = (value, values, size) => 3 + ((value - values[0]) / (values[values.length - 1] - values[0])) * (size - 6);
+  const knots = inputs.map((value, k) => [place(value, inputs, width), height - place(outputs[k], outputs, height)]);
+  const told = inputs.map((value, k) => `${number(value)} → ${number(outputs[k])}`).join(", ");
+  return h("div", { class: "link quiet" },
+    s("svg", { viewBox: `0 0 ${width} ${height}`, width, height, role: "img", "aria-label": `the sum and the activation predicted: ${told}` },
+      s("polyline", { points: knots.map((knot) => knot.join(",")).join(" ") }),
+      knots.map(([cx, cy]) => s("circle", { cx, cy, r: 2 }))),
+    h("span", {}, `link: ${told}`),
   );
 }
 
@@ -29,10 +47,13 @@ const swatchOf = (fill) => {
 const error = (term) => (term.error === undefined || term.error === null ? null : h("span", { class: "quiet" }, ` ± ${number(term.error)}`));
 
 const kept = (term) =>
-  term.kept === undefined || term.kept > 0.5
+  term.kept === undefined || term.kept === null || term.kept >= 0.5
     ? null
     : [" ", h("span", { class: "kept quiet", title: "share of random redraws of the images in which the whole procedure chose this concept again" },
         `chosen again in ${Math.round(term.kept * 100)}% of redraws`)];
+
+const also = (term) =>
+  term.also.length ? [" ", h("span", { class: "kept quiet", title: "other words found for this neuron that mean the same" }, `also: ${term.also.join(", ")}`)] : null;
 
 const simulability = ({ name, value }) => `simulability by ${name} ${value === null ? "undefined" : number(value)}`;
 

@@ -31,12 +31,14 @@ class Method {
     this.points = bytes(packed.points);
     this.places = packed.places ? new Predicted(packed.places, this, layer.places) : null;
     this.judges = packed.judges.map(({ name, limit, known }) => ({ name, limit, known: new Map(known) }));
-    this.text = packed.terms.map((terms) => terms.map((term) => data.concepts[term[0]]).join("\n").toLowerCase());
+    this.text = packed.terms.map((terms) => terms.flatMap((term) => [term[0], ...(term[4] || [])].map((word) => data.concepts[word])).join("\n").toLowerCase());
   }
 
   // Terms of one neuron: what is unknown is undefined.
   termsOf(at) {
-    return this.terms[at].map(([concept, weight, error, kept]) => ({ concept: data.concepts[concept], weight, error, kept, judged: this.judgedOf(concept) }));
+    return this.terms[at].map(([concept, weight, error, kept, also]) => ({
+      concept: data.concepts[concept], weight, error, kept, also: (also || []).map((word) => data.concepts[word]), judged: this.judgedOf(concept),
+    }));
   }
 
   // How well each judge knows a concept: from -1 to 1, null where that is undefined.
