@@ -195,6 +195,36 @@ def test_what_is_not_the_same_is_explained_anew(compare, tmp_path: Path):
     assert list(table(tmp_path / "r")) == ["random", "best"]
 
 
+def test_methods_share_what_was_recorded_as_long_as_it_is_the_same(
+    compare, linexp: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    methods, files = ("best", "random"), ("matrices.safetensors", "images.csv")
+    compare("r", methods, "--no-report")
+    one, other = (tmp_path / "r" / name for name in methods)
+    assert all((one / file).samefile(other / file) for file in files)
+    before = content(other)
+    assert linexp("explain", *START[1:], "--seed", 2, "--out", one).code == 0
+    assert not any((one / file).samefile(other / file) for file in files)
+    assert content(other) == before
+    compare("r", methods, "--no-report")  # what was recorded for the second takes the place of the first's
+    assert (load_run(one).split.test == load_run(other).split.test).all()
+
+    def refuse(*_: object) -> None:
+        raise OSError("no links here")
+
+    monkeypatch.setattr(Path, "hardlink_to", refuse)
+    compare("copied", methods, "--no-report")
+    assert not any((tmp_path / "copied" / name / files[0]).samefile(other / files[0]) for name in methods)
+    assert content(tmp_path / "copied") == content(tmp_path / "r")
+
+
+def test_what_several_methods_warn_of_is_said_once(compare):
+    ended = compare("r", ("dissection", "invert"), *WORDS, "--no-report", "--set", "invert.max_length=1")
+    assert ended.err.count("Presences are not all 0 or 1") == 1
+    ended = compare("r", ("dissection", "invert"), *WORDS, "--no-report", "--set", "invert.present_from=0.4")
+    assert ["present_from = 0.4" in ended.err, "present_from = 0.5" in ended.err] == [True, False]  # taken from before
+
+
 def test_run_json_does_it_again(compare, linexp: Run, tmp_path: Path):
     methods = ("swaps", "splice", "www", "clip-dissect", "invert")
     chosen = ("--set", "clip-dissect.n_top=10", "--set", "www.n_top=10", "--set", "www.max_terms=2")

@@ -13,9 +13,9 @@ from dataclasses import replace
 import pytest
 
 from tests.life.world import at_home
-from tests.truth import page, printed, python, tables
+from tests.truth import compared, page, printed, python, tables
 from tests.truth.said import ROUNDING, Said, disagreements, said_once
-from tests.truth.world import RESULTS, World, live, make
+from tests.truth.world import FOLDERS, World, live, make
 
 Sayer = Callable[[World], Iterator[Said]]
 
@@ -25,6 +25,7 @@ SAYERS = (
     python.frames,
     tables.explanations,
     tables.scores,
+    tables.unscored,
     tables.simulability,
     tables.parts,
     tables.tables,
@@ -35,6 +36,9 @@ SAYERS = (
     printed.scored,
     printed.summarized,
     printed.shown,
+    compared.lines,
+    compared.files,
+    compared.in_python,
 )
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")
 
@@ -63,8 +67,14 @@ def test_everybody_says_something(world: World, sayer: Sayer):
 def test_what_people_quote_is_said_in_several_places(said: list[Said]):
     quoted = {"mean", "sem", "score", "error", "silent", "dead", "val", "weight", "bias", "measure", "p", "terms"}
     quoted |= {"explained", "empty", "constant", "dropped", "images", "test", "mean difference"}
-    alone = {key for key in said_once(said) if key[0] in quoted and (len(key) == 1 or key[1] in RESULTS)}
+    alone = {key for key in said_once(said) if key[0] in quoted and (len(key) == 1 or key[1] in FOLDERS.values())}
     assert not alone
+
+
+def test_python_reads_every_score_of_a_page_with_its_error(world: World):
+    on_pages = {one.key for one in page.data(world) if one.key[0] in ("score", "error")}
+    assert on_pages
+    assert not on_pages - {one.key for one in python.results(world)}
 
 
 def test_a_number_that_is_a_little_wrong_is_noticed(said: list[Said]):
@@ -86,9 +96,15 @@ def test_a_new_number_on_the_page_is_noticed(world: World):
 def test_a_new_column_is_noticed(world: World):
     with pytest.raises(AssertionError, match="unknown column median"):
         list(tables.table("judged", [{"method": "words", "median": "0.5"}], "here"))
+    line = {"method": "swaps", "correlation": "0.5", "median": "0.5"}
+    with pytest.raises(AssertionError, match="unknown column median"):
+        list(compared.cell("median", "0.5", line, "", "here", "here"))
 
 
-@pytest.mark.parametrize(("command", "sayer"), [("score own", printed.scored), ("explain few", printed.explained)])
+@pytest.mark.parametrize(
+    ("command", "sayer"),
+    [("score own", printed.scored), ("explain few", printed.explained), ("compare", compared.lines)],
+)
 def test_a_new_line_is_noticed(world: World, command: str, sayer: Sayer):
     more = replace(world, printed={**world.printed, command: f"{world.printed[command]}  median 0.5\n"})
     with pytest.raises(AssertionError, match=r"median 0\.5"):

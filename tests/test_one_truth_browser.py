@@ -12,6 +12,7 @@ from tests.browser import Page, open_browser
 from tests.life.world import at_home
 from tests.truth import python
 from tests.truth.cards import cards
+from tests.truth.page import PAGES, on
 from tests.truth.said import disagreements
 from tests.truth.world import World, live, make
 
@@ -29,9 +30,9 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Generator[World, None, No
         yield live()
 
 
-def test_cards_say_what_python_says(browser: Any, world: World):
-    page = Page(browser, Path("page/index.html"))
-    drawn = list(cards(page))
+@pytest.mark.parametrize("page", PAGES)
+def test_cards_say_what_python_says(browser: Any, world: World, page: Path):
+    drawn = list(on(page, cards(Page(browser, page))))
     known = [*python.results(world), *python.matrices(world)]
     assert {one.key for one in drawn} <= {one.key for one in known}
     assert len(drawn) > 100

@@ -160,6 +160,22 @@ def test_a_result_may_lie_anywhere(life: Life):
         look(life, len(life.results) - 1)
 
 
+@pytest.mark.parametrize("when", [0, 5, 9, 16])
+def test_methods_are_compared_in_one_folder(life: Life, when: int):
+    life.begin(0)
+    life.compare(0, 0, "judge", 0)
+    life.score(1, "", PICTURES)
+    life.compare(1, 0, "", when)  # one method has other settings
+    look(life, 1)
+    look(life, 2)
+    life.ablate_comparison("judge")
+    life.look_at_comparison("judge", 0)
+    life.change_pictures(PICTURES)
+    life.look_at_comparison("judge", 1)
+    life.compare(1, 0, "judge", when)
+    look(life, 1)
+
+
 TestLife = Life.TestCase
 TestLife.settings = settings(
     max_examples=LIVES,

@@ -68,7 +68,7 @@ def test_the_file_comes_back_least_known_first(tmp_path: Path):
     with (tmp_path / "s.csv").open(newline="") as file:
         lines = list(csv.DictReader(file))
     assert [line["concept"] for line in lines] == ["flat here", "flat there", "noise", "less", "same"]
-    assert [line["terms"] for line in lines] == ["1", "0", "2", "0", "1"]
+    assert [line["in_terms"] for line in lines] == ["1", "0", "2", "0", "1"]
     assert [line["simulability"] for line in lines[:2]] == ["", ""]
     back = read_simulability(tmp_path / "s.csv")
     assert (back.n_images, back.simulator, back.unknown) == (400, "judge", found.unknown)

@@ -12,7 +12,7 @@ import torch
 
 import linexp as le
 from linexp import cli
-from linexp.results.tables import Measured
+from linexp.results.tables import Measured, show
 from linexp.score import Origin, published_sem, read_scores
 
 NAME = "vit_b_16_imagenet_encoder.layers.encoder_layer_11.mlp[1]"
@@ -68,7 +68,7 @@ def test_all_layouts_in_one_table(authors: Path, tmp_path: Path, capsys: pytest.
     assert [row[0] for row in table.rows] == ["LE_siglip", "MILAN", "ours", tmp_path.name, "mine"]
     assert [row[3] for row in table.rows] == [3, 2, 1, 1, 3]
     assert [row[4] for row in table.rows[:4]] == [2.0, 1.0, 2.0, 1.0]
-    assert [row[6] for row in table.rows] == [1, 1, 0, 0, 1]
+    assert [show(row[6]) for row in table.rows] == ["1", "1", "–", "–", "1"]
     assert table.rows[1][7].mean == 0.5  # pyright: ignore[reportAttributeAccessIssue]
     assert table.rows[4][10].mean == pytest.approx(0.6)  # pyright: ignore[reportAttributeAccessIssue]
     assert NAME in capsys.readouterr().out.replace("\n", "")

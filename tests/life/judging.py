@@ -152,7 +152,9 @@ class Judging(InWorld):
         same_images = images_of(name) == images_of(second)
         same_rows = known.recorded.parts["test"] == beside.recorded.parts["test"]
         compared, told = Path("table-differences.csv").exists(), "No differences between" in ended.out
-        hold("methods are compared on the same images only", compared == (same_images and same_rows), ended.out)
+        same_judge = judge or len({one.recorded.manifest["settings"]["concepts"] for one in (known, beside)}) == 1
+        is_fair = same_images and same_rows and bool(same_judge)
+        hold("methods are compared on the same images by the same judge only", compared == is_fair, ended.out)
         hold("it is said why methods are not compared", told == (same_images and not same_rows), ended.out)
 
     @precondition(lambda self: self.results)
@@ -169,11 +171,14 @@ class Judging(InWorld):
         ended = self.done(*command)
         files = re.findall(r"^  saved in (\S+)$", ended.out, re.MULTILINE)
         for method, file in zip(["", "theirs.json"], files, strict=False):
-            lines = read_table(Path(file))
-            for metric, column in (("ablation(optim)", "ablation(optim)"), ("ablation(norm)", "ablation(optim)_norm")):
-                values = known.scores[method, "", metric] = column_of(lines, column)
-                key = ("ablate", method, metric, known.version, known.how, known.seed)
-                hold("the same inputs give the same numbers", self.clean.setdefault(key, values) == values, key)
+            self.keep_ablation(known, Path(file), method, "")
+
+    def keep_ablation(self, known: Known, file: Path, method: str, by: str) -> None:
+        lines = read_table(file)
+        for metric, column in (("ablation(optim)", "ablation(optim)"), ("ablation(norm)", "ablation(optim)_norm")):
+            values = known.scores[method, by, metric] = column_of(lines, column)
+            key = ("ablate", method, by, metric, known.version, known.how, known.seed)
+            hold("the same inputs give the same numbers", self.clean.setdefault(key, values) == values, key)
 
     @precondition(lambda self: self.results)
     @rule(pick=picks)

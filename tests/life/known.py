@@ -87,6 +87,7 @@ class InWorld(RuleBasedStateMachine):
         self.home.__enter__()
         self.results: dict[str, Known] = {}
         self.versions = {"pictures": Version()}
+        self.compared: list[str] = []
         self.clock = 0
 
     def teardown(self) -> None:

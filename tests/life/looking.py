@@ -15,7 +15,7 @@ from hypothesis.stateful import invariant, precondition, rule
 from safetensors.numpy import load_file
 
 import linexp as le
-from tests.life.judging import Judging
+from tests.life.comparing import Comparing
 from tests.life.known import Known, hold, picks
 from tests.life.making import Making
 from tests.life.recorded import all_same, mean, read_table, same
@@ -23,7 +23,7 @@ from tests.life.recorded import all_same, mean, read_table, same
 WHOSE = "each score is shown under whose it is"
 
 
-class Life(Making, Judging):
+class Life(Making, Comparing):
     @invariant()
     def own_scores_never_change(self) -> None:
         """Python reads from every folder what was scored in it, and nothing else."""

@@ -95,7 +95,7 @@ class Making(InWorld):
         self.done(*command)
         self.is_as_if_new(name, how, seed)
 
-    @precondition(lambda self: len(self.results) < len(PLACES))
+    @precondition(lambda self: self.results and not all(Path(place).exists() for place in PLACES))
     @rule(pick=picks, how=st.sampled_from(["copy", "move", "save"]))
     def put_elsewhere(self, pick: int, how: str) -> None:
         """Copy, move or rename a folder, or read a result in Python and save it anew."""

@@ -60,7 +60,7 @@ def _score(line: str, name: str, neuron: int, where: str) -> Iterator[Said]:
     title, value = told["title"], told["value"]
     if title == "val":
         yield from _pair("val", "val error", (name, neuron), value, where)
-    elif title == "AUROC":
+    elif title in ("AUROC", "train correlation"):
         yield from printed(("measure", name, neuron), _plain(value), where)
         yield from printed(("p", name, neuron), _plain((told["rest"] or "").removeprefix(", p ")), where)
     else:

@@ -10,17 +10,26 @@ from pathlib import Path
 from typing import Any
 
 from tests.truth.said import NUMBER, Said, exactly, printed, significant
-from tests.truth.world import World
+from tests.truth.world import SIDES, World, known_as
 
 PAGE = Path("page/index.html")
+PAGES = PAGE, Path(SIDES, "report/index.html")
 Place = tuple[Any, ...]
 Data = Mapping[str, Any]
 
 
+def on(page: Path, said: Iterator[Said]) -> Iterator[Said]:
+    """Yield what a page says, by the names that its methods have elsewhere."""
+    for one in said:
+        key = tuple(known_as(part) if isinstance(part, str) else part for part in one.key)
+        yield one._replace(key=key, where=f"{page}, {one.where}")
+
+
 def data(_: World) -> Iterator[Said]:
-    packed = json.loads(PAGE.read_text("utf-8").partition('id="data">')[2].partition("</script>")[0])
-    for place, value in leaves(packed):
-        yield from meaning(packed, place, value)
+    for page in PAGES:
+        packed = json.loads(page.read_text("utf-8").partition('id="data">')[2].partition("</script>")[0])
+        for place, value in leaves(packed):
+            yield from on(page, meaning(packed, place, value))
 
 
 def leaves(value: Any, place: Place = ()) -> Iterator[tuple[Place, Any]]:
@@ -55,11 +64,7 @@ def _of_layer(key: str, digits: int = 0) -> Callable[[Data, Place, Any], Iterato
 
     def read(packed: Data, place: Place, value: Any) -> Iterator[Said]:
         neuron = (packed["layers"][place[1]]["neurons"][place[3]],) if len(place) > 3 else ()
-        say = (
-            significant((key, *neuron), value, digits, str(PAGE))
-            if digits
-            else exactly((key, *neuron), value, str(PAGE))
-        )
+        say = significant((key, *neuron), value, digits, "data") if digits else exactly((key, *neuron), value, "data")
         yield from say
 
     return read
@@ -71,7 +76,7 @@ def _of_neuron(key: str, digits: int = 4) -> Callable[[Data, Place, Any], Iterat
     def read(packed: Data, place: Place, value: Any) -> Iterator[Said]:
         layer = packed["layers"][place[1]]
         name, neuron = layer["methods"][place[3]]["name"], layer["neurons"][place[5]]
-        yield from significant((key, name, neuron), value, digits, str(PAGE))
+        yield from significant((key, name, neuron), value, digits, "data")
 
     return read
 
@@ -82,7 +87,7 @@ def _term(packed: Data, place: Place, value: Any) -> Iterator[Said]:
     name, neuron = layer["methods"][place[3]]["name"], layer["neurons"][place[5]]
     key = (None, "weight", "weight error", "kept")[place[7]]
     if key is not None:
-        yield from significant((key, name, neuron, place[6]), value, 4 if key == "weight" else 3, str(PAGE))
+        yield from significant((key, name, neuron, place[6]), value, 4 if key == "weight" else 3, "data")
 
 
 def _measure(packed: Data, place: Place, value: Any) -> Iterator[Said]:
@@ -104,13 +109,13 @@ def bare(metric: str) -> str:
 
 
 def _mean(packed: Data, place: Place, value: Any) -> Iterator[Said]:
-    yield from significant(("mean", *_column(packed, place), ""), value, 4, str(PAGE))
+    yield from significant(("mean", *_column(packed, place), ""), value, 4, "data")
 
 
 def _score(key: str, digits: int) -> Callable[[Data, Place, Any], Iterator[Said]]:
     def read(packed: Data, place: Place, value: Any) -> Iterator[Said]:
         neuron = packed["layers"][place[1]]["neurons"][place[7]]
-        yield from significant((key, *_column(packed, place), neuron), value, digits, str(PAGE))
+        yield from significant((key, *_column(packed, place), neuron), value, digits, "data")
 
     return read
 
@@ -121,21 +126,21 @@ def _known(packed: Data, place: Place, value: Any) -> Iterator[Said]:
     judge = method["judges"][place[5]]
     if place[8] == 1:
         concept = packed["concepts"][judge["known"][place[7]][0]]
-        yield from significant(("simulability", judge["name"], method["name"], concept), value, 2, str(PAGE))
+        yield from significant(("simulability", judge["name"], method["name"], concept), value, 2, "data")
 
 
 def _dead(packed: Data, place: Place, value: Any) -> Iterator[Said]:
     layer = packed["layers"][place[1]]
-    yield from exactly(("is dead", layer["neurons"][value]), 1, str(PAGE))
-    yield from exactly(("dead",), len(layer["dead"]), str(PAGE))
+    yield from exactly(("is dead", layer["neurons"][value]), 1, "data")
+    yield from exactly(("dead",), len(layer["dead"]), "data")
 
 
 def _limit(_: Data, __: Place, value: Any) -> Iterator[Said]:
-    yield from exactly(("simulable from",), value, str(PAGE))
+    yield from exactly(("simulable from",), value, "data")
 
 
 def _neuron(packed: Data, place: Place, _: Any) -> Iterator[Said]:
-    yield from exactly(("neurons",), len(packed["layers"][place[1]]["neurons"]), str(PAGE))
+    yield from exactly(("neurons",), len(packed["layers"][place[1]]["neurons"]), "data")
 
 
 _METHOD = "layers.*.methods.*"
@@ -165,8 +170,12 @@ MEANINGS: dict[str, Callable[[Data, Place, Any], Iterator[Said]]] = {
 
 
 def table(_: World) -> Iterator[Said]:
-    """Yield what the table of scores says."""
-    text = PAGE.read_text("utf-8")
+    """Yield what the tables of scores say."""
+    for page in PAGES:
+        yield from on(page, _table(page.read_text("utf-8")))
+
+
+def _table(text: str) -> Iterator[Said]:
     found = re.search(r'<table class="scores">(.*?)</table>', text, re.DOTALL)
     assert found
     head = [_plain(cell) for cell in re.findall(r'<th scope="col".*?</th>', found[1])]
@@ -182,7 +191,7 @@ _COUNTS = {"Explained": "explained", "No concept fits": "empty", "Constant on th
 
 
 def _cell(method: str, heading: str, cell: str) -> Iterator[Said]:
-    where = f"{PAGE}, table"
+    where = "table"
     if heading in ("Layer", "Method"):
         return
     if heading == "Terms":
@@ -213,15 +222,20 @@ def _plain(cell: str) -> str:
 
 
 def facts(_: World) -> Iterator[Said]:
-    """Yield what the page says of how results were made."""
-    method, where = "", f"{PAGE}, facts"
-    sheet = PAGE.read_text("utf-8").partition('class="sheets">')[2].partition("</details>")[0]
-    for title, name, text in re.findall(r"<h3>(.*?)</h3>|<dt>(.*?)</dt><dd>(.*?)</dd>", sheet):
+    """Yield what the pages say of how results were made."""
+    for page in PAGES:
+        yield from on(page, _facts(page.read_text("utf-8")))
+
+
+def _facts(text: str) -> Iterator[Said]:
+    method, where = "", "facts"
+    sheet = text.partition('class="sheets">')[2].partition("</details>")[0]
+    for title, name, fact in re.findall(r"<h3>(.*?)</h3>|<dt>(.*?)</dt><dd>(.*?)</dd>", sheet):
         method, name = title or method, html.unescape(name)
-        told = re.fullmatch(FACTS.get(name, "()"), html.unescape(text))
+        told = re.fullmatch(FACTS.get(name, "()"), html.unescape(fact))
         if name in WORDS or title:
             continue
-        assert told, f"nobody knows what {name} is: {text!r}"
+        assert told, f"nobody knows what {name} is: {fact!r}"
         for key, number in told.groupdict().items():
             of = () if key in ("images", "train", "val", "test", "seed") else (method,)
             yield from printed((key, *of), number, where)

@@ -200,7 +200,7 @@ _SHOW_LINES = (
     rf"(?:; AUROC (?P<measure>{N})(?:, p (?P<p>{N}))?)?\)",
     r"neuron \d+: no concept predicts it.*",
     rf" +(?P<weight>{N})(?: ± (?P<weight_error>{N}))? +[█▏▎▍▌▋▊▉░]+ +[^(]+"
-    r"(?:\(chosen again in (?P<kept>\d+)% of redraws\))?(?: *\(.*not known to .*\))?",
+    r"(?:\((?:unstable: )?chosen again in (?P<kept>\d+)% of redraws\))?(?: *\(.*not known to .*\))?",
     rf"layer 0, scored on (?P<test>\d+) test images[^;]*(?:; val (?P<val>{N}) ± (?P<val_error>{N}|\?), selected)?",
     rf"activation (?P<low>{N}) to (?P<high>{N}), median (?P<median>{N})",
     rf" +(?P<value>{N})  (?P<image>pictures/\S+)",

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
 import linexp as le
 from tests.truth.said import Said, exactly, mean_and_error
-from tests.truth.world import DEAD, RESULTS, STRANGER, World
+from tests.truth.world import DEAD, FOLDERS, STRANGER, World
 
 
 def results(_: World) -> Iterator[Said]:
     """Yield what ``read_result`` knows."""
-    for name in RESULTS:
-        result, where = le.read_result(name), f"read_result({name})"
+    for folder, name in FOLDERS.items():
+        result, where = le.read_result(folder), f"read_result({folder})"
         for part in ("train", "val", "test"):
             yield from exactly((part,), len(result.rows(part)), where)
         yield from exactly(("images",), result.activations.n_images, where)
@@ -44,7 +45,14 @@ def results(_: World) -> Iterator[Said]:
             yield from exactly(("judged concepts", name), len(judge.concepts), where)
             yield from exactly(("unknown concepts", name), len(judge.unknown), where)
             yield from exactly(("unknown terms", name, ""), judge.count_unknown(result.explanations), where)
+            for concept in judge.concepts:
+                in_terms = [concept in _words(term.concept) for item in result.explanations for term in item.terms]
+                yield from exactly(("in terms", name, concept), sum(in_terms), where)
             yield from exactly(("all terms", name), sum(len(item.terms) for item in result.explanations), where)
+
+
+def _words(concept: object) -> list[str]:
+    return re.findall("[a-z]+", str(concept))
 
 
 def explanations(name: str, found: le.Explanations, where: str) -> Iterator[Said]:
@@ -71,8 +79,8 @@ def explanations(name: str, found: le.Explanations, where: str) -> Iterator[Said
 
 def matrices(_: World) -> Iterator[Said]:
     """Yield what activations and simulations are, and the own correlation, measured anew."""
-    for name in RESULTS:
-        result, where = le.read_result(name), f"simulate({name})"
+    for folder, name in FOLDERS.items():
+        result, where = le.read_result(folder), f"simulate({folder})"
         recorded, simulated = result.activations, le.simulate(result.explanations, result.concepts)
         for place, neuron in enumerate(recorded.neurons):
             values = recorded.values[:, place]
@@ -100,9 +108,9 @@ FRAME |= {"measure_value": "measure", "measure_p": "p"}
 
 def frames(_: World) -> Iterator[Said]:
     """Yield what the table of explanations says."""
-    for name in RESULTS:
-        where = f"to_frame({name})"
-        for line in le.read_result(name).explanations.to_frame().reset_index().to_dict("records"):
+    for folder, name in FOLDERS.items():
+        where = f"to_frame({folder})"
+        for line in le.read_result(folder).explanations.to_frame().reset_index().to_dict("records"):
             for column, value in line.items():
                 if column in FRAME:
                     yield from exactly((FRAME[column], name, line["neuron"]), value, where)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import itertools
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from tests.life.recorded import column_of, read_table
 from tests.truth.said import Key, Said, exactly, mean_and_error, printed, with_error
-from tests.truth.world import DEAD, JUDGE, RESULTS, STRANGER, World
+from tests.truth.world import DEAD, FOLDERS, JUDGE, STRANGER, World, known_as
 
 METRICS = ("correlation", "f1@0.05", "auprc@0.05", "ablation(optim)", "ablation(norm)")
 # Of ablation there is more than the score: key, where a metric has it.
@@ -27,11 +29,26 @@ LONE = {"c", "d", "level", "activity", "min_activity", "row"}
 
 
 def explanations(_: World) -> Iterator[Said]:
-    for name in RESULTS:
-        path = Path(name, "explanations.csv")
-        for line in read_table(path):
+    for folder, name in FOLDERS.items():
+        path = Path(folder, "explanations.csv")
+        lines = read_table(path)
+        yield from _means(name, lines, str(path))
+        for line in lines:
             for column, text in line.items():
                 yield from _of_neuron(name, int(line["neuron"]), column, text, str(path))
+
+
+def _means(name: str, lines: Sequence[Mapping[str, str]], where: str) -> Iterator[Said]:
+    """Yield how many terms an explained neuron has, how many words, which are small here, and the val correlation."""
+    explained = [line for line in lines if line["outcome"] == "explained"]
+    alive = [line for line in explained if line["neuron"] != str(DEAD)]
+    for over, some in (("", explained), ("without dead", alive)):
+        lengths = [int(line["n_terms"]) for line in some]
+        yield from exactly(("terms", name, over), sum(lengths) / len(lengths), where)
+    told = [text for line in explained for column, text in line.items() if column.startswith("concept")]
+    yield from exactly(("length", name), len(re.findall("[a-z]+", " ".join(told))) / len(explained), where)
+    val = [float(line["val_correlation"]) for line in lines if line["val_correlation"]]
+    yield from exactly(("val", name, ""), sum(val) / len(val), where)
 
 
 def _of_neuron(name: str, neuron: int, column: str, text: str, where: str) -> Iterator[Said]:
@@ -49,11 +66,11 @@ def _of_neuron(name: str, neuron: int, column: str, text: str, where: str) -> It
 
 def scores(_: World) -> Iterator[Said]:
     """Yield the scores in every file, and what their means are."""
-    for path in sorted(Path().glob("*/scores*.csv")):
+    for path in [path for folder in FOLDERS for path in sorted(Path(folder).glob("scores*.csv"))]:
         lines = read_table(path)
         metric, where = list(lines[0])[1], str(path)
         judge = JUDGE if "-by-" in path.stem else ""
-        key = lines[0]["method"], judge, metric
+        key = known_as(lines[0]["method"]), judge, metric
         columns = {f"{metric}_norm": (*key[:2], "ablation(norm)"), metric: key}
         more = {f"{metric}{ending}": (said, *key) for ending, said in MORE.items()}
         known = {"neuron", f"{metric}_error", "silent", "n_seen", "n_images", *columns, *more}
@@ -70,7 +87,6 @@ def scores(_: World) -> Iterator[Said]:
             yield from mean_and_error((*columns[column], "without dead"), alive.values(), where)
             yield from mean_and_error((*columns[column], "explained only"), told, where)
             yield from exactly(("silent", *columns[column]), len(silent & set(values)), where)
-            yield from exactly(("unscored", *columns[column]), len(lines) - len(values), where)
             for neuron, value in values.items():
                 yield from exactly(("score", *columns[column], neuron), value, where)
         for neuron, value in column_of(lines, f"{metric}_error").items():
@@ -80,11 +96,36 @@ def scores(_: World) -> Iterator[Said]:
             yield from printed(("seen", key[0]), line["n_seen"], where)
 
 
+def unscored(_: World) -> Iterator[Said]:
+    """Yield how many neurons have no score by at least one of some metrics."""
+    for folder in FOLDERS:
+        missing: dict[Key, dict[str, set[int]]] = defaultdict(dict)
+        silent: dict[Key, set[int]] = {}
+        for path in sorted(Path(folder).glob("scores*.csv")):
+            lines = read_table(path)
+            metric, who = list(lines[0])[1], (known_as(lines[0]["method"]), JUDGE if "-by-" in path.stem else "")
+            for column, name in ((metric, metric), (f"{metric}_norm", "ablation(norm)")):
+                if column in lines[0]:
+                    missing[who][name] = {int(line["neuron"]) for line in lines if not line[column]}
+                    silent[*who, name] = {int(line["neuron"]) for line in lines if line["silent"] == "1"}
+        for who, sets in missing.items():
+            for some in (some for size in range(len(sets)) for some in itertools.combinations(sets, size + 1)):
+                found, key = set[int]().union(*map(sets.__getitem__, some)), ("unscored", *who, every(some))
+                yield from exactly(key, len(found), folder)
+                yield from exactly((*key, "without dead"), len(found - {DEAD}), folder)
+                yield from exactly((*key, "explained only"), len(found - silent[*who, some[0]]), folder)
+
+
+def every(metrics: Iterable[str]) -> str:
+    """Return what metrics are called together."""
+    return ", ".join(sorted(metrics))
+
+
 def simulability(_: World) -> Iterator[Said]:
-    for path in sorted(Path().glob("*/simulability*.csv")):
-        whose = STRANGER if "six" in path.stem else path.parent.name
+    for path in [path for folder in FOLDERS for path in sorted(Path(folder).glob("simulability*.csv"))]:
+        whose = STRANGER if "six" in path.stem else FOLDERS[path.parent.as_posix()]
         lines = read_table(path)
-        assert set(lines[0]) == {"concept", "simulability", "terms", "simulator", "n_images"}
+        assert set(lines[0]) == {"concept", "simulability", "in_terms", "simulator", "n_images"}
         yield from exactly(("judged concepts", whose), len(lines), str(path))
         low = [line for line in lines if not line["simulability"] or float(line["simulability"]) < 0.1]
         yield from exactly(("unknown concepts", whose), len(low), str(path))
@@ -92,15 +133,16 @@ def simulability(_: World) -> Iterator[Said]:
             text = line["simulability"]
             key = ("simulability", line["simulator"], whose, line["concept"])
             yield from exactly(key, float(text) if text else None, str(path))
+            yield from printed(("in terms", whose, line["concept"]), line["in_terms"], str(path))
             yield from printed(("val",), line["n_images"], str(path))
 
 
 def parts(_: World) -> Iterator[Said]:
-    for name in RESULTS:
-        lines, dropped = read_table(Path(name, "images.csv")), Path(name, "dropped.csv")
-        yield from exactly(("images",), len(lines), f"{name}/images.csv")
+    for folder, name in FOLDERS.items():
+        lines, dropped = read_table(Path(folder, "images.csv")), Path(folder, "dropped.csv")
+        yield from exactly(("images",), len(lines), f"{folder}/images.csv")
         for part in ("train", "val", "test"):
-            yield from exactly((part,), sum(line["part"] == part for line in lines), f"{name}/images.csv")
+            yield from exactly((part,), sum(line["part"] == part for line in lines), f"{folder}/images.csv")
         yield from exactly(("dropped", name), len(read_table(dropped)), str(dropped))
 
 
@@ -109,11 +151,11 @@ def tables(_: World) -> Iterator[Said]:
     for name in ("judged", "own", "ablated", "summary"):
         for path in sorted(Path().glob(f"{name}*.csv")):
             yield from table(name, read_table(path), str(path))
-        for number, lines in enumerate(_markdown(Path(f"{name}.md").read_text("utf-8"))):
+        for number, lines in enumerate(markdown(Path(f"{name}.md").read_text("utf-8"))):
             yield from table(name, lines, f"{name}.md, table {number}")
 
 
-def _markdown(text: str) -> Iterator[list[dict[str, str]]]:
+def markdown(text: str) -> Iterator[list[dict[str, str]]]:
     for block in re.findall(r"(?:^\|.*\n)+", text, re.MULTILINE):
         head, _, *rows = [[cell.strip() for cell in line.strip("|\n").split(" | ")] for line in block.splitlines()]
         yield [dict(zip(head, row, strict=True)) for row in rows]
@@ -124,7 +166,7 @@ def table(name: str, lines: Sequence[Mapping[str, str]], where: str) -> Iterator
     judge = "" if name == "own" else JUDGE
     for line in lines:
         if "difference" in line:
-            yield from _difference(line, judge, where)
+            yield from difference(line, judge, where)
             continue
         method, _, over = line["method"].partition(", ")
         by = judge if "simulator" not in line or line["simulator"] == JUDGE else ""
@@ -155,8 +197,9 @@ def _cell(
         yield from printed(kind, text, where)
     elif column == "silent":
         yield from printed(("silent", method, judge, first) if not over else ("silent", first, *who, over), text, where)
-    elif column == "no score":  # of those that are not dead, where that is known
-        key = ("unscored", method, judge, first) if "file" in line else ("unscored of alive", method, judge, first)
+    elif column == "no score":
+        some = [name for name in METRICS if line.get(name) not in (None, "", "–")]
+        key = "unscored", method, judge, every(some)
         yield from printed(key if not over else (*key, over), text if line.get("part", "test") else "", where)
     elif column in plain:
         yield from printed(plain[column], text, where)
@@ -164,20 +207,30 @@ def _cell(
         assert column in TEXT, f"unknown column {column} in {where}"
 
 
-def _difference(line: Mapping[str, str], judge: str, where: str) -> Iterator[Said]:
-    key = line["first"], line["second"], judge, line["metric"]
-    for column, text in line.items():
-        what = {"difference": "mean difference", "difference_sem": "sem difference", "neurons": "paired"}.get(
-            column, column
-        )
-        if column == "difference":
-            mean, _, error = text.partition(" ± ")
-            yield from printed((what, *key), mean, where)
-            yield from printed(("sem difference", *key), error, where)
-        elif column in ("difference_sem", "from", "to", "neurons"):
-            yield from printed((what, *key), text, where)
-        else:
-            assert column in TEXT, f"unknown column {column} in {where}"
+def difference(line: Mapping[str, str], judge: str, where: str) -> Iterator[Said]:
+    """Yield the numbers of a line of differences, of two methods in one order whoever says it."""
+    first, second = known_as(line["first"]), known_as(line["second"])
+    turned = (first, second) != tuple(sorted((first, second), key=_place))
+    between = *((second, first) if turned else (first, second)), judge, line["metric"]
+    mean, _, error = line["difference"].partition(" ± ")
+    yield from printed(("mean difference", *between), turn(mean) if turned else mean, where)
+    yield from printed(("sem difference", *between), error or line.get("difference_sem", ""), where)
+    for name, end in zip(("from", "to"), ("to", "from") if turned else ("from", "to"), strict=True):
+        yield from printed((end, *between), turn(line[name]) if turned else line[name], where)
+    yield from printed(("paired", *between), line["neurons"], where)
+    known = {"difference", "difference_sem", "from", "to", "neurons"}
+    assert set(line) <= known | TEXT, f"unknown column in {where}"
+
+
+def _place(method: str) -> int:
+    order = list(dict.fromkeys(FOLDERS.values()))
+    return order.index(method) if method in order else len(order)
+
+
+def turn(number: str) -> str:
+    """Return a difference the other way round."""
+    signs = ("−", "-")
+    return number[1:] if number.startswith(signs) else f"-{number.removeprefix('+')}" if number not in ("", "–") else ""
 
 
 def drawn(text: str) -> Iterator[list[dict[str, str]]]:

@@ -1,4 +1,4 @@
-"""Three results of one layer, a stranger's file, two judges and an ablation; and all that was printed on the way."""
+"""Three results of one layer, a stranger's file, two judges, an ablation and a comparison; and all that was printed."""
 
 from __future__ import annotations
 
@@ -15,6 +15,12 @@ RESULTS: Mapping[str, tuple[object, ...]] = {
     "few": (*GROUPS, "--search", "swaps", "--min-gain", 0.6),  # says nothing of half of the neurons
     "logic": (*GROUPS, "--method", "invert", "--set", "max_length=2"),
 }
+SIDES = "sides"
+ALIKE = {"swaps": "few", "invert": "logic"}
+"""Methods that are compared: what they say is what these results say."""
+FOLDERS = {name: name for name in RESULTS} | {f"{SIDES}/{name}": ALIKE.get(name, name) for name in (*ALIKE, "best")}
+"""Each folder of a result, and whose explanations are in it."""
+METRICS = "correlation,f1,auprc"
 STRANGER = "six.csv"
 LINES = ("0,warm OR red", "1,green AND NOT (red OR blue)", "2,blue", "3,NOT black", "4,black", "5,blue OR green")
 DEAD = 3  # the neuron that is below 0.01 everywhere
@@ -38,9 +44,7 @@ def live() -> World:
     """Explain, judge, ablate and report in the current folder."""
     by, results = by_judge("judge"), tuple(RESULTS)
     printed = {f"explain {name}": run(*EXPLAIN, *how, "--out", name) for name, how in RESULTS.items()}
-    printed["score judged"] = run(
-        "score", *results, STRANGER, *by, "--metrics", "correlation,f1,auprc", "--table", "judged"
-    )
+    printed["score judged"] = run("score", *results, STRANGER, *by, "--metrics", METRICS, "--table", "judged")
     printed["score own"] = run("score", *results, "--table", "own")
     printed["ablate"] = run("ablate", "words", "few", *by, "--table", "ablated")
     files = [*sorted(Path().glob("*/scores*.csv")), *(Path(name, "explanations.csv") for name in results)]
@@ -48,7 +52,15 @@ def live() -> World:
     for name in results:
         printed |= {f"show {name} {neuron}": run("show", name, neuron) for neuron in range(6)}
     run("report", *results, "--out", "page")
+    chosen = ("--methods", "swaps,invert,best", "--set", "swaps.min_gain=0.6", "--set", "invert.max_length=2")
+    judge = ("--simulator", JUDGE, "--simulator-calibration", "judge.json", "--metrics", METRICS, "--ablate")
+    printed["compare"] = run("compare", *EXPLAIN[1:], *GROUPS, *chosen, *judge, "--out", SIDES)
     return World(printed)
+
+
+def known_as(method: str) -> str:
+    """Return which result says what a method says that is compared."""
+    return ALIKE.get(method, method)
 
 
 def run(*arguments: object) -> str:

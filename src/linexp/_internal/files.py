@@ -6,6 +6,7 @@ import csv
 import io
 import os
 import secrets
+import shutil
 from collections.abc import Generator, Iterable
 from contextlib import contextmanager, suppress
 from itertools import zip_longest
@@ -35,6 +36,19 @@ def replacing(path: Path) -> Generator[Path, None, None]:
         _sync_folder(path.parent)
     finally:
         draft.unlink(missing_ok=True)
+
+
+def share(source: Path, path: Path) -> None:
+    """Make a file with the content of another, which takes no place of its own where the file system has hard links.
+
+    Both stay what they are: files are replaced, never written over.
+    """
+    with replacing(path) as draft:
+        draft.unlink()
+        try:
+            draft.hardlink_to(source)
+        except OSError:  # another disk, or one without links
+            shutil.copyfile(source, draft)
 
 
 def _sync_folder(folder: Path) -> None:

@@ -70,7 +70,7 @@ class BestConceptExplainer:
 
     def _say(self, problem: Compared) -> Said:
         found = measure_cosines(partial(problem.pairs, problem.present), centre=True)
-        said, measures = problem.best(found.abs() if self.negative else found, "correlation")
+        said, measures = problem.best(found.abs() if self.negative else found, "train correlation")
         places = [problem.names.index(one[0]) for one in said]
         signed = found[range(len(places)), places].tolist()
         return said, [one and Measure(one.name, value) for one, value in zip(measures, signed, strict=True)]

@@ -200,10 +200,10 @@ def record_layers(
             what="recorded activations",
             show_progress=show_progress,
         )
-        if not recording.grids:  # all was read from the store
+        if chosen.is_regional and not recording.grids:  # all was read from the store
             with evaluating(module):
                 recording.look(module, place)
-    return {name: _matrix(values[name], name, source, recording.grids[name], windows) for name in found}
+    return {name: _matrix(values[name], name, source, recording.grids.get(name), windows) for name in found}
 
 
 def _matrix(

@@ -161,7 +161,6 @@ def tell_without_dead(scored: Result) -> list[str]:
 
 def _row(scored: Result, name: str, metrics: Sequence[str]) -> tuple[Cell, ...]:
     explanations, origin, first = scored.explanations, _origin(scored), scored.scores[0]
-    unscored = [neuron for neuron, score in zip(first.neurons, first.values.tolist(), strict=True) if math.isnan(score)]
     by_metric = {scores.metric: Measured(scores.mean, scores.sem) for scores in scored.scores}
     return (
         name,
@@ -170,13 +169,19 @@ def _row(scored: Result, name: str, metrics: Sequence[str]) -> tuple[Cell, ...]:
         round(explanations.mean_terms, 4),
         explanations.mean_val_correlation,
         len(scored.dead.intersection(explanations.neurons)),
-        len(set(unscored) - scored.dead),
+        count_unscored(scored.scores),
         math.nan if first.silent is None else first.n_silent,
         "unknown" if origin.n_seen is None else origin.n_seen,
         scored.simulability[0].count_unknown(explanations) if scored.simulability else "–",
         *(origin.simulator, origin.images[:12], origin.part, first.n_images),
         *(by_metric.get(metric, Measured(math.nan, math.nan)) for metric in metrics),
     )
+
+
+def count_unscored(scores: Sequence[Scores]) -> int:
+    """Count the neurons, dead ones too, that at least one of several metrics gives no score: the column "no score"."""
+    pairs = (zip(one.neurons, one.values.tolist(), strict=True) for one in scores)
+    return len({neuron for neuron, score in itertools.chain(*pairs) if math.isnan(score)})
 
 
 def _differences(group: Sequence[Result]) -> list[tuple[Cell, ...]]:

@@ -12,7 +12,7 @@ from linexp.explanations import Explanations
 from linexp.matrix import ConceptMatrix
 from linexp.results.ablating import Ablation
 from linexp.results.comparison import explain_each, named
-from linexp.results.comparison_folder import keep_explained, take_explained
+from linexp.results.comparison_folder import forget_explained, keep_explained, take_explained
 from linexp.results.explaining import explain_run
 from linexp.results.judge import Judge, judge_cases, judge_parts
 from linexp.results.known import save_simulability
@@ -44,13 +44,17 @@ def explain_methods(out: Path, run: Run, explainers: Mapping[str, Explainer]) ->
         for name, explainer in explainers.items()
     }
     before: set[str] = set()
+    folders: list[Path] = []
 
     def explain(name: str, explainer: Explainer, usable: Usable) -> tuple[Explanations, float]:
+        beside = folders[0] if folders else None
+        folders.append(out / name)
         taken = take_explained(out / name, own[name])
         if taken is not None:
             before.add(name)
             return taken
-        found, seconds = explain_run(out / name, own[name], explainer, usable)
+        forget_explained(out / name)
+        found, seconds = explain_run(out / name, own[name], explainer, usable, beside=beside)
         keep_explained(out / name, seconds)
         return found, seconds
 

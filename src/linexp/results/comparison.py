@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import warnings
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from time import perf_counter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from linexp.explainers import Explainer, Given, Usable, check_needs, explainers_of, find_usable
 from linexp.explanations import Explanations
@@ -176,17 +178,36 @@ def explain_each(
 
     ``way`` explains in place of the explainer alone, and returns the seconds.
     """
+
+    def explain(_: str, explainer: Explainer, usable: Usable) -> tuple[Explanations, float]:
+        started = perf_counter()
+        found = explainer.explain(run.activations, run.concepts, run.split, usable=usable)
+        return found, perf_counter() - started
+
     usable: dict[float, Usable] = {}
+    told: set[str] = set()
     for name, explainer in explainers.items():
         least = explainer.min_activity
         if least not in usable:
             usable[least] = find_usable(run.concepts, run.split, least)
-        if way is not None:
-            yield name, *way(name, explainer, usable[least])
-            continue
-        started = perf_counter()
-        found = explainer.explain(run.activations, run.concepts, run.split, usable=usable[least])
-        yield name, found, perf_counter() - started
+        with _warning_once(told):
+            found, seconds = (way or explain)(name, explainer, usable[least])
+        yield name, found, seconds
+
+
+@contextmanager
+def _warning_once(told: set[str]) -> Generator[None, None, None]:
+    """Pass on what a method warns of, but for what another has warned of in the same words."""
+    show = warnings.showwarning
+
+    def show_new(message: Warning | str, *where: Any, **more: Any) -> None:
+        if str(message) not in told:
+            told.add(str(message))
+            show(message, *where, **more)
+
+    with warnings.catch_warnings():
+        warnings.showwarning = show_new
+        yield
 
 
 def named(case: Result, name: str, simulator: str = "") -> Result:

@@ -58,6 +58,11 @@ def keep_explained(folder: Path, seconds: float) -> None:
     _write(folder / _EXPLAINED, {"seconds": seconds, "sha256": _digests(folder)})
 
 
+def forget_explained(folder: Path) -> None:
+    """Take away what tells how long earlier explanations took, before others take their place."""
+    (folder / _EXPLAINED).unlink(missing_ok=True)
+
+
 def take_explained(folder: Path, run: Run) -> tuple[Explanations, float] | None:
     """Return the explanations that an earlier run left in a method's folder, and the seconds they took.
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from linexp.explanations import Explanations, Formula
-from linexp.results.compare import on_shared_neurons
+from linexp.results.compare import count_unscored, on_shared_neurons
 from linexp.results.result import Result
 from linexp.results.tables import Cell, Measured, Table
 from linexp.score import Origin, Scores, compare_scores
@@ -98,7 +98,7 @@ def _counts(one: Result) -> tuple[Cell, ...]:
         len(explanations),
         one.concepts.n_concepts - len(explanations.dropped or ()),
         _n_dead(one),
-        scores.n_undefined,
+        count_unscored(one.scores),
         *(origin.simulator, origin.images[:12], origin.part, scores.n_images),
     )
 
@@ -115,5 +115,12 @@ def _title(results: Sequence[Result]) -> str:
     beside = f"; differences to {first.method} paired by neuron" if len(results) > 1 else ""
     return (
         f"{layer}mean scores ± standard errors over {len(scores.neurons):,} neurons ({_n_dead(first):,} dead, "
-        f"{scores.n_undefined:,} without a score) on {scores.n_images:,} test images{judge}{beside}"
+        f"{_tell_unscored(first.scores)}) on {scores.n_images:,} test images{judge}{beside}"
     )
+
+
+def _tell_unscored(scores: Sequence[Scores]) -> str:
+    """Say how many neurons have no score: once if each metric leaves out as many, else of those that leave out some."""
+    if len({one.n_undefined for one in scores}) == 1:
+        return f"{scores[0].n_undefined:,} without a score"
+    return ", ".join(f"{one.n_undefined:,} without {one.metric}" for one in scores if one.n_undefined)

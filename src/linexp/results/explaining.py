@@ -152,10 +152,19 @@ def _named(concepts: ConceptMatrix, images: Images) -> ConceptMatrix:
 
 
 def explain_run(
-    out: Path, run: Run, explainer: Explainer, usable: Usable | None = None, *, link: bool = False
+    out: Path,
+    run: Run,
+    explainer: Explainer,
+    usable: Usable | None = None,
+    *,
+    link: bool = False,
+    beside: Path | None = None,
 ) -> tuple[Explanations, float]:
-    """Save what was recorded, explain it, and save that too; returns also the seconds it took to explain."""
-    save_run(out, run)
+    """Save what was recorded, explain it, and save that too; returns also the seconds it took to explain.
+
+    ``beside`` is as in ``save_run``.
+    """
+    save_run(out, run, beside=beside)
     started = time.perf_counter()
     explanations = explainer.explain(run.activations, run.concepts, run.split, usable=usable)
     if link:

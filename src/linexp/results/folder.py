@@ -22,7 +22,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from linexp._internal.checks import StoreMismatchError, listing
-from linexp._internal.files import check_writable_folder, csv_text, read_csv, replacing, write_atomically
+from linexp._internal.files import check_writable_folder, csv_text, read_csv, replacing, share, write_atomically
 from linexp._internal.version import __version__
 from linexp.explanations import Explanations, FittedOn, read_dropped, write_dropped
 from linexp.matrix import ActivationMatrix, ConceptMatrix, EmbeddedConceptMatrix, Split
@@ -39,12 +39,13 @@ _ANEW = "Make the result anew with linexp explain."
 _KEEP = "surrogateescape"
 
 
-def save_run(folder: Path, run: Run) -> None:
+def save_run(folder: Path, run: Run, *, beside: Path | None = None) -> None:
     """Write a run into ``folder``, which is made if needed.
 
     Each file is complete or absent: it is written under another name first. ``run.json`` comes last and makes the run
     valid. What an earlier run in the same folder has of explanations, scores and impact of single neurons is removed,
-    because it is not of this one.
+    because it is not of this one. ``beside`` is the folder of another run with the same matrices, images and split,
+    whose files are shared.
 
     Raises
     ------
@@ -56,9 +57,13 @@ def save_run(folder: Path, run: Run) -> None:
     measured = filter(_is_of_neurons, folder.glob("impact*.csv"))
     for stale in (folder / "run.json", folder / _EXPLANATIONS, folder / _DROPPED, *judged, *measured):
         stale.unlink(missing_ok=True)
-    with replacing(folder / _MATRICES) as draft:
-        save_file(_tensors(run), draft)
-    write_atomically(folder / _IMAGES, _images_csv(run).encode(errors=_KEEP))
+    if beside is not None:
+        for name in (_MATRICES, _IMAGES):
+            share(beside / name, folder / name)
+    else:
+        with replacing(folder / _MATRICES) as draft:
+            save_file(_tensors(run), draft)
+        write_atomically(folder / _IMAGES, _images_csv(run).encode(errors=_KEEP))
     concepts = run.concepts
     manifest = {
         "format": _FORMAT,

@@ -161,8 +161,9 @@ def _seen_note(line: Line, method: str) -> str:
 def _metrics(header: Sequence[str], lines: Sequence[Line]) -> dict[str, str]:
     """Return what is measured, and in which column."""
     if _is_ours(header):
-        norm = {re.sub(r"\([\w-]+", "(norm", header[1], count=1): f"{header[1]}_norm"}
-        return {header[1]: header[1], **({} if f"{header[1]}_norm" not in header else norm)}
+        norm, second = re.sub(r"\([\w-]+", "(norm", header[1], count=1), f"{header[1]}_norm"
+        # With least-squares scaling both columns are the same, and only the first has errors.
+        return {header[1]: header[1], **({norm: second} if second in header and norm != header[1] else {})}
     names = [name for name in header if name not in _NO_SCORES and not name.endswith(_NO_SCORE_ENDINGS)]
     certain = [name for name in names if f"{name}{_ERROR}" in header]
     return {name: name for name in certain or names if _is_numeric(lines, name)}

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from linexp.explanations import Explanations
+from linexp.results.compare import count_unscored
 from linexp.results.tables import Cell, Measured, Table
 from linexp.score import Origin, Scores, published_sem, read_scores
 
@@ -75,7 +76,7 @@ def _summarize(path: Path) -> Iterator[_Summary]:
         for one in scores:
             origin = one.origin or Origin()
             method, known = origin.method or folder, (path.stem, origin.simulator, origin.part)
-            rest = math.nan, math.nan, *_gaps(one)
+            rest = math.nan, math.nan, *_gaps([one])
             yield _Summary((method, *known, len(one.neurons), *rest), {one.metric: _measured(one)})
             if one.n_silent:
                 explained = Measured(one.mean_explained, one.sem_explained)
@@ -84,14 +85,15 @@ def _summarize(path: Path) -> Iterator[_Summary]:
         return
     explanations = Explanations.from_csv(path)
     lengths = len(explanations), explanations.mean_terms, explanations.mean_val_correlation
-    most = max(scores, key=lambda one: one.n_undefined, default=None)
-    gaps = _gaps(most) if most is not None else (0, math.nan)
-    yield _Summary((folder, path.stem, "", "", *lengths, *gaps), {one.metric: _measured(one) for one in scores})
+    means = {one.metric: _measured(one) for one in scores}
+    yield _Summary((folder, path.stem, "", "", *lengths, *_gaps(scores)), means)
 
 
-def _gaps(scores: Scores) -> tuple[Cell, Cell]:
+def _gaps(scores: Sequence[Scores]) -> tuple[Cell, Cell]:
     """Return how many neurons have no score, and how many of those that have one are silent, where that is known."""
-    return scores.n_undefined, math.nan if scores.silent is None else scores.n_silent
+    if not scores:
+        return math.nan, math.nan
+    return count_unscored(scores), math.nan if scores[0].silent is None else scores[0].n_silent
 
 
 def _measured(scores: Scores) -> Measured:

@@ -28,7 +28,7 @@ term whose concept correlates by 0.1 predicts a hundredth of the variance it was
 """
 
 
-_COLUMNS = ("concept", "simulability", "terms", "simulator", "n_images")
+_COLUMNS = ("concept", "simulability", "in_terms", "simulator", "n_images")
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,9 +77,10 @@ class Simulability:
         return sum(not unknown.isdisjoint(names_in(term.concept)) for item in explanations for term in item.terms)
 
     def to_csv(self, path: str | Path, explanations: Explanations) -> None:
-        """Write ``concept, simulability, terms, simulator, n_images``, the least known first.
+        """Write ``concept, simulability, in_terms, simulator, n_images``, the least known first.
 
-        ``terms`` says in how many terms of the explanations the concept stands; undefined simulability is left empty.
+        ``in_terms`` says in how many terms of the explanations the concept stands, alone or in a formula: a formula of
+        two counts for both, so these do not add up to a number of terms. Undefined simulability is left empty.
         """
         pairs = sorted(((value, name) for name, value in self._pairs()), key=_least_known)
         counts = Counter(name for item in explanations for term in item.terms for name in names_in(term.concept))
