@@ -62,7 +62,9 @@ def test_regions_are_explained_by_masks_kept_and_judged(linexp: Run, world: Path
     assert scored.code == 0, scored.err
     assert "regions: 4 x 4 of each image" in scored.out
     # What is in the file is what a plain computation gives.
-    known = {column.metric: column.values for column in le.read_result(world / "out").columns}
+    columns = le.read_result(world / "out").columns
+    assert [column.title for column in columns] == ["correlation"]
+    known = {column.metric: column.values for column in columns}
     concepts, rows = result.concepts.values.double(), result.split.test
     item = result.explanations[0]
     predicted = sum(term.weight * concepts[:, result.concepts.names.index(str(term.concept))] for term in item.terms)

@@ -16,16 +16,13 @@ from linexp._internal.files import csv_text, replacing, write_atomically
 from linexp._internal.version import __version__
 from linexp.explanations import Explanations, simulate
 from linexp.images import Images
-from linexp.matrix import PixelConceptMatrix
 from linexp.results.columns import Column, column_of
 from linexp.results.folder import load_explanations, load_run, save_explanations, save_run, save_scores, slug
 from linexp.results.looking import peek
+from linexp.results.run import LABELS as LABELS
 from linexp.results.run import Run
 from linexp.results.score_files import read_columns
 from linexp.score import CorrelationScorer, Origin, Scores, Simulability, check_unseen, count_seen, read_simulability
-
-LABELS = "labels"
-"""Who judges where no model does."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -115,14 +112,6 @@ class Result(Run):
             return ""
         # Files are often called alike, in folders that are not.
         return "-".join(part for part in (self.source.absolute().parent.name, self.source.stem) if part)
-
-    @property
-    def judge(self) -> str:
-        """Who found the concepts that explained: the encoder, ``LABELS``, or what says which pixels show what."""
-        known = self.settings.get("encoder")
-        if not known and isinstance(self.concepts, PixelConceptMatrix):
-            known = self.settings.get("concepts") or "pixels"
-        return str(known or LABELS)
 
     @cached_property
     def columns(self) -> tuple[Column, ...]:

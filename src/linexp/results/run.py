@@ -6,8 +6,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from linexp._internal.checks import DifferentImagesError, check_same_images
-from linexp.matrix import ActivationMatrix, ConceptMatrix, EmbeddedConceptMatrix, Split
+from linexp.matrix import ActivationMatrix, ConceptMatrix, EmbeddedConceptMatrix, PixelConceptMatrix, Split
 from linexp.results.placed import image_split
+
+LABELS = "labels"
+"""Who judges where no model does."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,6 +93,14 @@ class Run:
             return self.image_names[row]
         image, down, across = regions.place(row)
         return f"{self.image_names[image]}, cell {down + 1} down, {across + 1} across"
+
+    @property
+    def judge(self) -> str:
+        """Who found the concepts that explained: the encoder, ``LABELS``, or what says which pixels show what."""
+        known = self.settings.get("encoder")
+        if not known and isinstance(self.concepts, PixelConceptMatrix):
+            known = self.settings.get("concepts") or "pixels"
+        return str(known or LABELS)
 
     @property
     def sharpness(self) -> float:
