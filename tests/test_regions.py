@@ -34,7 +34,7 @@ def test_a_grid_has_the_numbers_of_the_map_row_by_row() -> None:
 
 @pytest.mark.parametrize("pool", ["grid", "grid:3", "grid:2x3"])
 def test_a_grid_is_the_same_from_a_store_and_for_any_batch(tmp_path: Path, pool: str) -> None:
-    network, inputs, store = small_network(), torch.rand(5, 3, 16, 16), le.Store(tmp_path)
+    network, inputs, store = small_network(), torch.rand(5, 3, 13, 13), le.Store(tmp_path)  # maps of 6 x 6
     first = le.record(network, "1", inputs, pool=pool, show_progress=False, store=store)
     again = le.record(network, "1", inputs, pool=pool, show_progress=False, store=store)
     small = le.record(network, "1", inputs, pool=pool, show_progress=False, batch_size=2)
@@ -75,6 +75,7 @@ def test_patch_tokens_are_cells_and_others_are_left_out(extra: int) -> None:
         (le.Grid(), (2, 7), "has no positions"),
         (le.Grid(), (2, 7, 3), "no square of patches"),
         (le.Grid(5), (2, 3, 4, 8), "fewer than a grid of 5 x 5"),
+        (le.Grid(3), (2, 3, 9, 8), "a grid of 3 x 3 cells does not divide"),
         (le.Grid(), (2, 4, 4, 8), "looks like \\[images, height, width, channels\\]"),
     ],
 )

@@ -82,7 +82,7 @@ def test_all_that_is_known_of_a_method():
 
 def test_what_is_not_known_of_a_method_is_left_out_or_said():
     assert method_facts(result({}, version="")) == [("Concepts", "7"), ("Dropped", "not known")]
-    assert method_facts(result({"concepts": "pixels"}, version="", dropped=())) == [("Concepts", "7")]
+    assert method_facts(result({"concepts": "elsewhere"}, version="", dropped=())) == [("Concepts", "7")]
     words = method_facts(result({"concepts": "text", "explainer": "mine"}, version="", dropped=()))
     assert words == [("Concepts", "7 from words"), ("Explainer", "mine")]
 

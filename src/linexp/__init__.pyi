@@ -69,6 +69,7 @@ from .explanations import Measure as Measure
 from .explanations import Planted as Planted
 from .explanations import Term as Term
 from .explanations import make_planted as make_planted
+from .explanations import plot_map as plot_map
 from .explanations import simulate as simulate
 from .explainers import EXPLAINERS as EXPLAINERS
 from .explainers import BestConceptExplainer as BestConceptExplainer

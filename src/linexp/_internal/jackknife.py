@@ -2,20 +2,44 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from contextvars import ContextVar
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 _N_GROUPS = 20
 
 
-def groups(n_rows: int) -> list[slice]:
+# The image of each row, where rows are regions: scorers know rows alone.
+_IMAGES: ContextVar[Tensor | None] = ContextVar("images", default=None)
+
+
+@contextmanager
+def leaving_out_images(images: Int[Tensor, " rows"] | None) -> Generator[None, None, None]:
+    """Leave out whole images, given that of each row, for the time of the context: their regions are not independent.
+
+    ``None``: each row is an image.
+    """
+    token = _IMAGES.set(images)
+    try:
+        yield
+    finally:
+        _IMAGES.reset(token)
+
+
+def groups(n_rows: int) -> list[slice] | list[Tensor]:
     """Return the parts that are left out in turn.
 
     They are taken with a stride, so that rows sorted by class are spread over all of them.
     """
+    images = _IMAGES.get()
+    if images is not None:
+        numbers = images.unique(return_inverse=True)[1]
+        n_groups = min(_N_GROUPS, int(numbers.max()) + 1)
+        return [torch.nonzero(numbers % n_groups == start)[:, 0] for start in range(n_groups)]
     n_groups = min(_N_GROUPS, n_rows)
     return [slice(start, None, n_groups) for start in range(n_groups)]
 

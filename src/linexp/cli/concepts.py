@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from linexp.cli.groups import CalibrationName, Labelled, Running, Template
+from linexp.cli.masks import Placed
 from linexp.cli.options import ENCODERS, option
 
 if TYPE_CHECKING:
@@ -17,14 +18,19 @@ if TYPE_CHECKING:
     from linexp.images import ImageFolder
 
 _VOCABULARY = "imagenet+nouns"
+_OF_TEXT = ("vocabulary", "encoder", "calibration", "template", "sharpness")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Concepts:
+class Concepts(Placed):
     """Where concepts come from."""
 
     concepts: str = option(
-        "labels", "SOURCE", "labels: the classes and their groups. text: words, which an encoder finds."
+        "labels",
+        "SOURCE",
+        "labels: the classes and their groups. text: words, which an encoder finds. pixels: what --masks say. colours: "
+        "the eleven basic colour terms. segmenter:NAME: what a segmentation model says, hf:NAME or "
+        "package.module:function.",
     )
     vocabulary: str | None = option(
         None,
@@ -51,12 +57,14 @@ class Concepts:
         from linexp._internal.checks import check_choice
         from linexp.concepts import read_sharpness
 
-        check_choice("concepts", self.concepts, ("labels", "text"))
-        given = [f"--{name}" for name, value in vars(self).items() if value and name != "concepts"]
-        if self.concepts == "labels" and given:
+        if not self.concepts.startswith("segmenter:"):
+            check_choice("concepts", self.concepts, ("labels", "text", "pixels", "colours", "segmenter:NAME"))
+        given = [f"--{name}" for name in _OF_TEXT if getattr(self, name)]
+        if self.concepts != "text" and given:
             raise ValueError(
-                f"{given[0]} is of no use with concepts from labels. Add --concepts text, or leave it out."
+                f"{given[0]} is of no use with concepts from {self.concepts}. Add --concepts text, or leave it out."
             )
+        self.check_masks(self.concepts)
         read_sharpness(self.sharpness)
 
     @property
@@ -74,7 +82,9 @@ class Concepts:
     def open(
         self, labelled: Labelled, images: ImageFolder, running: Running, fit: Callable[[str], Encoder] | None = None
     ) -> ConceptSource:
-        """Read groups or words and load the encoder, if one is needed; ``fit`` makes one that is fitted here."""
+        """Read groups, words or masks and load the encoder, if one is needed; ``fit`` makes one that is fitted here."""
+        if self.concepts not in ("labels", "text"):
+            return self.open_masks(self.concepts, images, running.device)
         from linexp.concepts import LabelConcepts, TextConcepts, find_calibration, read_sharpness
         from linexp.concepts.vocabulary import (
             IMAGENET,
@@ -109,7 +119,9 @@ class Concepts:
         from linexp.concepts.encoders import same_model
         from linexp.results import ENCODER
 
-        plain = {**vars(self), "template": tuple(self.template or ())}
+        own = ("concepts", *_OF_TEXT)
+        plain = {name: value for name, value in vars(self).items() if value or name in own}
+        plain["template"] = tuple(self.template or ())
         if isinstance(source, TextConcepts):
             calibration = dataclasses.asdict(source.calibration)
             plain |= {"encoder": source.encoder.name, "calibration": calibration}

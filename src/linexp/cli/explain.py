@@ -110,7 +110,8 @@ def explain(
     recorded = opened.record()
     for name, run in recorded.runs.items():
         run = dataclasses.replace(run, settings={**run.settings, "link": link})
-        _explain(recorded.outs[name], run, recorded.explainers[0], recorded.usable, choose=concepts.chosen_by_data)
+        usable = recorded.usable[name]
+        _explain(recorded.outs[name], run, recorded.explainers[0], usable, choose=concepts.chosen_by_data)
 
 
 def _explain(out: Path, run: Run, explainer: Explainer, usable: Usable, *, choose: bool) -> None:

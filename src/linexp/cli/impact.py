@@ -64,6 +64,10 @@ def impact(
     from linexp.store import open_store, with_store
 
     running.check()
+    if units.open().is_regional:
+        raise ValueError(
+            f"--pool {units.pool} makes regions, and impact removes a neuron in whole images. Use another."
+        )
     kept = keeping.folder()
     shares = _read_betas(betas)
     count_images(1, shares)  # says what is wrong with one

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from linexp.store import Store
 
 
+_WHOLE = "--simulator looks at whole ones. Leave it out: what explained judges them"
+
+
 @dataclass(frozen=True, kw_only=True)
 class Judging:
     """Which explanations are judged, and by whom."""
@@ -36,9 +39,10 @@ class Judging:
         """Open the pictures and the model that judges them; ``None``: what explained judges, too."""
         if self.simulator is None:
             return None
-        from linexp.results import reopen_pictures
+        from linexp.results import check_whole_images, reopen_pictures
         from linexp.store import open_store
 
+        check_whole_images(cases, _WHOLE)
         pictures = {id(case.activations): reopen_pictures(case, self.images, kept) for case in cases}
         return self.judge(cases, pictures, running, open_store(kept))
 
@@ -106,6 +110,12 @@ class Comparing:
         if self.outputs is not None and not self.ablate:
             raise ValueError("--outputs is of no use without --ablate. Add it, or leave it out.")
         return scorers_of(tuple(metric.strip() for metric in self.metrics.split(",")), self.top_share)
+
+    def check_rows(self, *, regional: bool) -> None:
+        """Refuse what is of whole images where the rows are regions."""
+        if regional and (self.simulator is not None or self.ablate):
+            flag = "--ablate" if self.simulator is None else "--simulator"
+            raise ValueError(f"{flag} is of whole images, and there are regions of them. Leave it out.")
 
     def load(self, running: Running) -> Encoder | None:
         """Load the simulator; ``None`` if there is none, or one that is fitted on the pictures."""

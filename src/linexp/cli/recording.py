@@ -54,7 +54,7 @@ class Recording:
 
         kept = self.keeping.folder()
         self.concepts.check()
-        self.units.open()
+        units = self.concepts.units_of(self.units, self.concepts.concepts)
         check_at_least("seed", self.seed, 0)
         self.running.check()
         check_at_least("workers", self.workers or 0, 0)
@@ -69,7 +69,7 @@ class Recording:
         elif self.concepts.concepts == "labels":  # it takes no time, and says what is wrong with labels and groups
             prepared = prepare_unread(folder, source, placed[0], parts, self.seed)
         check_writable_folder(out)
-        asked = dataclasses.replace(self, running=running)
+        asked = dataclasses.replace(self, running=running, units=units)
         return Opened(asked, placed, out, folder, source, prepared, parts, kept, store)
 
 
@@ -102,10 +102,10 @@ class Opened:
 
     def record(self) -> Recorded:
         """Open the network and record its layers, all in one pass."""
-        from linexp.forward import find_layers, look_at_layers, reuse_large_buffers
+        from linexp.forward import find_layers, find_regions, look_at_layers, reuse_large_buffers
         from linexp.matrix import Split
         from linexp.models import tell_device, tell_model
-        from linexp.results import choose_folders, leave_out, only_readable, prepare, record_runs
+        from linexp.results import choose_folders, leave_out, only_readable, prepare, prepare_regions, record_runs
 
         asked, running, prepared, parts = self.asked, self.asked.running, self.prepared, self.parts
         model = asked.network.open(running)
@@ -124,11 +124,16 @@ class Opened:
             source = asked.concepts.open(
                 asked.labelled, self.folder, running, lambda name: running.fit(name, images, drawn, self.store)
             )
-        if prepared is None or images is not self.folder:
-            prepared = prepare(images, source, self.explainers[0], parts, asked.seed, self.store)
+        units, how = asked.units.open(), (images, source, self.explainers[0], parts, asked.seed)
+        if units.is_regional:
+            of = prepare_regions(*how, find_regions(model, asked.layers, images, units))
+        else:
+            if prepared is None or images is not self.folder:
+                prepared = prepare(*how, self.store)
+            of = dict.fromkeys(asked.layers, prepared)
         settings = self._settings(source, len(images))
-        runs = record_runs(model, taken, images, prepared, settings, self.explainers[0], self.store)
-        return Recorded(self.explainers, runs, outs, prepared.usable, images, model)
+        runs = record_runs(model, taken, images, of, settings, self.explainers[0], self.store)
+        return Recorded(self.explainers, runs, outs, {name: one.usable for name, one in of.items()}, images, model)
 
     def _settings(self, source: ConceptSource, n_images: int) -> dict[str, Any]:
         """Return what a result says of how it was made."""
@@ -158,7 +163,7 @@ class Recorded:
     outs
         The folder of each layer.
     usable
-        Concepts that the first method can use.
+        Concepts that the first method can use, by layer.
     images
         The pictures that could be read.
     model
@@ -168,6 +173,6 @@ class Recorded:
     explainers: tuple[Explainer, ...]
     runs: dict[str, Run]
     outs: dict[str, Path]
-    usable: Usable
+    usable: dict[str, Usable]
     images: Images
     model: VisionModel

@@ -69,7 +69,7 @@ def score(
 
 def _save(case: Result, scored: Result, judge: Judge | None, part: str) -> None:
     """Save the scores of a case, and print them."""
-    from linexp.results import save_apart, save_simulability, tell_seen, tell_simulability, tell_without_dead
+    from linexp.results import save_apart, save_simulability, tell_rows, tell_seen, tell_simulability, tell_without_dead
 
     without = tell_without_dead(scored) or [""] * len(scored.scores)
     for scores, line in zip(scored.scores, without, strict=True):
@@ -77,7 +77,8 @@ def _save(case: Result, scored: Result, judge: Judge | None, part: str) -> None:
         print(f"layer {case.activations.layer}: {part} {scores}\n  saved in {path}")
         if line:
             print(line)
-    if seen := tell_seen(case, part):
-        print(seen)
+    for line in (tell_rows(case), tell_seen(case, part)):
+        if line:
+            print(line)
     for known in scored.simulability:
         print(tell_simulability(case, known, save_simulability(case, known, judge)))

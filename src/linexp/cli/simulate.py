@@ -32,5 +32,5 @@ def simulate(
     simulated = simulate(case.explanations, concepts)
     path = out or result / f"{file_name('simulated', case, judge)}.safetensors"
     save_activations(path, simulated, simulator=judging.simulator or "")
-    print(f"layer {simulated.layer}: {simulated.n_neurons} neurons simulated on {simulated.n_images} images")
+    print(f"layer {simulated.layer}: {simulated.n_neurons} neurons simulated on {simulated.n_images} {case.rows_are}")
     print(f"  saved in {path}")

@@ -8,6 +8,7 @@ from linexp.explanations.fitted_on import FittedOn
 from linexp.explanations.formula import Concept, Formula, names_in
 from linexp.explanations.layer import Explanations
 from linexp.explanations.link import Link
+from linexp.explanations.maps import mask_of, plot_map
 from linexp.explanations.planted import Planted, make_planted
 from linexp.explanations.quality import Measure, Quality, qualities_of, rank, show_selected
 from linexp.explanations.simulate import simulate
@@ -29,7 +30,9 @@ __all__ = [
     "format_number",
     "line_of",
     "make_planted",
+    "mask_of",
     "names_in",
+    "plot_map",
     "qualities_of",
     "rank",
     "read_dropped",

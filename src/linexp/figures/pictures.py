@@ -54,3 +54,17 @@ def square(picture: Image.Image, side: int) -> Image.Image:
     left, top = (width - least) // 2, (height - least) // 2
     box = (left, top, left + least, top + least)
     return picture.resize((side, side), Image.Resampling.BILINEAR if least < side else Image.Resampling.LANCZOS, box)
+
+
+def look_through(picture: Image.Image, window: Sequence[float], side: int) -> Image.Image:
+    """Return what a network sees of a picture, at this size: black where that lies beside the picture.
+
+    ``window`` is top, left, bottom and right as shares of height and width; mirrored where left > right.
+    """
+    across, down = sorted((window[1], window[3])), sorted((window[0], window[2]))
+    left, right = (round(share * picture.width) for share in across)
+    top, bottom = (round(share * picture.height) for share in down)
+    seen = picture.crop((left, top, max(right, left + 1), max(bottom, top + 1)))
+    seen = seen.resize((side, side), Image.Resampling.LANCZOS)
+    seen = seen.transpose(Image.Transpose.FLIP_LEFT_RIGHT) if window[1] > window[3] else seen
+    return seen.transpose(Image.Transpose.FLIP_TOP_BOTTOM) if window[0] > window[2] else seen

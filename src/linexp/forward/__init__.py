@@ -15,6 +15,7 @@ from linexp.forward.key import network_key as network_key
 from linexp.forward.layers import LayerInfo as LayerInfo
 from linexp.forward.layers import find_layers as find_layers
 from linexp.forward.layers import list_layers as list_layers
+from linexp.forward.look import find_regions as find_regions
 from linexp.forward.look import look_at_layers as look_at_layers
 from linexp.forward.loop import over_rows as over_rows
 from linexp.forward.malloc import reuse_large_buffers as reuse_large_buffers

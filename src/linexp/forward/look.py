@@ -10,7 +10,9 @@ from linexp.forward.layers import find_layers
 from linexp.forward.loop import Recording
 from linexp.forward.record import on_device
 from linexp.forward.units import Unit
+from linexp.forward.windows import find_windows
 from linexp.images import Images, ImageSubset
+from linexp.matrix import Regions
 from linexp.models import VisionModel
 
 
@@ -19,8 +21,28 @@ def look_at_layers(model: VisionModel, layers: Sequence[str], images: Images, un
 
     Raises ``ValueError`` for whatever layer ``record_layers`` would refuse. ``None``: there is no other tensor.
     """
+    return _look(model, layers, images, units).taken
+
+
+def find_regions(model: VisionModel, layers: Sequence[str], images: Images, units: Unit) -> dict[str, Regions]:
+    """Run the model on the first image, and return the regions of all images that recording each layer will give.
+
+    Raises
+    ------
+    ValueError
+        A layer has no such regions, or the preprocessing does more than resizing, cropping, padding and mirroring.
+    """
+    grids, windows = _look(model, layers, images, units).grids, find_windows(images, model, None)
+    return {
+        layer: Regions(len(images), *grid, images.fingerprint, windows)
+        for layer, grid in grids.items()
+        if grid is not None
+    }
+
+
+def _look(model: VisionModel, layers: Sequence[str], images: Images, units: Unit) -> Recording:
     source = open_source(ImageSubset(images, [0]), model, None, 1, 0)
     run = Recording(find_layers(model.module, layers), units, source)
     with on_device(model.module, None) as place, evaluating(model.module):
         run.look(model.module, place)
-    return run.taken
+    return run

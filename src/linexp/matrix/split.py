@@ -16,6 +16,7 @@ from torch import Tensor
 from linexp._internal.checks import DifferentImagesError, check_at_least
 from linexp.images import as_images
 from linexp.matrix.activation import ActivationMatrix
+from linexp.matrix.regions import Regions
 from linexp.matrix.split_file import read_parts
 
 
@@ -146,10 +147,13 @@ class Split:
         DifferentImagesError
             It names an image that was not recorded.
         """
-        regions = activations.regions
-        if regions is None:
-            self.check(activations.n_images)
-            return self
+        if activations.regions is not None:
+            return self.for_regions(activations.regions)
+        self.check(activations.n_images)
+        return self
+
+    def for_regions(self, regions: Regions) -> Split:
+        """Return what ``for_rows`` does, of regions that nothing was recorded of yet."""
         self.check(regions.n_images)
         return Split(*map(regions.rows_of, (self.train, self.val, self.test)))
 

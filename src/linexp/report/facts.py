@@ -54,27 +54,33 @@ def score_rows(layers: Sequence[Sequence[Result]]) -> list[Row]:
 def subtitle(layers: Sequence[Sequence[Result]]) -> list[str]:
     """Return the models and the numbers of images, each once."""
     models = (_text(layer[0].settings.get("model")) for layer in layers)
-    counts = (f"{layer[0].activations.n_images:,} images" for layer in layers)
+    counts = (f"{layer[0].n_pictures:,} images" for layer in layers)
     return [text for text in dict.fromkeys([*models, *counts]) if text]
 
 
 def layer_facts(layer: Sequence[Result]) -> list[tuple[str, str]]:
     """Return what was explained and on which images, as pairs of name and text."""
     run, settings = layer[0], layer[0].settings
-    split = run.split
+    split = run.split_of_images
     folder = _text(settings.get("images"))
-    pictures = f"{run.activations.n_images:,}" + (f" from {Path(folder).name or folder}" if folder else "")
+    pictures = f"{run.n_pictures:,}" + (f" from {Path(folder).name or folder}" if folder else "")
     facts = [
         ("Model", _text(settings.get("model"))),
         ("Weights", _text(settings.get("weights"))),
         ("Layer", _text(run.activations.layer)),
         ("Pooling", _text(settings.get("pool"))),
         ("Images", pictures),
+        ("Regions", _regions(run)),
         ("Split", f"{len(split.train):,} to fit, {len(split.val):,} to choose terms, {len(split.test):,} to score"),
         ("Split's seed", _text(settings.get("seed"))),
         ("Split from", Path(_text(settings.get("split"))).name),
     ]
     return [(name, text) for name, text in facts if text]
+
+
+def _regions(run: Result) -> str:
+    regions = run.activations.regions
+    return "" if regions is None else f"{regions.height} x {regions.width} of each image, of which scores are"
 
 
 def method_facts(finding: Result) -> list[tuple[str, str]]:
@@ -151,7 +157,9 @@ def _difference(column: Column, before: Column, name: str) -> str:
 
 def _source(settings: Mapping[str, Any]) -> str:
     source = settings.get("concepts")
-    return {"labels": "from the images' labels", "text": "from words"}.get(str(source), "")
+    told = {"labels": "from the images' labels", "text": "from words", "pixels": "from masks", "colours": "of pixels"}
+    name = str(source or "")
+    return f"from {name.partition(':')[2]}" if name.startswith("segmenter:") else told.get(name, "")
 
 
 def _explainer(settings: Any) -> str:

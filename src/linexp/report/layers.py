@@ -10,7 +10,9 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from linexp.figures import N_RANGES, Ranges, choose_pictures, even_ranges
+from linexp.matrix import Regions
 from linexp.report.packing import as_base64, quantise, short
+from linexp.report.places import pack_places, top_images
 from linexp.results import Result
 
 # Bytes that the points of all scatter plots of a page may take, and how many one plot has at least and at most.
@@ -33,6 +35,10 @@ class LayerView:
         Rows of pictures [neurons, ranges, pictures], highest range first; −1 where there are fewer.
     points
         Rows of test images that scatter plots show.
+    regions
+        The regions that the rows are; ``None``: they are images.
+    top
+        Test images with each neuron's highest regions [neurons, top], highest first; none where rows are images.
     """
 
     neurons: tuple[int, ...]
@@ -40,11 +46,18 @@ class LayerView:
     ranges: tuple[Ranges, ...]
     chosen: Int[np.ndarray, "neurons ranges pictures"]
     points: Int[np.ndarray, " points"]
+    regions: Regions | None
+    top: Int[np.ndarray, "neurons top"]
 
     @property
-    def rows(self) -> list[int]:
-        """Every row that some neuron shows, ascending."""
-        return [int(row) for row in np.unique(self.chosen[self.chosen >= 0])]
+    def images(self) -> list[int]:
+        """Every image that some neuron shows, ascending."""
+        shown = self.image_of(self.chosen[self.chosen >= 0])
+        return [int(image) for image in np.unique(np.concatenate([shown, self.top.reshape(-1)]))]
+
+    def image_of(self, rows: Int[np.ndarray, " ..."]) -> Int[np.ndarray, " ..."]:
+        """Return the image of each row."""
+        return rows if self.regions is None else rows // self.regions.n_cells
 
 
 def n_points(layers: Sequence[Sequence[Result]]) -> int:
@@ -69,17 +82,19 @@ def view_layer(findings: Sequence[Result], n_pictures: int, points: int, seed: i
         for part, rows in enumerate(choose_pictures(values[:, place], own, n_pictures, lots, is_test)):
             chosen[place, part, : len(rows)] = rows
     sample = np.sort(np.random.default_rng(seed).permutation(test)[:points])
-    return LayerView(neurons, values, ranges, chosen, sample)
+    regions = first.activations.regions
+    tested = test if regions is None else np.unique(test // regions.n_cells)
+    return LayerView(neurons, values, ranges, chosen, sample, regions, top_images(values, regions, tested))
 
 
 def pack_layer(findings: Sequence[Result], view: LayerView, pictures: Sequence[int]) -> dict[str, Any]:
-    """Return what all methods share in plain values; ``pictures`` are the page's numbers of the view's rows."""
+    """Return what all methods share in plain values; ``pictures`` are the page's numbers of the view's images."""
     run = findings[0]
     low, high = view.activations.min(0).astype(np.float64), view.activations.max(0).astype(np.float64)
     counts, below = _count(view)
-    number = np.full(run.activations.n_images, -1)
-    number[view.rows] = np.arange(len(view.rows))
-    bits = 16 if len(view.rows) < 65535 else 32  # all bits set: no picture
+    number = np.full(run.n_pictures, -1)
+    number[view.images] = np.arange(len(view.images))
+    bits = 16 if len(view.images) < 65535 else 32  # all bits set: no picture
     return {
         "name": run.activations.layer,
         "nImages": run.activations.n_images,
@@ -89,15 +104,16 @@ def pack_layer(findings: Sequence[Result], view: LayerView, pictures: Sequence[i
         "neurons": list(view.neurons),
         "pictures": list(pictures),
         "dead": run.activations.select(view.neurons).is_dead.nonzero()[:, 0].tolist(),
-        "fitted": _fitted(findings[0], view.rows),
+        "fitted": _fitted(view, findings[0]),
         "low": [short(value, 6) for value in low],
         "high": [short(value, 6) for value in high],
         "counts": as_base64(counts, 32),
         "below": below,
         "shownBits": bits,
-        "shown": as_base64(np.where(view.chosen >= 0, number[view.chosen], 2**bits - 1), bits),
+        "shown": as_base64(np.where(view.chosen >= 0, number[view.image_of(view.chosen)], 2**bits - 1), bits),
         "values": quantise(picked(view, view.activations), low, high, 16),
         "points": quantise(view.activations[view.points].T, low, high, 8),
+        **pack_places(run, view, number, bits),
     }
 
 
@@ -114,7 +130,7 @@ def _count(view: LayerView) -> tuple[Int[np.ndarray, "neurons ranges"], list[int
     return counts, [int((place < 0).sum()) for place in places]
 
 
-def _fitted(finding: Result, rows: Sequence[int]) -> list[int]:
+def _fitted(view: LayerView, finding: Result) -> list[int]:
     """Return the places of the pictures that took part in fitting or choosing."""
-    test = set(finding.split.test.tolist())
-    return [place for place, row in enumerate(rows) if row not in test]
+    test = set(view.image_of(finding.split.test.numpy()).tolist())
+    return [place for place, image in enumerate(view.images) if image not in test]

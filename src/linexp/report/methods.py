@@ -13,6 +13,7 @@ from linexp.figures import N_RANGES, Shares, share_ranges
 from linexp.matrix import EmbeddedConceptMatrix
 from linexp.report.layers import LayerView, picked
 from linexp.report.packing import as_base64, quantise, short
+from linexp.report.places import pack_predicted_places
 from linexp.results import Column, Result
 from linexp.score import SIMULABLE, Simulability
 
@@ -65,6 +66,7 @@ def pack_method(finding: Result, view: LayerView, table: ConceptTable, shares: S
         "high": [short(value, 6) for value in high.tolist()],
         "predicted": quantise(picked(view, predicted), low, high, 16),
         "points": quantise(predicted[view.points].T, low, high, 8),
+        **pack_predicted_places(finding, view, predicted, items),
     }
 
 

@@ -15,6 +15,7 @@ from linexp._internal.privacy import picture_names
 from linexp._internal.version import __version__
 from linexp.figures import Shares
 from linexp.images import Images
+from linexp.matrix import Regions
 from linexp.report.facts import layer_facts, method_facts, score_rows, subtitle, titles
 from linexp.report.layers import LayerView, n_points, pack_layer, view_layer
 from linexp.report.methods import ConceptTable, pack_method
@@ -23,7 +24,7 @@ from linexp.results import Result, by_layer, free_name, give_images, read_result
 from linexp.score import check_unseen
 
 _PAGE = Path(__file__).parent / "page"
-_SCRIPTS = ("dom.js", "layer.js", "charts.js", "explanation.js", "card.js", "overview.js", "app.js")
+_SCRIPTS = ("dom.js", "layer.js", "charts.js", "explanation.js", "places.js", "card.js", "overview.js", "app.js")
 _FOLDER = "thumbs"
 
 
@@ -115,8 +116,8 @@ class _Album:
     def __init__(self) -> None:
         self.names: list[str] = []
         self.bare: list[int] = []
-        # Pictures of one collection; ``None`` where only their names are known.
-        self.sets: list[tuple[Images | None, list[int]]] = []
+        # Pictures of one collection, ``None`` where only their names are known; and what the network sees of each.
+        self.sets: list[tuple[Images | None, list[int], Regions | None]] = []
         self.place: dict[tuple[str, int], int] = {}
 
     def add(self, finding: Result, rows: Sequence[int], key: str) -> list[int]:
@@ -128,13 +129,14 @@ class _Album:
             self.names.append(name)
             if finding.images is None:
                 self.bare.append(number)
-        self.sets.append((finding.images, new))
+        self.sets.append((finding.images, new, finding.activations.regions))
         return [self.place[key, row] for row in rows]
 
     def thumbnails(self, side: int) -> Iterator[bytes]:
         """Yield the thumbnails of all pictures in the order of their numbers; empty where there is no picture."""
-        for images, rows in self.sets:
-            yield from [b""] * len(rows) if images is None else make_thumbnails(images, rows, side)
+        for images, rows, regions in self.sets:
+            windows = None if regions is None else regions.windows
+            yield from [b""] * len(rows) if images is None else make_thumbnails(images, rows, side, windows)
 
 
 def _pack(layers: list[list[Result]], album: _Album, n_pictures: int, seed: int, shares: Shares) -> dict[str, Any]:
@@ -143,11 +145,17 @@ def _pack(layers: list[list[Result]], album: _Album, n_pictures: int, seed: int,
     for number, findings in enumerate(layers):
         view: LayerView = view_layer(findings, n_pictures, points, seed)
         source = next((finding for finding in findings if finding.images is not None), findings[0])
-        key = f"{source.activations.images or number} {source.images is None}"
-        layer = pack_layer(findings, view, album.add(source, view.rows, key))
+        key = f"{source.pictures or number} {source.images is None}{_seen(source)}"
+        layer = pack_layer(findings, view, album.add(source, view.images, key))
         layer["name"] = free_name(layer["name"], [other["name"] for other in packed])
         packed.append({**layer, "methods": [pack_method(finding, view, table, shares) for finding in findings]})
     return {"layers": packed, "concepts": list(table.place), "names": album.names, "bare": album.bare}
+
+
+def _seen(finding: Result) -> str:
+    """Return what tells pictures that show what the network sees from others; "" for whole ones."""
+    windows = None if finding.activations.regions is None else finding.activations.regions.windows
+    return "" if windows is None else f" {hashlib.sha256(windows.numpy().tobytes()).hexdigest()}"
 
 
 def _write_thumbnails(folder: Path, album: _Album, side: int) -> None:

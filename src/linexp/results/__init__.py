@@ -1,7 +1,7 @@
 """A layer explained in one way, with its scores: made, kept in a folder, judged, compared, and told in text."""
 
 from linexp.results.ablating import Ablation, prepare_ablations, tell_ablation, with_constants
-from linexp.results.cases import check_unseen_cases, open_cases, tell_seen
+from linexp.results.cases import check_unseen_cases, check_whole_images, open_cases, tell_rows, tell_seen
 from linexp.results.columns import Column, column_of
 from linexp.results.compare import tell_failing, tell_tables, tell_without_dead
 from linexp.results.comparing import Explained, ablate_methods, explain_methods, judge_methods
@@ -15,6 +15,7 @@ from linexp.results.explaining import (
     explain_run,
     leave_out,
     prepare,
+    prepare_regions,
     prepare_unread,
     record_runs,
     tell_explanations,
@@ -65,6 +66,7 @@ __all__ = [
     "check_comparison",
     "check_part",
     "check_unseen_cases",
+    "check_whole_images",
     "choose_folders",
     "choose_run",
     "column_of",
@@ -87,6 +89,7 @@ __all__ = [
     "own_score",
     "prepare",
     "prepare_ablations",
+    "prepare_regions",
     "prepare_unread",
     "read_columns",
     "read_finding",
@@ -109,6 +112,7 @@ __all__ = [
     "tell_failing",
     "tell_neuron",
     "tell_next",
+    "tell_rows",
     "tell_seen",
     "tell_simulability",
     "tell_tables",

@@ -17,7 +17,7 @@ from linexp.explanations import Explanation, Explanations, simulate
 from linexp.images import Images, is_openmoji
 from linexp.matrix import ConceptMatrix
 from linexp.models import VisionModel
-from linexp.results.cases import tell_seen
+from linexp.results.cases import check_whole_images, tell_seen
 from linexp.results.compare import on_shared_neurons, same_neurons, tell_without_dead
 from linexp.results.judge import Judge
 from linexp.results.pictures import reopen_pictures
@@ -96,6 +96,7 @@ def prepare_ablations(
     What a unit is, the results say. ``load`` makes a model of name, weights and preprocessing; ``outputs`` is as in
     ``find_outputs``, ``images`` and ``store`` as in ``reopen_pictures``.
     """
+    check_whole_images(cases, "ablation replaces a neuron in whole ones. Explain without --regions")
     recorded = {id(case.activations): case for case in cases}
     pictures = {which: _open_pictures(case, images, store) for which, case in recorded.items()}
     labels = {which: _find_labels(case, pictures[which], outputs) for which, case in recorded.items()}

@@ -121,6 +121,27 @@ def check_unseen_cases(cases: Sequence[Result], part: str = "test", *, force: bo
             _warn(fact)
 
 
+def check_whole_images(cases: Sequence[Result], why: str) -> None:
+    """Refuse results whose rows are regions; ``why`` says what of whole images is wanted of them.
+
+    Raises
+    ------
+    ValueError
+        There is one.
+    """
+    for case in cases:
+        if case.activations.regions is not None:
+            raise ValueError(f"The rows of '{case.shown}' are regions of images, and {why}.")
+
+
+def tell_rows(case: Result) -> str:
+    """Return what is to be said of the rows that a score counts; "" if they are images."""
+    regions = case.activations.regions
+    if regions is None:
+        return ""
+    return f"  what is counted are regions: {regions.height} x {regions.width} of each image"
+
+
 def tell_seen(case: Result, part: str) -> str:
     """Return what is to be said beside a score; "" if no image was seen."""
     n_seen = case.n_seen(part)

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from urllib.parse import quote
 
 from linexp._internal.files import check_writable_folder
-from linexp.concepts import ConceptSource, TextConcepts
+from linexp.concepts import ConceptSource, PixelConcepts, TextConcepts
 from linexp.explainers import (
     Explainer,
     SharpnessChoice,
@@ -26,7 +26,7 @@ from linexp.explanations import Explanations, tell_dropped
 from linexp.forward import record_layers, remarked
 from linexp.forward.engines import with_precision
 from linexp.images import Images, ImageSubset, contents_of
-from linexp.matrix import DEAD_BELOW, ConceptMatrix, EmbeddedConceptMatrix, Split
+from linexp.matrix import DEAD_BELOW, ConceptMatrix, EmbeddedConceptMatrix, Regions, Split
 from linexp.models import VisionModel, describe_preprocess
 from linexp.results.folder import save_explanations, save_run
 from linexp.results.judges import suggest_judge
@@ -82,27 +82,52 @@ def prepare_unread(
     return prepare(_Unread(images, range(len(images))), source, explainer, split, seed)
 
 
+def prepare_regions(
+    images: Images,
+    source: ConceptSource,
+    explainer: Explainer,
+    split: Split | None,
+    seed: int,
+    regions: Mapping[str, Regions],
+) -> dict[str, Prepared]:
+    """Prepare each layer by its own regions; layers of one grid share what the masks say, which are read once.
+
+    Raises
+    ------
+    ValueError
+        A mask does not go with its picture, or no concept is of use.
+    TypeError
+        The concepts have no place in the picture.
+    """
+    if not isinstance(source, PixelConcepts):
+        raise TypeError(f"{type(source).__name__} does not say where concepts are. Give PixelConcepts.")
+    split = Split.random(len(images), seed) if split is None else split
+    described = {one.fingerprint: one for one in regions.values()}
+    made: dict[str | None, Prepared] = {}
+    for known, one in described.items():
+        concepts, rows = source.describe(images, one, show_progress=True), split.for_regions(one)
+        made[known] = Prepared(concepts, rows, find_usable(concepts, rows, explainer.min_activity))
+    return {layer: made[one.fingerprint] for layer, one in regions.items()}
+
+
 def record_runs(
     model: VisionModel,
     layers: Mapping[str, str | None],
     images: Images,
-    prepared: Prepared,
+    prepared: Mapping[str, Prepared],
     settings: Mapping[str, Any],
     explainer: Explainer,
     store: Store | None = None,
 ) -> dict[str, Run]:
     """Record layers in one pass, each with everything needed to explain it.
 
-    ``layers`` has the tensor that is taken of each; see ``look_at_layers``. What recording needs is read from
-    ``settings``, and all of these are kept with the result, as are the explainer's.
+    ``layers`` has the tensor that is taken of each; see ``look_at_layers``. ``prepared`` is what each needs. What
+    recording needs is read from ``settings``, and all of these are kept with the result, as are the explainer's.
     """
     names = ("pool", "channels", "token", "output", "batch_size", "workers")
     how = {name: settings[name] for name in names}
     how["engine"] = with_precision(settings["engine"], settings["precision"])
     contents = tuple(content.hex() for content in contents_of(images))
-    concepts = prepared.concepts
-    if not concepts.images:  # of labels, which were looked at before the pictures
-        concepts = replace(concepts, images=images.fingerprint)
     with remarked():  # look_at_layers has said it
         recorded = with_store(store, lambda store: record_layers(model, list(layers), images, store=store, **how))
     told = {name: str(value) if isinstance(value, Path) else value for name, value in settings.items()}
@@ -111,14 +136,19 @@ def record_runs(
     return {
         layer: Run(
             activations,
-            concepts,
-            prepared.split,
+            _named(prepared[layer].concepts, images),
+            prepared[layer].split,
             image_names=called,
             settings={**told, "output": layers[layer]},
             contents=contents,
         )
         for layer, activations in recorded.items()
     }
+
+
+def _named(concepts: ConceptMatrix, images: Images) -> ConceptMatrix:
+    """Return concepts that say of which images they are; labels were looked at before the pictures."""
+    return concepts if concepts.images else replace(concepts, images=images.fingerprint)
 
 
 def explain_run(
@@ -163,7 +193,7 @@ def tell_explanations(explanations: Explanations, run: Run) -> str:
         f"{explanations.n_with('empty')} without a fitting concept, "
         f"{explanations.n_with('constant')} constant on the training images",
         f"  {n_dead} of {n_neurons} neurons dead ({100 * n_dead / max(n_neurons, 1):.1f} %): "
-        f"activation below {DEAD_BELOW} on all {recorded.n_images:,} images",
+        f"activation below {DEAD_BELOW} on all {recorded.n_images:,} {run.rows_are}",
         f"  {run.concepts.n_concepts - len(dropped)} of {run.concepts.n_concepts} concepts used"
         + (f"; {len(dropped)} dropped, all of them in dropped.csv" if dropped else ""),
     ]
@@ -183,7 +213,9 @@ def _selected(explanations: Explanations) -> str:
 
 def tell_next(out: Path, run: Run) -> str:
     """Return the command that scores, with a simulator that is another model than what explains and is explained."""
-    encoder = None if run.settings["concepts"] == "labels" else run.settings["encoder"]
+    if run.activations.regions is not None:  # models judge whole images
+        return f"Next: linexp score {shlex.quote(str(out))}"
+    encoder = run.settings["encoder"] if run.settings["concepts"] == "text" else None
     simulator, note = suggest_judge(run.settings["model"], encoder)
     return f"Next: linexp score {shlex.quote(str(out))} --simulator {simulator}" + (f"\n  ({note})" if note else "")
 

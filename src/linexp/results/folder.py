@@ -27,6 +27,7 @@ from linexp._internal.version import __version__
 from linexp.explanations import Explanations, FittedOn, read_dropped, write_dropped
 from linexp.matrix import ActivationMatrix, ConceptMatrix, EmbeddedConceptMatrix, Split
 from linexp.results.looking import check_one, results_in
+from linexp.results.placed import placed_tensors, read_regions, tell_placed, with_masks
 from linexp.results.run import Run
 from linexp.score import Scores
 
@@ -73,6 +74,7 @@ def save_run(folder: Path, run: Run, *, beside: Path | None = None) -> None:
         "concepts": list(concepts.names),
         "calibration": _calibration(concepts),
         "settings": run.settings,
+        **tell_placed(run.activations, concepts),
         "sha256": {name: _digest(folder / name) for name in (_MATRICES, _IMAGES)},
     }
     text = json.dumps(manifest, indent=1, ensure_ascii=False, sort_keys=True)
@@ -100,10 +102,12 @@ def load_run(folder: Path) -> Run:
         _check_files(folder, manifest["sha256"])
         tensors = load_file(folder / _MATRICES)
         names, contents, split = _read_images(folder / _IMAGES)
+        regions, known = read_regions(manifest, tensors, len(names)), manifest["images"]
         activations = ActivationMatrix(
-            tensors["activations"], manifest["neurons"], manifest["layer"], manifest["images"]
+            tensors["activations"], manifest["neurons"], manifest["layer"], known, regions=regions
         )
-        settings, concepts = manifest["settings"], _concepts(tensors, manifest)
+        settings, concepts = manifest["settings"], with_masks(_concepts(tensors, manifest), manifest, tensors)
+        split = split.for_rows(activations)
         return Run(activations, concepts, split, image_names=names, settings=settings, contents=contents)
     except StoreMismatchError:
         raise
@@ -161,7 +165,8 @@ def load_explanations(folder: Path) -> Explanations:
 
 
 def _fitted_on(folder: Path) -> FittedOn | None:
-    images = _read_manifest(folder).get("images") if (folder / "run.json").is_file() else None
+    told = _read_manifest(folder) if (folder / "run.json").is_file() else {}
+    images = None if "regions" in told else told.get("images")  # methods that know regions say it themselves
     try:
         return FittedOn.of(_read_images(folder / _IMAGES)[-1], images) if images else None
     except (OSError, KeyError, ValueError) as error:
@@ -177,6 +182,7 @@ def _tensors(run: Run) -> dict[str, Tensor]:
         presence = concepts.values
         whole = presence.dtype == torch.float32 and bool(((presence == 0) | (presence == 1)).all())
         kept = {"concepts": presence.to(torch.uint8) if whole else presence}
+    kept |= placed_tensors(run.activations, concepts)
     return {name: tensor.contiguous() for name, tensor in {"activations": run.activations.values, **kept}.items()}
 
 
@@ -204,7 +210,8 @@ def _concepts(tensors: Mapping[str, Tensor], manifest: Mapping[str, Any]) -> Con
 
 
 def _images_csv(run: Run) -> str:
-    parts = {"train": run.split.train, "val": run.split.val, "test": run.split.test}
+    split = run.split_of_images
+    parts = {"train": split.train, "val": split.val, "test": split.test}
     part = {row: name for name, rows in parts.items() for row in rows.tolist()}
     known = [(row, part.get(row, ""), name) for row, name in enumerate(run.image_names)]
     if not run.contents:

@@ -36,13 +36,14 @@ def tell_neuron(folder: Path, neuron: int) -> str:
     seen = count_seen(chosen, run.activations, run.split.test)
     lines = [printable(line) for line in (str(chosen.with_scores(scores)), *_terms(chosen[neuron], judges))]
     silent = ", where it predicts the same everywhere" if scores.n_silent else ""
-    lines += [f"layer {explanations.layer}, scored on {scores.n_images} test images{silent}{_selected(chosen[neuron])}"]
+    on = f"{scores.n_images} test {run.rows_are}{silent}{_selected(chosen[neuron])}"
+    lines += [f"layer {explanations.layer}, scored on {on}"]
     if seen:
         lines += [f"  which is too high: the explanation was fitted or chosen on {seen} of them"]
     lines += [f"activation {values.min():.3g} to {values.max():.3g}, median {values.median():.3g}"]
     for title, descending in (("highest", True), ("lowest", False)):
         rows = values.argsort(descending=descending, stable=True).tolist()[:_SHOWN]
-        lines += [f"{title} on", *(f"  {values[row]:10.3g}  {printable(run.image_names[row])}" for row in rows)]
+        lines += [f"{title} on", *(f"  {values[row]:10.3g}  {printable(run.row_name(row))}" for row in rows)]
     return "\n".join(lines)
 
 

@@ -62,7 +62,7 @@ def reopen_pictures(run: Run, folder: Path | None, store: Path | None = None) ->
     keep_digests(found, store)
     if run.contents:
         _check_contents(path, wanted, run.contents, [content.hex() for content in contents])
-    if images.fingerprint == run.activations.images:
+    if images.fingerprint == run.pictures:
         return images
     return _as_recorded(images, run, path)
 
@@ -83,7 +83,7 @@ def with_pictures(result: Result, folder: Path | None, store: Path | None = None
 def _redraw(run: Run) -> Images:
     """Return the drawings behind a result of the demo; which these are the package says that names them."""
     images = OpenMojiImages()
-    if images.fingerprint != run.activations.images:
+    if images.fingerprint != run.pictures:
         raise _different(Path(OPENMOJI), "; another release of them is installed, or only some were drawn")
     return images
 
@@ -114,7 +114,7 @@ class _AsRecorded(ImageSubset):
 
 def _as_recorded(images: ImageSubset, run: Run, path: Path) -> Images:
     """Accept what linexp 0.1.0 would have accepted: it knew pictures by names, sizes and times, not by content."""
-    if run.contents or run.activations.images != _older_fingerprint(images):
+    if run.contents or run.pictures != _older_fingerprint(images):
         why = "" if run.contents else " by names, sizes and times; linexp 0.1.0 kept nothing else of them"
         raise _different(path, why)
     warnings.warn(
@@ -124,7 +124,7 @@ def _as_recorded(images: ImageSubset, run: Run, path: Path) -> Images:
         stacklevel=3,
     )
     same = _AsRecorded(images, range(len(images)))
-    object.__setattr__(same, "recorded", run.activations.images)
+    object.__setattr__(same, "recorded", run.pictures)
     return same
 
 

@@ -19,12 +19,10 @@ from linexp.images import Images
 from linexp.results.columns import Column, column_of
 from linexp.results.folder import load_explanations, load_run, save_explanations, save_run, save_scores, slug
 from linexp.results.looking import peek
+from linexp.results.run import LABELS as LABELS
 from linexp.results.run import Run
 from linexp.results.score_files import read_columns
 from linexp.score import CorrelationScorer, Origin, Scores, Simulability, check_unseen, count_seen, read_simulability
-
-LABELS = "labels"
-"""Who judges where no model does."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,9 +91,8 @@ class Result(Run):
         if self.folder is None:  # else whoever opened it checks it, and may insist
             check_unseen(self.explanations, self.activations, self.split.test)
         if self.images is not None:
-            recorded = self.activations
-            fingerprint = self.images.fingerprint if recorded.images is not None else None
-            check_same_images(fingerprint, recorded.images, len(self.images), recorded.n_images)
+            fingerprint = self.images.fingerprint if self.pictures is not None else None
+            check_same_images(fingerprint, self.pictures, len(self.images), self.n_pictures)
 
     @classmethod
     def of(cls, run: Run, explanations: Explanations, **more: Any) -> Result:
@@ -116,11 +113,6 @@ class Result(Run):
         # Files are often called alike, in folders that are not.
         return "-".join(part for part in (self.source.absolute().parent.name, self.source.stem) if part)
 
-    @property
-    def judge(self) -> str:
-        """Who found the concepts that explained: the encoder, or ``LABELS``."""
-        return str(self.settings.get("encoder") or LABELS)
-
     @cached_property
     def columns(self) -> tuple[Column, ...]:
         """All that is known of the neurons, as tables and pages take it; the scores first."""
@@ -134,7 +126,7 @@ class Result(Run):
         return frozenset(n for n, dead in zip(recorded.neurons, recorded.is_dead.tolist(), strict=True) if dead)
 
     def rows(self, part: str) -> torch.Tensor:
-        """Return the images of a part of the split."""
+        """Return the rows of a part of the split: images, or regions of images."""
         return {"test": self.split.test, "val": self.split.val, "train": self.split.train}[part]
 
     def n_seen(self, part: str) -> int | None:

@@ -6,7 +6,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from linexp._internal.checks import DifferentImagesError, check_same_images
-from linexp.matrix import ActivationMatrix, ConceptMatrix, EmbeddedConceptMatrix, Split
+from linexp.matrix import ActivationMatrix, ConceptMatrix, EmbeddedConceptMatrix, PixelConceptMatrix, Split
+from linexp.results.placed import image_split
+
+LABELS = "labels"
+"""Who judges where no model does."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -16,7 +20,8 @@ class Run:
     Parameters
     ----------
     activations, concepts, split
-        The recorded layer, the concepts of the same images, and what each image is for.
+        The recorded layer, the concepts of the same images, and what each image is for. Where rows are regions, all
+        three are of these, and all regions of an image are in one part; see ``Split.for_rows``.
     image_names
         What messages and pages call each image: its path, usually. Default: "image 0", "image 1" and so on.
     settings
@@ -29,6 +34,8 @@ class Run:
     ------
     DifferentImagesError
         Activations, concepts, split or names are not of the same images.
+    ValueError
+        The split divides an image.
     """
 
     activations: ActivationMatrix
@@ -41,17 +48,59 @@ class Run:
     def __post_init__(self) -> None:
         first, second = self.activations, self.concepts
         if not self.image_names:
-            object.__setattr__(self, "image_names", tuple(f"image {row}" for row in range(first.n_images)))
+            object.__setattr__(self, "image_names", tuple(f"image {row}" for row in range(self.n_pictures)))
         check_same_images(first.images, second.images, first.n_images, second.n_images)
         self.split.check(first.n_images)
-        if len(self.image_names) != first.n_images:
+        if first.regions is not None:
+            image_split(self.split, first.regions)
+        if len(self.image_names) != self.n_pictures:
             raise DifferentImagesError(
-                f"There are {len(self.image_names)} names for {first.n_images} images. Give one for each image."
+                f"There are {len(self.image_names)} names for {self.n_pictures} images. Give one for each image."
             )
-        if len(self.contents) not in (0, first.n_images):
+        if len(self.contents) not in (0, self.n_pictures):
             raise DifferentImagesError(
-                f"There are {len(self.contents)} digests for {first.n_images} images. Give one for each image, or none."
+                f"There are {len(self.contents)} digests for {self.n_pictures} images. "
+                "Give one for each image, or none."
             )
+
+    @property
+    def n_pictures(self) -> int:
+        """Number of images, each of which is one row, or as many as it has regions."""
+        regions = self.activations.regions
+        return self.activations.n_images if regions is None else regions.n_images
+
+    @property
+    def pictures(self) -> str | None:
+        """Fingerprint of the images, not of their regions; ``None``: not known."""
+        regions = self.activations.regions
+        return self.activations.images if regions is None else regions.images
+
+    @property
+    def split_of_images(self) -> Split:
+        """The split of the images, not of their regions."""
+        regions = self.activations.regions
+        return self.split if regions is None else image_split(self.split, regions)
+
+    @property
+    def rows_are(self) -> str:
+        """What text calls the rows: "images" or "regions"."""
+        return "images" if self.activations.regions is None else "regions"
+
+    def row_name(self, row: int) -> str:
+        """Return what text calls a row: the name of its image and, of a region, which one it is."""
+        regions = self.activations.regions
+        if regions is None:
+            return self.image_names[row]
+        image, down, across = regions.place(row)
+        return f"{self.image_names[image]}, cell {down + 1} down, {across + 1} across"
+
+    @property
+    def judge(self) -> str:
+        """Who found the concepts that explained: the encoder, ``LABELS``, or what says which pixels show what."""
+        known = self.settings.get("encoder")
+        if not known and isinstance(self.concepts, PixelConceptMatrix):
+            known = self.settings.get("concepts") or "pixels"
+        return str(known or LABELS)
 
     @property
     def sharpness(self) -> float:

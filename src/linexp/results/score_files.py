@@ -18,7 +18,7 @@ from typing import Any
 from linexp._internal.files import read_csv
 from linexp._internal.privacy import as_text, hide_folders
 from linexp.results.columns import Column
-from linexp.results.run import Run
+from linexp.results.run import LABELS, Run
 from linexp.score import Origin
 
 _ERROR, _SILENT = "_error", "silent"
@@ -130,7 +130,7 @@ def _judge(path: Path, origin: Origin | None, run: Run | None) -> str:
     named = path.stem.partition("-by-")[2]
     if origin is None or not origin.simulator:
         return named
-    own = "labels" if run is None else str(run.settings.get("encoder") or "labels")
+    own = LABELS if run is None else run.judge
     return origin.simulator if named or origin.simulator != own else ""
 
 

@@ -32,12 +32,15 @@ def score_case(
     case: Result, judged: Judgement, scorers: Sequence[Scorer], judge: Judge | None, part: str = "test"
 ) -> Result:
     """Return a case with a score by each scorer, and how well the judge knows its concepts."""
-    simulated, rows, activations = simulate(case.explanations, judged.concepts), case.rows(part), case.activations
-    recorded = activations.take(rows, judged.images)
+    simulated, recorded = simulate(case.explanations, judged.concepts), case.activations
     # Explanations whose layer is called otherwise are taken by force only.
-    seen = replace(simulated.take(judged.scored, judged.seen), layer=activations.layer)
+    simulated = replace(simulated, layer=recorded.layer)
+    rows: Sequence[int] = case.rows(part).tolist()
+    if recorded.regions is None:
+        recorded, simulated = recorded.take(rows, judged.images), simulated.take(judged.scored, judged.seen)
+        rows = range(len(rows))
     origin = origin_of(case, judge, part)
-    scores = [replace(scorer.score(seen, recorded, range(len(rows))), origin=origin) for scorer in scorers]
+    scores = [replace(scorer.score(simulated, recorded, rows), origin=origin) for scorer in scorers]
     known = measure_simulability(case, judged, "" if judge is None else judge.name)
     return replace(case, scores=tuple(scores), simulability=() if known is None else (known,))
 

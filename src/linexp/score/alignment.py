@@ -11,6 +11,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from linexp._internal.checks import DifferentImagesError, check_same_images
+from linexp._internal.jackknife import leaving_out_images
 from linexp.matrix import ActivationMatrix
 from linexp.score.base import Scores
 
@@ -58,7 +59,7 @@ class ActivationScorer(ABC):
         Scores
             In the order of ``simulated.neurons``; NaN where the recorded side is constant over ``rows``. Where only the
             simulated one is, the neuron is ``silent``, and scores what a guess does that tells no image from another.
-            The standard errors leave out every twentieth of ``rows`` at a time.
+            The standard errors leave out every twentieth of ``rows`` at a time; of regions, of their images.
 
         Raises
         ------
@@ -73,7 +74,9 @@ class ActivationScorer(ABC):
         recorded = recorded.select(simulated.neurons)
         size = max(1, min(_NEURONS_PER_BLOCK, _NUMBERS_PER_BLOCK // len(chosen)))
         blocks = [slice(start, start + size) for start in range(0, simulated.n_neurons, size)]
-        pieces = [self._score(simulated.values[chosen, block], recorded.values[chosen, block]) for block in blocks]
+        images = None if recorded.regions is None else recorded.regions.image_of(chosen)
+        with leaving_out_images(images):
+            pieces = [self._score(simulated.values[chosen, block], recorded.values[chosen, block]) for block in blocks]
         values, errors, silent = (torch.cat(side) for side in zip(*pieces, strict=True))
         return Scores(values, simulated.neurons, self.metric, len(chosen), errors, silent=silent)
 

@@ -62,7 +62,7 @@ class Grid(Unit):
         Raises
         ------
         ValueError
-            The layer has no positions; its tokens are no square; or a cell would have no position of its own.
+            The layer has no positions; its tokens are no square; or a cell would have no positions of its own alone.
         """
         maps = self._maps(activations_of(output, self.output, layer, n_images), layer)
         if self._asked is not None and tuple(maps.shape[2:]) != self._asked:
@@ -72,6 +72,12 @@ class Grid(Unit):
                     f"Layer '{layer}' has {height} x {width} positions, fewer than a grid of "
                     f"{self._asked[0]} x {self._asked[1]} cells. Use a grid of fewer cells, or a layer with "
                     "more positions."
+                )
+            if height % self._asked[0] or width % self._asked[1]:
+                raise ValueError(
+                    f"Layer '{layer}' has {height} x {width} positions, which a grid of "
+                    f"{self._asked[0]} x {self._asked[1]} cells does not divide: some would lie in two cells. "
+                    "Use a grid that does."
                 )
             exact = torch.promote_types(maps.dtype, torch.float32)  # as in Channels
             maps = nn.functional.adaptive_avg_pool2d(maps.to(exact), self._asked)

@@ -152,6 +152,7 @@ function drawToolbar() {
     field("low", "Score from", "number", view.low, bound("low"), { step: "any", class: "bound" }),
     field("high", "to", "number", view.high, bound("high"), { step: "any", class: "bound" }),
     choice("sort", "Sort by", sorts, view.sort, (value) => { view.sort = value; arrange(); }),
+    view.layer.places && heatButton(),
     h("span", { class: "steps" },
       h("button", { type: "button", onclick: () => step(-1), "aria-label": "Previous neuron", title: "Previous neuron (K or ←)" }, "‹"),
       h("button", { type: "button", onclick: () => step(1), "aria-label": "Next neuron", title: "Next neuron (J or →)" }, "›")),

@@ -34,7 +34,7 @@ function cardBody(view, at, method) {
   const plots = h("div", { class: "plots" },
     h("div", { class: "methods" }, view.layer.methods.map((one) => methodBlock(view, one, at, one === method, choose))),
     h("figure", { class: "area" }), h("figure", { class: "predicted" }));
-  body.append(plots, pictureRanges(view.layer, method, at));
+  body.append(...[plots, topPictures(view.layer, method, at), pictureRanges(view.layer, method, at)].filter(Boolean));
   return body;
 }
 
@@ -88,10 +88,12 @@ const legend = (names) =>
 const belowNote = (below, layer) =>
   below ? h("p", { class: "quiet" }, `${whole(below)} of ${whole(layer.nImages)} inputs are below 0 and in no range.`) : null;
 
-const pointsNote = (layer) =>
-  layer.nPoints < layer.nTest
-    ? `${whole(layer.nPoints)} of ${whole(layer.nTest)} test images, drawn by lot; the line is where both are equal`
-    : `${whole(layer.nTest)} test images; the line is where both are equal`;
+const pointsNote = (layer) => {
+  const rows = layer.places ? "regions of test images" : "test images";
+  return layer.nPoints < layer.nTest
+    ? `${whole(layer.nPoints)} of ${whole(layer.nTest)} ${rows}, drawn by lot; the line is where both are equal`
+    : `${whole(layer.nTest)} ${rows}; the line is where both are equal`;
+};
 
 // Eight columns of pictures, the range of highest activation first.
 function pictureRanges(layer, method, at) {
@@ -107,7 +109,7 @@ function pictureRanges(layer, method, at) {
       pictures.length ? pictures.map((picture) => pictureFigure(picture, most, write)) : h("p", { class: "quiet none" }, "no picture"));
   });
   return h("div", { class: "pictures" },
-    h("p", { class: "quiet key" }, "Pictures from eight ranges of activation, by lot: ",
+    h("p", { class: "quiet key" }, `${layer.places ? "Regions (dashed)" : "Pictures"} from eight ranges of activation, by lot: `,
       together(h("span", { class: "mark actual" }), "activation"), " ",
       together(h("span", { class: "mark guess" }), "predicted by the explanation")),
     h("ol", { class: "ranges", tabindex: 0, "aria-label": "Pictures from eight ranges of activation, highest first" }, columns));
@@ -119,7 +121,7 @@ function pictureFigure(picture, most, write) {
   const image = picture.source
     ? h("img", { src: picture.source, alt: `${picture.name}: ${told}`, title: `${picture.name}: ${told}${where}`, loading: "lazy", decoding: "async", width: 128, height: 128 })
     : h("span", { class: "unseen", title: `${told}${where}` }, picture.name);
-  return h("figure", { class: picture.fitted ? "picture fitted" : "picture" }, image,
+  return h("figure", { class: picture.fitted ? "picture fitted" : "picture" }, picture.map ? withMap(image, picture.map) : image,
     h("figcaption", null, meter("actual", picture.activation, most, write), meter("guess", picture.predicted, most, write)));
 }
 

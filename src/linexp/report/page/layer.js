@@ -29,6 +29,7 @@ class Method {
     this.none = bytes(packed.none);
     this.predicted = words(packed.predicted, 16);
     this.points = bytes(packed.points);
+    this.places = packed.places ? new Predicted(packed.places, this, layer.places) : null;
     this.judges = packed.judges.map(({ name, limit, known }) => ({ name, limit, known: new Map(known) }));
     this.text = packed.terms.map((terms) => terms.flatMap((term) => [term[0], ...(term[4] || [])].map((word) => data.concepts[word])).join("\n").toLowerCase());
   }
@@ -72,6 +73,7 @@ class Layer {
     this.fitted = new Set(packed.fitted);
     this.dead = new Set(packed.dead);
     this.place = new Map(packed.neurons.map((neuron, at) => [neuron, at]));
+    this.places = packed.places ? new Places(packed.places, this) : null;
     this.methods = packed.methods.map((method) => new Method(method, this));
   }
 
@@ -103,6 +105,7 @@ class Layer {
         fitted: this.fitted.has(local),
         activation: this.spread(at, this.values[cell], 65535),
         predicted: method.spread(at, method.predicted[cell], 65535),
+        map: this.places && this.places.shown(at, cell),
       });
     }
     return found;
