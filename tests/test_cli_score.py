@@ -72,7 +72,7 @@ def test_methods_and_metrics_in_one_table(linexp: Run, result: Path, other: Path
     ours, theirs, *differences = cells(ended.out)
     assert ours[:3] == [str(result), "stem", "4"]
     assert theirs[:4] == [str(other), "stem", "4", "1.0000"]
-    assert (ours[5:9], theirs[5:9]) == (["1", "0", "0", "0"], ["1", "0", "0", "unknown"])
+    assert (ours[5:9], theirs[5:9]) == (["1", "1", "0", "0"], ["1", "1", "0", "unknown"])
     run = load_run(result)
     found: dict[Path, list[le.Scores]] = {}
     for path, explanations in ((result, load_explanations(result)), (other, le.Explanations.from_csv(other))):
