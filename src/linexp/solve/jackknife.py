@@ -15,6 +15,10 @@ from linexp.solve.least_squares import UNDEFINED, Solution, refit
 from linexp.solve.shortlist import ShortlistMoments
 from linexp.solve.shortlist_fit import in_shortlist
 
+# What is left of the variance of a column without a shard, as a share of that about any mean with it, if nothing but
+# rounding is left: hundreds of times what a sum over the shards may be off by.
+_ROUNDING = 1e-13
+
 
 @dataclass(frozen=True, eq=False)
 class Jackknife:
@@ -106,20 +110,23 @@ def _refit_without(
         width = starts[neuron + 1] - start
         if width == 0:
             continue
-        rest, val_rest = np.zeros((n_shards, width + 1, width + 1)), np.zeros((n_shards, width + 1, width + 1))
         train = (concept_mean, neuron_mean, gram, cross, variance)
-        _leave_out(neuron, start, corner, counts, *train, rest)
+        rest = _leave_out(neuron, start, corner, width, counts, *train)
         val = (val_concept_mean, val_neuron_mean, val_gram, val_cross, val_variance)
-        _leave_out(neuron, start, corner, val_counts, *val, val_rest)
+        val_rest = _leave_out(neuron, start, corner, width, val_counts, *val)
+        n_terms = 0
+        while n_terms < most and wanted[neuron, n_terms] >= 0:
+            n_terms += 1
+        terms = wanted[neuron, :n_terms]
         for shard in range(n_shards):
-            concepts[:], found[:] = -1, 0.0
-            fit, choice = rest[shard], val_rest[shard]  # the concepts, and last the neuron
-            value = refit(fit, fit[width], choice, choice[width], choice[width, width], wanted[neuron], concepts, found)
+            concepts[:] = -1
+            fit, choice = rest[shard], val_rest[shard]  # the concepts, and then the neuron
+            value = refit(fit, fit[width], choice, choice[width], choice[width, width], terms, concepts, found)
             is_same = True
-            for term in range(most):
-                is_same = is_same and concepts[term] == wanted[neuron, term]
+            for term in range(n_terms):
+                is_same = is_same and concepts[term] == terms[term]
             if is_same:  # where a term has become collinear nothing is known
-                weights[neuron, shard] = found
+                weights[neuron, shard, :n_terms] = found[:n_terms]
                 correlations[neuron, shard] = value if value != UNDEFINED else np.nan
 
 
@@ -128,58 +135,64 @@ def _leave_out(
     neuron: int,
     start: int,
     corner: int,
+    width: int,
     counts: Array,
     concept_mean: Array,
     neuron_mean: Array,
     gram: Array,
     cross: Array,
     variance: Array,
-    rest: Array,
-) -> None:
-    """Fill ``rest`` with the covariances of a neuron's concepts and, last, the neuron over all shards but each one.
+) -> Array:
+    """Return the covariances of a neuron's concepts and, last, the neuron over all shards but each one.
 
-    By merging those before it with those after it, because taking away would leave rounding in place of 0.
+    From sums of products about the means of the first shard, with a column of ones at the end, whose products are the
+    sums and the number of images. Sums of the shards before are added to those of the shards after, because taking
+    away would leave rounding in place of what is small.
     """
-    n_shards, n_columns = len(counts), rest.shape[1]
-    width = n_columns - 1
-    mean, both = np.empty((n_shards, n_columns)), np.empty((n_shards, n_columns, n_columns))
+    n_shards, last = len(counts), width + 1
+    own, rest = np.empty((n_shards, last + 1, last + 1)), np.empty((n_shards, last + 1, last + 1))
+    gap = np.ones(last + 1)
     for shard in range(n_shards):
+        n_images = counts[shard]
         for row in range(width):
-            mean[shard, row], both[shard, width, row] = concept_mean[shard, start + row], cross[shard, start + row]
+            gap[row] = concept_mean[shard, start + row] - concept_mean[0, start + row]
             for column in range(row + 1):
-                both[shard, row, column] = gram[shard, corner + row * width + column]
-        mean[shard, width], both[shard, width, width] = neuron_mean[shard, neuron], variance[shard, neuron]
-    some, some_mean, n_some = np.zeros((1, n_columns, n_columns)), np.zeros((1, n_columns)), 0.0
-    rest_mean, n_rest = np.zeros((n_shards, n_columns)), np.zeros(n_shards)
+                own[shard, row, column] = n_images * (
+                    gram[shard, corner + row * width + column] + gap[row] * gap[column]
+                )
+        gap[width] = neuron_mean[shard, neuron] - neuron_mean[0, neuron]
+        for column in range(width):
+            own[shard, width, column] = n_images * (cross[shard, start + column] + gap[width] * gap[column])
+        own[shard, width, width] = n_images * (variance[shard, neuron] + gap[width] * gap[width])
+        for column in range(last + 1):
+            own[shard, last, column] = n_images * gap[column]
+    for row in range(last + 1):
+        for column in range(row + 1):
+            before, after = 0.0, 0.0
+            for shard in range(n_shards):
+                rest[shard, row, column] = before
+                before += own[shard, row, column]
+            for shard in range(n_shards - 1, -1, -1):
+                rest[shard, row, column] += after
+                after += own[shard, row, column]
     for shard in range(n_shards):
-        n_rest[shard] = _merge(rest, rest_mean, shard, 0.0, some, some_mean, 0, n_some)
-        n_some = _merge(some, some_mean, 0, n_some, both, mean, shard, counts[shard])
-    n_some = 0.0
-    for shard in range(n_shards - 1, -1, -1):
-        _merge(rest, rest_mean, shard, n_rest[shard], some, some_mean, 0, n_some)
-        n_some = _merge(some, some_mean, 0, n_some, both, mean, shard, counts[shard])
-        for row in range(n_columns):
-            for column in range(row):
-                rest[shard, column, row] = rest[shard, row, column]
+        _centre(rest[shard], own[shard])
+    return rest
 
 
 @compiled
-def _merge(
-    both: Array, mean: Array, at: int, n_images: float, other: Array, other_mean: Array, of: int, n_others: float
-) -> float:
-    """Put the means, and the lower triangle of the covariances, of other images to those there are, in place.
-
-    As ``Moments.merge``; returns the number of images.
-    """
-    if n_others == 0.0:
-        return n_images
-    share = n_others / (n_images + n_others)
-    between = share * (1 - share)
-    for row in range(mean.shape[1]):
-        gap = between * (other_mean[of, row] - mean[at, row])
+def _centre(products: Array, left_out: Array) -> None:
+    """Turn sums of products into covariances in place, those of a column that does not vary without a shard into 0."""
+    last = len(products) - 1
+    share = 1 / products[last, last]
+    for row in range(last):
+        mean = share * products[last, row]
+        whole = share * (products[row, row] + left_out[row, row])
         for column in range(row + 1):
-            moved = gap * (other_mean[of, column] - mean[at, column])
-            both[at, row, column] = (1 - share) * both[at, row, column] + share * other[of, row, column] + moved
-    for row in range(mean.shape[1]):
-        mean[at, row] += share * (other_mean[of, row] - mean[at, row])
-    return n_images + n_others
+            products[row, column] = share * products[row, column] - mean * share * products[last, column]
+        if products[row, row] <= _ROUNDING * whole:
+            products[row, : row + 1] = 0.0
+        for column in range(row):
+            if products[column, column] == 0.0:
+                products[row, column] = 0.0
+            products[column, row] = products[row, column]
