@@ -11,7 +11,7 @@ import torch
 from linexp._internal.checks import check_at_least
 from linexp._internal.compiled import Array, Indices, compiled, share_neurons
 from linexp._internal.jackknife import jackknife_error
-from linexp.solve.least_squares import UNDEFINED, Solution, refit
+from linexp.solve.least_squares import COLLINEAR, Solution
 from linexp.solve.shortlist import ShortlistMoments
 from linexp.solve.shortlist_fit import in_shortlist
 
@@ -58,12 +58,12 @@ def jackknife(train: Sequence[ShortlistMoments], val: Sequence[ShortlistMoments]
     """
     check_at_least("The number of shards", len(train), 2)
     n_neurons, most = solution.concepts.shape
-    weights, correlations = np.full((n_neurons, len(train), most), np.nan), np.full((n_neurons, len(train)), np.nan)
+    weights, correlations = np.full((n_neurons, most, len(train)), np.nan), np.full((n_neurons, len(train)), np.nan)
     wanted, where = in_shortlist(solution.concepts, train[0].shortlist), train[0].shortlist
     sides = (*_stack(train), *_stack(val))
     share_neurons(n_neurons, _refit_without, wanted, where.starts, where.squares, *sides, weights, correlations)
     used = solution.concepts >= 0
-    weight_error = jackknife_error(torch.from_numpy(weights.swapaxes(0, 1))).numpy()
+    weight_error = jackknife_error(torch.from_numpy(np.moveaxis(weights, 2, 0))).numpy()
     val_error = jackknife_error(torch.from_numpy(correlations.T)).numpy()
     return Jackknife(np.where(used, weight_error, np.nan), np.where(used.any(1), val_error, np.nan))
 
@@ -72,11 +72,11 @@ def _stack(shards: Sequence[ShortlistMoments]) -> tuple[Array, Array, Array, Arr
     """Return the numbers of images, and the moments of all shards, as the compiled functions take them."""
     return (
         np.array([shard.n_images for shard in shards], np.float64),
-        np.stack([shard.concept_mean for shard in shards]),
-        np.stack([shard.neuron_mean for shard in shards]),
-        np.stack([shard.gram for shard in shards]),
-        np.stack([shard.cross for shard in shards]),
-        np.stack([shard.neuron_variance for shard in shards]),
+        np.stack([shard.concept_mean for shard in shards], 1),
+        np.stack([shard.neuron_mean for shard in shards], 1),
+        np.stack([shard.gram for shard in shards], 1),
+        np.stack([shard.cross for shard in shards], 1),
+        np.stack([shard.neuron_variance for shard in shards], 1),
     )
 
 
@@ -103,31 +103,21 @@ def _refit_without(
     correlations: Array,
 ) -> None:
     """Fit the terms of the neurons ``first`` to ``last`` without each shard; what cannot be fitted stays NaN."""
-    n_shards, most = len(counts), wanted.shape[1]
-    concepts, found = np.empty(most, np.int64), np.empty(most)
     for neuron in range(first, last):
         start, corner = starts[neuron], squares[neuron]
         width = starts[neuron + 1] - start
-        if width == 0:
+        n_terms = 0
+        while n_terms < wanted.shape[1] and wanted[neuron, n_terms] >= 0:
+            n_terms += 1
+        if n_terms == 0:
             continue
         train = (concept_mean, neuron_mean, gram, cross, variance)
         rest = _leave_out(neuron, start, corner, width, counts, *train)
         val = (val_concept_mean, val_neuron_mean, val_gram, val_cross, val_variance)
         val_rest = _leave_out(neuron, start, corner, width, val_counts, *val)
-        n_terms = 0
-        while n_terms < most and wanted[neuron, n_terms] >= 0:
-            n_terms += 1
-        terms = wanted[neuron, :n_terms]
-        for shard in range(n_shards):
-            concepts[:] = -1
-            fit, choice = rest[shard], val_rest[shard]  # the concepts, and then the neuron
-            value = refit(fit, fit[width], choice, choice[width], choice[width, width], terms, concepts, found)
-            is_same = True
-            for term in range(n_terms):
-                is_same = is_same and concepts[term] == terms[term]
-            if is_same:  # where a term has become collinear nothing is known
-                weights[neuron, shard, :n_terms] = found[:n_terms]
-                correlations[neuron, shard] = value if value != UNDEFINED else np.nan
+        terms, found = wanted[neuron, :n_terms], weights[neuron, :n_terms]
+        _refit(rest, width, terms, found)
+        _correlate(val_rest, width, terms, found, correlations[neuron])
 
 
 @compiled
@@ -143,56 +133,126 @@ def _leave_out(
     cross: Array,
     variance: Array,
 ) -> Array:
-    """Return the covariances of a neuron's concepts and, last, the neuron over all shards but each one.
+    """Return the covariances [columns, columns, shards] of a neuron's concepts and, last, the neuron.
 
-    From sums of products about the means of the first shard, with a column of ones at the end, whose products are the
-    sums and the number of images. Sums of the shards before are added to those of the shards after, because taking
-    away would leave rounding in place of what is small.
+    They are over all shards but each one: from sums of products about the means of the first shard, with a column of
+    ones at the end, whose products are the sums and the numbers of images. Sums of the shards before are added to those
+    of the shards after, because taking away would leave rounding in place of what is small.
     """
     n_shards, last = len(counts), width + 1
-    own, rest = np.empty((n_shards, last + 1, last + 1)), np.empty((n_shards, last + 1, last + 1))
-    gap = np.ones(last + 1)
-    for shard in range(n_shards):
-        n_images = counts[shard]
-        for row in range(width):
-            gap[row] = concept_mean[shard, start + row] - concept_mean[0, start + row]
-            for column in range(row + 1):
-                own[shard, row, column] = n_images * (
-                    gram[shard, corner + row * width + column] + gap[row] * gap[column]
-                )
-        gap[width] = neuron_mean[shard, neuron] - neuron_mean[0, neuron]
-        for column in range(width):
-            own[shard, width, column] = n_images * (cross[shard, start + column] + gap[width] * gap[column])
-        own[shard, width, width] = n_images * (variance[shard, neuron] + gap[width] * gap[width])
-        for column in range(last + 1):
-            own[shard, last, column] = n_images * gap[column]
+    own = np.empty((last + 1, last + 1, n_shards))
+    gaps = np.ones((last + 1, n_shards))
+    for row in range(width):
+        gaps[row] = concept_mean[start + row] - concept_mean[start + row, 0]
+    gaps[width] = neuron_mean[neuron] - neuron_mean[neuron, 0]
     for row in range(last + 1):
         for column in range(row + 1):
+            total, left, right = own[row, column], gaps[row], gaps[column]
+            for shard in range(n_shards):
+                total[shard] = left[shard] * right[shard]
+            if row < width:
+                _add(gram[corner + row * width + column], total)
+            elif row == width:
+                _add(cross[start + column] if column < width else variance[neuron], total)
+            for shard in range(n_shards):
+                total[shard] *= counts[shard]
+    rest = np.empty(own.shape)
+    for row in range(last + 1):
+        for column in range(row + 1):
+            part, total = own[row, column], rest[row, column]
             before, after = 0.0, 0.0
             for shard in range(n_shards):
-                rest[shard, row, column] = before
-                before += own[shard, row, column]
+                total[shard] = before
+                before += part[shard]
             for shard in range(n_shards - 1, -1, -1):
-                rest[shard, row, column] += after
-                after += own[shard, row, column]
-    for shard in range(n_shards):
-        _centre(rest[shard], own[shard])
+                total[shard] += after
+                after += part[shard]
+    _centre(rest, own)
     return rest
+
+
+@compiled
+def _add(values: Array, total: Array) -> None:
+    for place in range(len(total)):
+        total[place] += values[place]
 
 
 @compiled
 def _centre(products: Array, left_out: Array) -> None:
     """Turn sums of products into covariances in place, those of a column that does not vary without a shard into 0."""
-    last = len(products) - 1
-    share = 1 / products[last, last]
+    last, n_shards = len(products) - 1, products.shape[2]
+    counts = products[last, last]
+    varies = np.ones((last, n_shards))
     for row in range(last):
-        mean = share * products[last, row]
-        whole = share * (products[row, row] + left_out[row, row])
+        mine, outside = products[row, row], left_out[row, row]
         for column in range(row + 1):
-            products[row, column] = share * products[row, column] - mean * share * products[last, column]
-        if products[row, row] <= _ROUNDING * whole:
-            products[row, : row + 1] = 0.0
+            total, left, right = products[row, column], products[last, row], products[last, column]
+            other, mirrored = varies[column], products[column, row]
+            for shard in range(n_shards):
+                whole = total[shard] + outside[shard]
+                total[shard] -= left[shard] * right[shard] / counts[shard]
+                if column == row and total[shard] <= _ROUNDING * whole:
+                    other[shard] = 0.0
+                total[shard] /= counts[shard]
+        for column in range(row + 1):
+            total, here, other, mirrored = products[row, column], varies[row], varies[column], products[column, row]
+            for shard in range(n_shards):
+                total[shard] *= here[shard] * other[shard]
+                mirrored[shard] = total[shard]
+
+
+@compiled
+def _refit(moments: Array, neuron: int, terms: Indices, weights: Array) -> None:
+    """Fill in the weights [terms, shards] of least squares without each shard; NaN where a term is collinear.
+
+    As ``least_squares.refit``, step by step for all shards at once.
+    """
+    n_terms, n_shards = weights.shape
+    factor, known = np.empty((n_terms, n_terms, n_shards)), np.ones(n_shards)
+    left = np.empty(n_shards)
+    for row in range(n_terms):
+        left[:] = moments[terms[row], terms[row]]
+        weights[row] = moments[neuron, terms[row]]
         for column in range(row):
-            if products[column, column] == 0.0:
-                products[row, column] = 0.0
-            products[column, row] = products[row, column]
+            value = factor[row, column]
+            value[:] = moments[terms[row], terms[column]]
+            for place in range(column):
+                _subtract_product(factor[row, place], factor[column, place], value)
+            for shard in range(n_shards):
+                value[shard] /= factor[column, column, shard]
+            _subtract_product(value, value, left)
+            _subtract_product(value, weights[column], weights[row])
+        whole = moments[terms[row], terms[row]]
+        for shard in range(n_shards):
+            if not left[shard] > COLLINEAR * whole[shard]:
+                known[shard] = np.nan
+                left[shard] = 1.0
+            factor[row, row, shard] = np.sqrt(left[shard])
+            weights[row, shard] /= factor[row, row, shard]
+    for row in range(n_terms - 1, -1, -1):
+        for column in range(row + 1, n_terms):
+            _subtract_product(factor[column, row], weights[column], weights[row])
+        for shard in range(n_shards):
+            weights[row, shard] *= known[shard] / factor[row, row, shard]
+
+
+@compiled
+def _subtract_product(left: Array, right: Array, values: Array) -> None:
+    for place in range(len(values)):
+        values[place] -= left[place] * right[place]
+
+
+@compiled
+def _correlate(moments: Array, neuron: int, terms: Indices, weights: Array, correlations: Array) -> None:
+    """Fill in the correlations of the weighted sums with the neuron; NaN where ``correlation`` has none."""
+    variance = moments[neuron, neuron]
+    for shard in range(len(correlations)):
+        along, spread, size = 0.0, 0.0, 0.0
+        for row in range(len(terms)):
+            weight = weights[row, shard]
+            along += weight * moments[neuron, terms[row], shard]
+            size += weight * weight * moments[terms[row], terms[row], shard]
+            for column in range(len(terms)):
+                spread += weight * weights[column, shard] * moments[terms[row], terms[column], shard]
+        if variance[shard] > 0.0 and spread > 1e-12 * size and spread > 0.0:
+            correlations[shard] = along / np.sqrt(spread * variance[shard])

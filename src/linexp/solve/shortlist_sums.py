@@ -49,14 +49,14 @@ def accumulate_groups(blocks: Blocks, n_groups: int, shortlist: Shortlist) -> li
     named, places = np.unique(shortlist.concepts, return_inverse=True)
     means = [np.zeros((length, n_groups)) for length in (len(named), n_neurons)]
     products = [np.zeros((length, n_groups)) for length in (int(shortlist.squares[-1]), n_entries, n_neurons)]
-    n_rows, every = 0, np.arange(n_neurons)
+    n_rows = 0
     for concepts, neurons in recut(blocks, n_groups * max(_PIECE_ROWS // n_groups, 1)):
         groups = [np.arange(group, len(concepts), n_groups) for group in range(n_groups)]
         order, ends = np.concatenate(groups), np.cumsum(list(map(len, groups)))
         n_before, sizes = n_rows // n_groups, np.diff(ends, prepend=0)
         new = sizes / np.maximum(n_before + sizes, 1)  # what of the rows of a group that there then are is new
         present = _centre(concepts, named, order, ends, new, means[0])
-        active = _centre(neurons, every, order, ends, new, means[1])
+        active = _centre(neurons, slice(None), order, ends, new, means[1])
         lists = (places, shortlist.starts, shortlist.squares)
         share_neurons(n_neurons, _add_piece, present, active, ends, n_before * new, *lists, *products)
         n_rows += len(concepts)
@@ -81,40 +81,28 @@ class _Centred(NamedTuple):
     gaps: Array
 
 
-def _centre(rows: Tensor, columns: Indices, order: Indices, ends: Indices, new: Array, mean: Array) -> _Centred:
+def _centre(
+    rows: Tensor, columns: Indices | slice, order: Indices, ends: Indices, new: Array, mean: Array
+) -> _Centred:
     """Return some columns of rows centred, each column's values side by side, and bring the means up to date."""
     given = rows.cpu().to(torch.promote_types(rows.dtype, torch.float32)).numpy()
-    sums, gaps = np.empty(mean.shape), np.zeros(mean.shape)
-    centred = _Centred(np.empty((len(columns), len(order))), sums, gaps)
-    share_neurons(len(columns), _centre_columns, given, columns, order, ends, new, mean, *centred)
+    values = np.ascontiguousarray(given[order][:, columns].T, dtype=np.float64)
+    centred = _Centred(values, np.empty(mean.shape), np.zeros(mean.shape))
+    share_neurons(len(values), _centre_columns, ends, new, mean, *centred)
     return centred
 
 
 @compiled_sum
 def _centre_columns(
-    first: int,
-    last: int,
-    given: Array,
-    columns: Indices,
-    order: Indices,
-    ends: Indices,
-    new: Array,
-    mean: Array,
-    values: Array,
-    sums: Array,
-    gaps: Array,
+    first: int, last: int, ends: Indices, new: Array, mean: Array, values: Array, sums: Array, gaps: Array
 ) -> None:
     """Values are first taken less that of the first row: so a column that is all the same leaves exact zeros."""
-    n_rows = len(order)
-    for row in range(n_rows):
-        for column in range(first, last):  # few, so that the lines of memory written to stay in the cache
-            values[column, row] = given[order[row], columns[column]]
     for column in range(first, last):
         own, origin, total, start = values[column], values[column, 0], 0.0, 0
-        for row in range(n_rows):
+        for row in range(len(own)):
             own[row] -= origin
             total += own[row]
-        total /= n_rows
+        total /= len(own)
         for group in range(len(ends)):
             end, part = ends[group], 0.0
             for row in range(start, end):
