@@ -11,7 +11,7 @@ import torch
 from linexp._internal.checks import check_at_least
 from linexp._internal.compiled import Array, Indices, compiled, share_neurons
 from linexp._internal.jackknife import jackknife_error
-from linexp.solve.least_squares import COLLINEAR, Solution
+from linexp.solve.least_squares import COLLINEAR, UNDEFINED, Solution, correlation
 from linexp.solve.shortlist import ShortlistMoments
 from linexp.solve.shortlist_fit import in_shortlist
 
@@ -187,7 +187,7 @@ def _centre(products: Array, left_out: Array) -> None:
         mine, outside = products[row, row], left_out[row, row]
         for column in range(row + 1):
             total, left, right = products[row, column], products[last, row], products[last, column]
-            other, mirrored = varies[column], products[column, row]
+            other = varies[column]
             for shard in range(n_shards):
                 whole = total[shard] + outside[shard]
                 total[shard] -= left[shard] * right[shard] / counts[shard]
@@ -244,15 +244,8 @@ def _subtract_product(left: Array, right: Array, values: Array) -> None:
 
 @compiled
 def _correlate(moments: Array, neuron: int, terms: Indices, weights: Array, correlations: Array) -> None:
-    """Fill in the correlations of the weighted sums with the neuron; NaN where ``correlation`` has none."""
-    variance = moments[neuron, neuron]
+    """Fill in the correlations of the weighted sums with the neuron; NaN where they are undefined."""
     for shard in range(len(correlations)):
-        along, spread, size = 0.0, 0.0, 0.0
-        for row in range(len(terms)):
-            weight = weights[row, shard]
-            along += weight * moments[neuron, terms[row], shard]
-            size += weight * weight * moments[terms[row], terms[row], shard]
-            for column in range(len(terms)):
-                spread += weight * weights[column, shard] * moments[terms[row], terms[column], shard]
-        if variance[shard] > 0.0 and spread > 1e-12 * size and spread > 0.0:
-            correlations[shard] = along / np.sqrt(spread * variance[shard])
+        sides = moments[:, :, shard], moments[neuron, :, shard], moments[neuron, neuron, shard]
+        value = correlation(*sides, terms, len(terms), weights[:, shard])
+        correlations[shard] = value if value != UNDEFINED else np.nan

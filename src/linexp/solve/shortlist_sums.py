@@ -70,14 +70,12 @@ def accumulate_groups(blocks: Blocks, n_groups: int, shortlist: Shortlist) -> li
 
 
 class _Centred(NamedTuple):
-    """Some columns of a piece of rows, ordered by group.
+    """Some columns of a piece of rows, ordered by group, less the mean of their group here: ``values`` [columns, rows].
 
-    ``values`` [columns, rows] less the mean of all rows here; the sums of these over each group, ``sums``; and how far
-    the mean of a group here is from that of its rows before, ``gaps`` [columns, groups].
+    ``gaps`` [columns, groups]: how far that mean is from the mean of the group's rows before.
     """
 
     values: Array
-    sums: Array
     gaps: Array
 
 
@@ -87,31 +85,30 @@ def _centre(
     """Return some columns of rows centred, each column's values side by side, and bring the means up to date."""
     given = rows.cpu().to(torch.promote_types(rows.dtype, torch.float32)).numpy()
     values = np.ascontiguousarray(given[order][:, columns].T, dtype=np.float64)
-    centred = _Centred(values, np.empty(mean.shape), np.zeros(mean.shape))
+    centred = _Centred(values, np.zeros(mean.shape))
     share_neurons(len(values), _centre_columns, ends, new, mean, *centred)
     return centred
 
 
 @compiled_sum
 def _centre_columns(
-    first: int, last: int, ends: Indices, new: Array, mean: Array, values: Array, sums: Array, gaps: Array
+    first: int, last: int, ends: Indices, new: Array, mean: Array, values: Array, gaps: Array
 ) -> None:
-    """Values are first taken less that of the first row: so a column that is all the same leaves exact zeros."""
+    """Values are first taken less that of their group's first row: so a column that is all the same leaves zeros."""
     for column in range(first, last):
-        own, origin, total, start = values[column], values[column, 0], 0.0, 0
-        for row in range(len(own)):
-            own[row] -= origin
-            total += own[row]
-        total /= len(own)
+        own, gap, start = values[column], gaps[column], 0
         for group in range(len(ends)):
-            end, part = ends[group], 0.0
-            for row in range(start, end):
-                own[row] -= total
-                part += own[row]
-            sums[column, group] = part
+            end, total = ends[group], 0.0
             if start < end:
-                gaps[column, group] = origin + total + part / (end - start) - mean[column, group]
-                mean[column, group] += gaps[column, group] * new[group]
+                origin = own[start]
+                for row in range(start, end):
+                    own[row] -= origin
+                    total += own[row]
+                total /= end - start
+                for row in range(start, end):
+                    own[row] -= total
+                gap[group] = origin + total - mean[column, group]
+                mean[column, group] += gap[group] * new[group]
             start = end
 
 
@@ -153,11 +150,10 @@ def _add_products(
 ) -> None:
     """Add the products of two columns to the sums of their groups."""
     ours, theirs, start = left.values[one], right.values[other], 0
+    our_gaps, their_gaps = left.gaps[one], right.gaps[other]
     for group in range(len(ends)):
         end, total = ends[group], 0.0
-        if start < end:
-            for row in range(start, end):
-                total += ours[row] * theirs[row]
-            total -= left.sums[one, group] * right.sums[other, group] / (end - start)
-            totals[group] += total + between[group] * left.gaps[one, group] * right.gaps[other, group]
+        for row in range(start, end):
+            total += ours[row] * theirs[row]
+        totals[group] += total + between[group] * our_gaps[group] * their_gaps[group]
         start = end
