@@ -184,15 +184,13 @@ def _centre(products: Array, left_out: Array) -> None:
     counts = products[last, last]
     varies = np.ones((last, n_shards))
     for row in range(last):
-        mine, outside = products[row, row], left_out[row, row]
         for column in range(row + 1):
             total, left, right = products[row, column], products[last, row], products[last, column]
-            other = varies[column]
             for shard in range(n_shards):
-                whole = total[shard] + outside[shard]
+                whole = total[shard] + left_out[row, row, shard]
                 total[shard] -= left[shard] * right[shard] / counts[shard]
                 if column == row and total[shard] <= _ROUNDING * whole:
-                    other[shard] = 0.0
+                    varies[row, shard] = 0.0
                 total[shard] /= counts[shard]
         for column in range(row + 1):
             total, here, other, mirrored = products[row, column], varies[row], varies[column], products[column, row]

@@ -79,9 +79,7 @@ class _Centred(NamedTuple):
     gaps: Array
 
 
-def _centre(
-    rows: Tensor, columns: Indices | slice, order: Indices, ends: Indices, new: Array, mean: Array
-) -> _Centred:
+def _centre(rows: Tensor, columns: Indices | slice, order: Indices, ends: Indices, new: Array, mean: Array) -> _Centred:
     """Return some columns of rows centred, each column's values side by side, and bring the means up to date."""
     given = rows.cpu().to(torch.promote_types(rows.dtype, torch.float32)).numpy()
     values = np.ascontiguousarray(given[order][:, columns].T, dtype=np.float64)
@@ -91,9 +89,7 @@ def _centre(
 
 
 @compiled_sum
-def _centre_columns(
-    first: int, last: int, ends: Indices, new: Array, mean: Array, values: Array, gaps: Array
-) -> None:
+def _centre_columns(first: int, last: int, ends: Indices, new: Array, mean: Array, values: Array, gaps: Array) -> None:
     """Values are first taken less that of their group's first row: so a column that is all the same leaves zeros."""
     for column in range(first, last):
         own, gap, start = values[column], gaps[column], 0
@@ -135,10 +131,10 @@ def _add_piece(
         start, corner = starts[neuron], squares[neuron]
         width = starts[neuron + 1] - start
         for place in range(width):
-            concept = concepts[start + place]
+            concept = int(concepts[start + place])
             for other in range(place + 1):
                 total = gram[corner + place * width + other]
-                _add_products(present, concept, present, concepts[start + other], ends, between, total)
+                _add_products(present, concept, present, int(concepts[start + other]), ends, between, total)
                 gram[corner + other * width + place] = total
             _add_products(active, neuron, present, concept, ends, between, cross[start + place])
         _add_products(active, neuron, active, neuron, ends, between, variance[neuron])
