@@ -101,11 +101,12 @@ def test_no_term_no_error():
     assert np.isnan(found.val_error).all()
 
 
-def test_a_term_of_one_shard_has_no_error():
+@pytest.mark.parametrize("shard", [0, 2, 4])
+def test_a_term_of_one_shard_has_no_error(shard):
     """Without the shard that has all of a concept's positives there is no weight for it: the error is not known."""
     train, val = make_problem(n_neurons=2)
     train[0][:, 7] = 0
-    train[0][:9, 7] = 1
+    train[0][np.array_split(np.arange(len(train[0])), 5)[shard][:9], 7] = 1
     one = Solution(np.array([[0, 7], [0, -1]]), np.ones((2, 2)), np.full(2, np.nan))
     found = leave_out(train, val, 5, one)
     assert np.isnan(found.weight_error[0]).all()

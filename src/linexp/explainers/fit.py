@@ -41,7 +41,8 @@ class Rows:
     def blocks(self, rows: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
         """Yield concepts and activations of some rows, on the device."""
         pairs = zip(blocks(self.concepts, rows), blocks(self.activations, rows), strict=True)
-        return ((present.to(self.device), active[:, self.living].to(self.device)) for present, active in pairs)
+        some = slice(None) if bool(self.living.all()) else self.living  # no copy where all of them live
+        return ((present.to(self.device), active[:, some].to(self.device)) for present, active in pairs)
 
 
 @dataclass(frozen=True, eq=False)

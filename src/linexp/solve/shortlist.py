@@ -29,7 +29,8 @@ class Shortlist:
     @staticmethod
     def of_terms(solution: Solution) -> Shortlist:
         """Return the terms of a solution."""
-        return Shortlist.of_lists([concepts[concepts >= 0] for concepts in solution.concepts])
+        used = solution.concepts >= 0
+        return Shortlist(solution.concepts[used], np.concatenate([[0], np.cumsum(used.sum(1))]))
 
     @staticmethod
     def of_lists(lists: list[Indices]) -> Shortlist:

@@ -28,11 +28,13 @@ def _in_all_concepts(solution: Solution, moments: ShortlistMoments) -> Solution:
 
 def in_shortlist(wanted: Indices, shortlist: Shortlist) -> Indices:
     """Replace the numbers of concepts by their places in the shortlists."""
+    most = max(int(shortlist.concepts.max(initial=0)), int(wanted.max(initial=0))) + 1
+    keys = shortlist.neurons * most + shortlist.concepts  # one number for each pair of a neuron and a concept
+    order = np.argsort(keys, kind="stable")
+    neurons, columns = np.nonzero(wanted >= 0)
+    found = order[np.searchsorted(keys, neurons * most + wanted[neurons, columns], sorter=order)]
     places = np.full_like(wanted, -1)
-    concepts, starts = shortlist.concepts, shortlist.starts
-    for neuron, row in enumerate(wanted):
-        where = {concept: place for place, concept in enumerate(concepts[starts[neuron] : starts[neuron + 1]].tolist())}
-        places[neuron] = [where[concept] if concept >= 0 else -1 for concept in row.tolist()]
+    places[neurons, columns] = found - shortlist.starts[neurons]
     return places
 
 

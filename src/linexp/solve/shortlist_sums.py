@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -46,112 +47,109 @@ def accumulate_groups(blocks: Blocks, n_groups: int, shortlist: Shortlist) -> li
     """
     n_neurons, n_entries = len(shortlist.starts) - 1, len(shortlist.concepts)
     named, places = np.unique(shortlist.concepts, return_inverse=True)
-    lists = (places, shortlist.starts, shortlist.squares)
-    lengths = (n_entries, n_neurons, int(shortlist.squares[-1]), n_entries, n_neurons)
-    sums = [np.zeros((length, n_groups)) for length in lengths]  # means of concepts, neurons; gram, cross, variances
-    n_rows, every = 0, np.arange(n_neurons)
+    means = [np.zeros((length, n_groups)) for length in (len(named), n_neurons)]
+    products = [np.zeros((length, n_groups)) for length in (int(shortlist.squares[-1]), n_entries, n_neurons)]
+    n_rows = 0
     for concepts, neurons in recut(blocks, n_groups * max(_PIECE_ROWS // n_groups, 1)):
-        dtype = torch.promote_types(torch.promote_types(concepts.dtype, neurons.dtype), torch.float32)
         groups = [np.arange(group, len(concepts), n_groups) for group in range(n_groups)]
         order, ends = np.concatenate(groups), np.cumsum(list(map(len, groups)))
-        present = _turn(concepts.cpu().to(dtype).numpy(), order, named)
-        active = _turn(neurons.cpu().to(dtype).numpy(), order, every)
         n_before, sizes = n_rows // n_groups, np.diff(ends, prepend=0)
         new = sizes / np.maximum(n_before + sizes, 1)  # what of the rows of a group that there then are is new
-        share_neurons(n_neurons, _add_piece, present, active, ends, new, n_before * new, *lists, *sums)
+        present = _centre(concepts, named, order, ends, new, means[0])
+        active = _centre(neurons, slice(None), order, ends, new, means[1])
+        lists = (places, shortlist.starts, shortlist.squares)
+        share_neurons(n_neurons, _add_piece, present, active, ends, n_before * new, *lists, *products)
         n_rows += len(concepts)
     if n_rows < n_groups:
         what, remedy = ("to take moments of", "one image") if n_groups == 1 else (f"for {n_groups} groups", "that many")
         raise ValueError(f"There are {n_rows} rows {what}. Give at least {remedy}.")
     sizes = np.array([len(range(group, n_rows, n_groups)) for group in range(n_groups)])
-    sums = [np.ascontiguousarray(part.T) for part in (*sums[:2], *(total / sizes for total in sums[2:]))]
+    sums = (means[0][places], means[1], *(total / sizes for total in products))
+    sums = [np.ascontiguousarray(part.T) for part in sums]
     return [ShortlistMoments(int(size), shortlist, *(part[group] for part in sums)) for group, size in enumerate(sizes)]
 
 
-def _turn(values: Array, order: Indices, columns: Indices) -> Array:
-    """Return some columns of rows put into order, each column's values side by side."""
-    turned = np.empty((len(columns), len(order)), values.dtype)
-    share_neurons(len(columns), _turn_columns, values, order, columns, turned)
-    return turned
+class _Centred(NamedTuple):
+    """Some columns of a piece of rows, ordered by group, less the mean of their group here: ``values`` [columns, rows].
+
+    ``gaps`` [columns, groups]: how far that mean is from the mean of the group's rows before.
+    """
+
+    values: Array
+    gaps: Array
 
 
-@compiled
-def _turn_columns(first: int, last: int, values: Array, order: Indices, columns: Indices, turned: Array) -> None:
-    for row in range(len(order)):
-        for column in range(first, last):  # few, so that the lines of memory written to stay in the cache
-            turned[column, row] = values[order[row], columns[column]]
+def _centre(rows: Tensor, columns: Indices | slice, order: Indices, ends: Indices, new: Array, mean: Array) -> _Centred:
+    """Return some columns of rows centred, each column's values side by side, and bring the means up to date."""
+    given = rows.cpu().to(torch.promote_types(rows.dtype, torch.float32)).numpy()
+    values = np.ascontiguousarray(given[order][:, columns].T, dtype=np.float64)
+    centred = _Centred(values, np.zeros(mean.shape))
+    share_neurons(len(values), _centre_columns, ends, new, mean, *centred)
+    return centred
+
+
+@compiled_sum
+def _centre_columns(first: int, last: int, ends: Indices, new: Array, mean: Array, values: Array, gaps: Array) -> None:
+    """Values are first taken less that of their group's first row: so a column that is all the same leaves zeros."""
+    for column in range(first, last):
+        own, gap, start = values[column], gaps[column], 0
+        for group in range(len(ends)):
+            end, total = ends[group], 0.0
+            if start < end:
+                origin = own[start]
+                for row in range(start, end):
+                    own[row] -= origin
+                    total += own[row]
+                total /= end - start
+                for row in range(start, end):
+                    own[row] -= total
+                gap[group] = origin + total - mean[column, group]
+                mean[column, group] += gap[group] * new[group]
+            start = end
 
 
 @compiled
 def _add_piece(
     first: int,
     last: int,
-    present: Array,
-    active: Array,
+    present: _Centred,
+    active: _Centred,
     ends: Indices,
-    new: Array,
     between: Array,
     concepts: Indices,
     starts: Indices,
     squares: Indices,
-    concept_mean: Array,
-    neuron_mean: Array,
     gram: Array,
     cross: Array,
     variance: Array,
 ) -> None:
-    """Add some rows to the means of their groups, and to the sums of products about them, for some neurons.
+    """Add some rows to the sums of products about the means of their groups, for some neurons.
 
     Column by column, and there group by group: so a sum is over numbers that stand side by side.
     """
     for neuron in range(first, last):
         start, corner = starts[neuron], squares[neuron]
         width = starts[neuron + 1] - start
-        rows, gaps = np.empty((width + 1, present.shape[1])), np.zeros((width + 1, len(ends)))
         for place in range(width):
-            _centre(present[concepts[start + place]], ends, new, rows[place], gaps[place], concept_mean[start + place])
-        _centre(active[neuron], ends, new, rows[width], gaps[width], neuron_mean[neuron])
-        for place in range(width):
+            concept = int(concepts[start + place])
             for other in range(place + 1):
                 total = gram[corner + place * width + other]
-                _add_products(rows[place], rows[other], ends, between, gaps[place], gaps[other], total)
+                _add_products(present, concept, present, int(concepts[start + other]), ends, between, total)
                 gram[corner + other * width + place] = total
-            _add_products(rows[width], rows[place], ends, between, gaps[width], gaps[place], cross[start + place])
-        _add_products(rows[width], rows[width], ends, between, gaps[width], gaps[width], variance[neuron])
-
-
-@compiled_sum
-def _centre(column: Array, ends: Indices, new: Array, rows: Array, gaps: Array, mean: Array) -> None:
-    """Write values less the mean of their group here, how far that is from the mean before, and the new mean of all.
-
-    Values are first taken less that of the group's first row: so a column that is all the same leaves exact zeros.
-    """
-    start = 0
-    for group in range(len(ends)):
-        end, total = ends[group], 0.0
-        if start < end:
-            origin = np.float64(column[start])
-            for row in range(start, end):
-                rows[row] = column[row] - origin
-                total += rows[row]
-            total /= end - start
-            for row in range(start, end):
-                rows[row] -= total
-            gaps[group] = origin + total - mean[group]
-            mean[group] += gaps[group] * new[group]
-        start = end
+            _add_products(active, neuron, present, concept, ends, between, cross[start + place])
+        _add_products(active, neuron, active, neuron, ends, between, variance[neuron])
 
 
 @compiled_sum
 def _add_products(
-    left: Array, right: Array, ends: Indices, between: Array, left_gaps: Array, right_gaps: Array, totals: Array
+    left: _Centred, one: int, right: _Centred, other: int, ends: Indices, between: Array, totals: Array
 ) -> None:
     """Add the products of two columns to the sums of their groups."""
-    start = 0
+    ours, theirs, start = left.values[one], right.values[other], 0
+    our_gaps, their_gaps = left.gaps[one], right.gaps[other]
     for group in range(len(ends)):
         end, total = ends[group], 0.0
-        if start < end:
-            for row in range(start, end):
-                total += left[row] * right[row]
-            totals[group] += total + between[group] * left_gaps[group] * right_gaps[group]
+        for row in range(start, end):
+            total += ours[row] * theirs[row]
+        totals[group] += total + between[group] * our_gaps[group] * their_gaps[group]
         start = end
