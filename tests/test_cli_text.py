@@ -92,7 +92,7 @@ def test_from_words_to_scores_by_another_model(calibrated: Run, tmp_path: Path):
     assert both.code == 0, both.err
     assert "Warning" not in both.err
     rows = re.findall(
-        r"│ (\S+)\s+│ stem  │\s+4 │\s+(\S+) │\s+(\S+) │\s+1 │\s+0 │\s+0 │\s+0 │ (0\.\d+) ± (0\.\d+) │", both.out
+        r"│ (\S+)\s+│ stem  │\s+4 │\s+(\S+) │\s+(\S+) │\s+1 │\s+1 │\s+0 │\s+0 │ (0\.\d+) ± (0\.\d+) │", both.out
     )
     assert [row[0] for row in rows] == [str(text), str(label)]
     assert all(float(row[3]) > 0.8 for row in rows)

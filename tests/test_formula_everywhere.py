@@ -252,7 +252,7 @@ def test_what_a_judge_knows_of_a_formula(tmp_path: Path):
     assert judge.of("ship") is None
     assert judge.count_unknown(some()) == 2  # the formula and the boat
     judge.to_csv(tmp_path / "s.csv", some())
-    rows = {row["concept"]: row["terms"] for row in csv.DictReader((tmp_path / "s.csv").read_text().splitlines())}
+    rows = {row["concept"]: row["in_terms"] for row in csv.DictReader((tmp_path / "s.csv").read_text().splitlines())}
     assert rows == {"boat": "2", "water": "1"}
 
 

@@ -113,7 +113,7 @@ def test_the_example_of_methods_that_compare_runs(capsys):
     exec(example, {})  # noqa: S102 - the page's own code
     dissected, best = capsys.readouterr().out.splitlines()
     assert re.fullmatch(r"neuron 0 ≈ .*concept \d.*val .*, selected; soft-WPMI \d+\.\d\d\)", dissected)
-    assert re.fullmatch(r"neuron 0 ≈ .*concept \d.*val .*, selected; correlation [01]\.\d\d\)", best)
+    assert re.fullmatch(r"neuron 0 ≈ .*concept \d.*val .*, selected; train correlation [01]\.\d\d\)", best)
 
 
 def test_the_example_of_methods_runs(capsys):
