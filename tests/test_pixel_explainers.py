@@ -183,3 +183,29 @@ def test_concepts_that_all_pixels_show_are_refused(problem: Any) -> None:
     concepts = le.PixelConceptMatrix(shares, ["sky"], maps, {}, activations.images)
     with pytest.raises(ValueError, match="vary over these images"):
         le.DissectionExplainer().explain(activations, concepts, split)
+
+
+@pytest.mark.parametrize("way", ["linear", "weights"])
+def test_errors_leave_out_images_and_not_their_regions(problem: Any, way: str) -> None:
+    """Regions that are copies of each other say nothing new: the errors are those of the images."""
+    generator = np.random.default_rng(5)
+    values, shares = generator.normal(size=(40, 2)), generator.random((40, 3))
+    values[:, 0] += 4 * shares[:, 0]
+    values[:, 1] += 4 * shares[:, 2]
+    regions = Regions(40, 2, 2, "images")
+    split = le.Split(range(28), range(28, 34), range(34, 40))
+
+    def explain(n_copies: int, of: Regions | None) -> Any:
+        names = None if of is None else of.fingerprint
+        activations = le.ActivationMatrix(np.repeat(values, n_copies, 0), layer="layer", regions=of)
+        concepts = le.ConceptMatrix(np.repeat(shares, n_copies, 0), NAMES, names)
+        parts = split.for_rows(activations)
+        if way == "weights":
+            return le.fit_weights([["sky"], ["car"]], activations, concepts, parts, n_groups=5)
+        return le.LinearExplainer(min_activity=0, n_groups=5, n_repeats=4).explain(activations, concepts, parts)
+
+    for whole, parted in zip(explain(1, None), explain(4, regions), strict=True):
+        assert parted.names == whole.names
+        assert parted.terms[0].error == pytest.approx(whole.terms[0].error, rel=1e-6)
+        assert parted.val_error == pytest.approx(whole.val_error, rel=1e-6)
+        assert [term.kept for term in parted.terms] == [term.kept for term in whole.terms]

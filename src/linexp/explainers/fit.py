@@ -11,6 +11,7 @@ from jaxtyping import Bool
 from torch import Tensor
 
 from linexp._internal.compiled import Array
+from linexp.explainers.parts import moments_of_groups, n_images_of
 from linexp.explainers.wording import Settled, Wording
 from linexp.explanations import Columns
 from linexp.matrix import ActivationMatrix, ConceptMatrix
@@ -19,7 +20,6 @@ from linexp.solve import (
     Moments,
     Shortlist,
     Solution,
-    accumulate_groups,
     accumulate_moments,
     jackknife,
 )
@@ -99,11 +99,13 @@ class Method:
 
 def find_errors(rows: Rows, solution: Solution, units: Units, n_groups: int) -> Jackknife | None:
     """Return the errors of a solution from so many groups; ``None`` if there are fewer than two."""
-    n_groups = min(n_groups, len(rows.train), len(rows.val))
+    n_groups = min(n_groups, *(n_images_of(rows.activations, part) for part in (rows.train, rows.val)))
     if n_groups < 2:
         return None
     shortlist = Shortlist.of_terms(solution)
-    train, val = (accumulate_groups(rows.blocks(part), n_groups, shortlist) for part in (rows.train, rows.val))
+    train, val = (
+        moments_of_groups(rows.activations, rows.blocks, part, n_groups, shortlist) for part in (rows.train, rows.val)
+    )
     found = jackknife(train, val, solution)
     # Of columns as they are, because it takes long to divide the moments of every group by their deviations.
     scale = units.concept_scale[solution.concepts] / units.neuron_scale[:, None]

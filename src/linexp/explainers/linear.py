@@ -208,7 +208,9 @@ class LinearExplainer:
         items = task.explain(split.train, split.val, usable.columns, self.n_groups)
         if self.n_repeats:
             choose = partial(self._choose_again, task)
-            items = count_again(items, concepts.names, choose, split.train, split.val, self.n_repeats)
+            items = count_again(
+                items, concepts.names, choose, split.train, split.val, self.n_repeats, activations.regions
+            )
         if self.min_kept:
             items = leave_out(items, task, split, usable.columns, self.n_groups, self.min_kept, self._wording.sign)
         images = activations.images or concepts.images

@@ -10,7 +10,9 @@ import torch
 from torch import Tensor
 
 from linexp._internal.compiled import Indices
+from linexp.explainers.parts import drawn_by_image
 from linexp.explanations import Explanation
+from linexp.matrix import Regions
 
 # The same images give the same redraws, on every machine.
 _SEED = 0
@@ -26,11 +28,12 @@ def count_again(
     train: Tensor,
     val: Tensor,
     n_repeats: int,
+    regions: Regions | None = None,
 ) -> tuple[Explanation, ...]:
     """Return explanations whose terms say in which share of redraws they are chosen again.
 
     ``choose`` returns the numbers of the concepts, as ``names`` has them, of each explanation's neuron
-    [neurons, terms], padded with -1; ``None``: no neuron has any.
+    [neurons, terms], padded with -1; ``None``: no neuron has any. Of ``regions``, those of an image stay together.
     """
     items = tuple(items)
     number = {name: place for place, name in enumerate(names)}
@@ -39,7 +42,7 @@ def count_again(
         row[: len(item.terms)] = [number[str(term.concept)] for term in item.terms]
     again = np.zeros(terms.shape)
     for repeat in range(n_repeats):
-        chosen = choose(*redraw(train, val, repeat))
+        chosen = choose(*drawn_by_image(redraw, regions)(train, val, repeat))
         if chosen is not None:
             again += (terms[:, :, None] == chosen[:, None, :]).any(2)
     kept = (again / max(n_repeats, 1)).tolist()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import reduce
 
@@ -12,10 +12,11 @@ from torch import Tensor
 from linexp._internal.checks import check_same_images, check_whole
 from linexp._internal.compiled import Indices
 from linexp.explainers.fit import Units, blocks
+from linexp.explainers.parts import moments_of_groups, n_images_of
 from linexp.explainers.terms import in_words
 from linexp.explanations import Columns, Concept, Explanation, Explanations, FittedOn, Measure, Term
 from linexp.matrix import ActivationMatrix, ConceptMatrix, Split
-from linexp.solve import Shortlist, ShortlistMoments, accumulate_groups, jackknife, measure_columns, refit_among
+from linexp.solve import Shortlist, ShortlistMoments, jackknife, measure_columns, refit_among
 
 
 def fit_weights(
@@ -70,7 +71,8 @@ def fit_weights(
     wanted = tuple(dict.fromkeys(concept for some in fitted for concept in some))
     place = {concept: number for number, concept in enumerate(wanted)}
     lists = [np.array([place[concept] for concept in some], np.int64) for some in fitted]
-    columns, n_groups = Columns(concepts, wanted), max(min(n_groups, len(split.train), len(split.val)), 1)
+    columns = Columns(concepts, wanted)
+    n_groups = max(min(n_groups, *(n_images_of(activations, part) for part in (split.train, split.val))), 1)
     train, val = (_moments(columns, activations, part, lists, n_groups) for part in (split.train, split.val))
     found = _fit(train, val, wanted)
     items = map(_complete, found, activations.neurons, fitted, measures or [None] * len(said), constant)
@@ -83,8 +85,11 @@ def _moments(
     columns: Columns, activations: ActivationMatrix, part: Tensor, lists: list[Indices], n_groups: int
 ) -> list[ShortlistMoments]:
     """Return the moments of each group of a part of the images, all of it read once."""
-    pairs = zip(blocks(columns, part), blocks(activations, part), strict=True)
-    return accumulate_groups(pairs, n_groups, Shortlist.of_lists(lists))
+
+    def pairs(rows: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
+        return zip(blocks(columns, rows), blocks(activations, rows), strict=True)
+
+    return moments_of_groups(activations, pairs, part, n_groups, Shortlist.of_lists(lists))
 
 
 def _fit(train: list[ShortlistMoments], val: list[ShortlistMoments], wanted: Sequence[Concept]) -> list[Explanation]:
