@@ -59,6 +59,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--layers", nargs="+", default=["_blocks.4", "_blocks.10", "_bn1"])
+    parser.add_argument("--store", type=Path, help="folder to keep recordings in")
     parser.add_argument("--neurons", type=int, help="only the first of each layer")
     asked = parser.parse_args()
     files: list[Path] = []
@@ -69,10 +70,11 @@ def main() -> None:
         files += found
     images, split = le.ImageFiles(files), le.Split(*map(list, parts.values()))
     masks = le.LabelMaps(asked.folder, NAMES, ignore=11)
+    store = None if asked.store is None else le.Store(asked.store)
     recorded = le.record_layers(
         le.load_model("efficientnet_lite0"), asked.layers, images, pool="grid", store=le.Store()
     )
-    means = le.record_layers(le.load_model("efficientnet_lite0"), asked.layers, images, store=le.Store())
+    means = le.record_layers(le.load_model("efficientnet_lite0"), asked.layers, images, store=store)
     for layer, cells in recorded.items():
         chosen = cells.select(cells.neurons[: asked.neurons])
         assert chosen.regions is not None
