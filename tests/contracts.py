@@ -86,6 +86,10 @@ UNITS = {
     "channels, last": (lambda: le.Channels(channels="last"), (4, 2, 5, 3)),
     "channels of tokens": (lambda: le.Channels(), (4, 6, 3)),
     "token": (lambda: le.Token(0), (4, 6, 3)),
+    "rotation": (lambda: le.Rotation(1), (4, 6, 3)),
+    "directions": (lambda: le.Directions.random(3), (4, 3, 2, 5)),
+    "directions, max": (lambda: le.Directions.random(3, pool="max"), (4, 6, 3)),
+    "directions, token": (lambda: le.Directions.random(3, pool="token"), (4, 6, 3)),
 }
 
 CONCEPT_SOURCES = {

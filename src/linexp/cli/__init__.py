@@ -16,6 +16,7 @@ from linexp.cli.show import show
 from linexp.cli.simulate import simulate
 from linexp.cli.store import store_app
 from linexp.cli.summarize import summarize
+from linexp.cli.units import units_app
 
 __all__ = [
     "ablate",
@@ -35,4 +36,5 @@ __all__ = [
     "simulate",
     "store_app",
     "summarize",
+    "units_app",
 ]

@@ -173,6 +173,13 @@ class Network:
 class Units:
     """What of a layer's output is a neuron."""
 
+    units: str = option(
+        "channels",
+        "WHAT",
+        "What a neuron is: channels; random or random:SEED, a random rotation of them; directions:FILE, a matrix "
+        "(linexp units pca makes one); or sae:FILE, the latents of a sparse autoencoder (linexp units fit, SAELens, "
+        "sparsify, ViT-Prisma, saev, overcomplete, dictionary_learning).",
+    )
     pool: str = option("mean", "HOW", "From a feature map to one number per neuron: mean, max, token or none.")
     channels: str = option(
         "auto",
@@ -186,9 +193,9 @@ class Units:
 
     def open(self) -> Unit:
         """Return it as forward passes take it."""
-        from linexp.forward.units import choose_units
+        from linexp.forward.units import units_of
 
-        return choose_units(None, cast(Any, self.pool), cast(Any, self.channels), self.token, self.output)
+        return units_of(self.units, cast(Any, self.pool), cast(Any, self.channels), self.token, self.output)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -64,7 +64,8 @@ def impact(
     from linexp.store import open_store, with_store
 
     running.check()
-    if units.open().is_regional:
+    chosen = units.open()
+    if chosen.is_regional:
         raise ValueError(
             f"--pool {units.pool} makes regions, and impact removes a neuron in whole images. Use another."
         )
@@ -94,8 +95,8 @@ def impact(
         "precision": running.precision,
         "batch_size": running.batch_size,
         "engine": running.engine,
+        "units": chosen,
     }
-    settings |= vars(units)
     found = with_store(store, lambda store: impact_layers(model, layer, readable, store=store, **settings))
     tell_impact(list(found.values()), shares, out, as_published=as_published)
 

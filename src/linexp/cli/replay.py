@@ -12,7 +12,7 @@ from linexp._internal.checks import StoreMismatchError
 from linexp.results import METHODS
 
 # What explain finds out and writes down beside its options.
-_FOUND = ("preprocessing", "layers", "explainer", "calibration", "encoder_asked", "engine_used")
+_FOUND = ("preprocessing", "layers", "explainer", "calibration", "encoder_asked", "engine_used", "units_content")
 
 
 def read_run(path: Path, out: Path | None) -> dict[str, Any]:

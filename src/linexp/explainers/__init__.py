@@ -13,6 +13,7 @@ from linexp.explainers.by_name import (
 from linexp.explainers.clip_dissect import CLIPDissectExplainer
 from linexp.explainers.clustered import ActivationRange, ClusteredExplainer
 from linexp.explainers.compositional import CompositionalExplainer
+from linexp.explainers.decoder_text import DecoderTextExplainer as DecoderTextExplainer
 from linexp.explainers.dissection import DissectionExplainer
 from linexp.explainers.falcon import FalconExplainer
 from linexp.explainers.invert import InvertExplainer

@@ -10,6 +10,7 @@ from linexp.forward.batches import move as move
 from linexp.forward.batches import open_module as open_module
 from linexp.forward.batches import open_source as open_source
 from linexp.forward.batches import size_on as size_on
+from linexp.forward.foreign import load_activations as load_activations
 from linexp.forward.hooks import evaluating as evaluating
 from linexp.forward.key import network_key as network_key
 from linexp.forward.layers import LayerInfo as LayerInfo

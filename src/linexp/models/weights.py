@@ -6,6 +6,7 @@ import os
 import re
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -21,11 +22,12 @@ _WRAPPERS = ("state_dict", "model", "model_state_dict")
 _FORCE = "TORCH_FORCE_WEIGHTS_ONLY_LOAD"
 
 
-def read_weights(path: str | Path) -> dict[str, Tensor]:
+def read_weights(path: str | Path, *, skip: int = 0) -> dict[str, Tensor]:
     """Read a state dict from a ``.safetensors`` file or a torch checkpoint, on the CPU.
 
     A checkpoint may keep it under ``"state_dict"``, ``"model"`` or ``"model_state_dict"``; the prefix
-    ``"module."`` that ``DataParallel`` puts before every name is removed.
+    ``"module."`` that ``DataParallel`` puts before every name is removed. ``skip``: how many bytes stand before the
+    checkpoint.
 
     Raises
     ------
@@ -40,7 +42,7 @@ def read_weights(path: str | Path) -> dict[str, Tensor]:
         raise FileNotFoundError(
             f"There is no weights file '{path}'. Pass a local .safetensors file or a torch checkpoint."
         )
-    state = _state_dict(_read(path), path)
+    state = _state_dict(_read(path, skip), path)
     if state and all(key.startswith("module.") for key in state):
         state = {key.removeprefix("module."): value for key, value in state.items()}
     return state
@@ -93,13 +95,13 @@ class _RefusedError(ValueError):
     """A file that is not even begun to be read."""
 
 
-def _read(path: Path) -> Any:
+def _read(path: Path, skip: int) -> Any:
     try:
         if path.suffix == ".safetensors":
             return safetensors.torch.load_file(path)
         if refused := why_refused(path):
             raise _RefusedError(f"The checkpoint '{path}' {refused}. {_RESAVE}")
-        return torch.load(path, map_location="cpu", weights_only=True)
+        return torch.load(BytesIO(path.read_bytes()[skip:]) if skip else path, map_location="cpu", weights_only=True)
     except (OSError, _RefusedError):
         raise
     except Exception as error:  # on a file that is no checkpoint, torch's reader fails in a dozen ways

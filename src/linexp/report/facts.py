@@ -68,6 +68,7 @@ def layer_facts(layer: Sequence[Result]) -> list[tuple[str, str]]:
         ("Model", _text(settings.get("model"))),
         ("Weights", _text(settings.get("weights"))),
         ("Layer", _text(run.activations.layer)),
+        ("Units", "" if settings.get("units") == "channels" else _text(settings.get("units"))),
         ("Pooling", _text(settings.get("pool"))),
         ("Images", pictures),
         ("Regions", _regions(run)),

@@ -14,6 +14,7 @@ from linexp.ablation import find_outputs
 from linexp.ablation.score import AblationScorer, AblationScores
 from linexp.concepts.vocabulary import IMAGENET, IMAGENET_PAPER
 from linexp.explanations import Explanation, Explanations, simulate
+from linexp.forward.units import Unit, units_of
 from linexp.images import Images, is_openmoji
 from linexp.matrix import ConceptMatrix
 from linexp.models import VisionModel
@@ -103,13 +104,26 @@ def prepare_ablations(
     models: dict[tuple[Any, ...], VisionModel] = {}
     found: list[Ablation] = []
     for case in cases:
-        how = {name: _setting(case, name) for name in ("pool", "channels", "token")}
-        how["output"] = case.settings.get("output")  # results of 0.1.0 have the first, as None means
+        units = _units(case)
         key = _setting(case, "model"), *(case.settings.get(name) for name in ("weights", "preprocess"))
         if key not in models:
             models[key] = load(*key)
         which = id(case.activations)
-        found.append(Ablation(case, replace(scorer, **how), models[key], key[0], pictures[which], labels[which]))
+        found.append(Ablation(case, replace(scorer, units=units), models[key], key[0], pictures[which], labels[which]))
+    return found
+
+
+def _units(case: Result) -> Unit:
+    pool, channels, token = (_setting(case, name) for name in ("pool", "channels", "token"))
+    output = case.settings.get("output")  # results of 0.1.0 have the first, as None means
+    name = case.settings.get("units", "channels")  # there was nothing else until 0.3
+    found = units_of(name, pool, channels, token, output)
+    known = case.settings.get("units_content")
+    if known is not None and found.key != known:
+        raise StoreMismatchError(
+            f"The file of '{name}' is not the one whose units the result in '{case.folder}' is of. Bring back "
+            "that file, or make the result anew with linexp explain."
+        )
     return found
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import quote
 
+from linexp._internal.checks import listing
 from linexp._internal.files import check_writable_folder
 from linexp.concepts import ConceptSource, PixelConcepts, TextConcepts
 from linexp.explainers import (
@@ -25,13 +26,18 @@ from linexp.explainers import (
 from linexp.explanations import Explanations, tell_dropped
 from linexp.forward import record_layers, remarked
 from linexp.forward.engines import with_precision
+from linexp.forward.units import Directions, SparseAutoencoder, units_of
 from linexp.images import Images, ImageSubset, contents_of
-from linexp.matrix import DEAD_BELOW, ConceptMatrix, EmbeddedConceptMatrix, Regions, Split
+from linexp.matrix import DEAD_BELOW, ActivationMatrix, ConceptMatrix, EmbeddedConceptMatrix, Regions, Split
 from linexp.models import VisionModel, describe_preprocess
 from linexp.results.folder import save_explanations, save_run
 from linexp.results.judges import suggest_judge
 from linexp.results.run import Run
 from linexp.store import Store, UnknownContentError, content_of, with_store
+
+RARE_BELOW = 20
+"""Latents that are active on fewer images are rare: a correlation over so few is chance."""
+_POOLING = ("pool", "channels", "token", "output")
 
 
 class _Unread(ImageSubset):
@@ -124,13 +130,15 @@ def record_runs(
     ``layers`` has the tensor that is taken of each; see ``look_at_layers``. ``prepared`` is what each needs. What
     recording needs is read from ``settings``, and all of these are kept with the result, as are the explainer's.
     """
-    names = ("pool", "channels", "token", "output", "batch_size", "workers")
-    how = {name: settings[name] for name in names}
+    units = units_of(settings.get("units", "channels"), *(settings[name] for name in _POOLING))
+    how: dict[str, Any] = {"units": units, "batch_size": settings["batch_size"], "workers": settings["workers"]}
     how["engine"] = with_precision(settings["engine"], settings["precision"])
     contents = tuple(content.hex() for content in contents_of(images))
     with remarked():  # look_at_layers has said it
         recorded = with_store(store, lambda store: record_layers(model, list(layers), images, store=store, **how))
     told = {name: str(value) if isinstance(value, Path) else value for name, value in settings.items()}
+    if isinstance(units, (SparseAutoencoder, Directions)):
+        told["units_content"] = units.key  # so that another file of that name is noticed
     told |= {"model": model.name, "explainer": describe_explainer(explainer), "preprocessing": _preprocessing(model)}
     called = tuple(images.name(row) for row in range(len(images)))
     return {
@@ -166,9 +174,10 @@ def explain_run(
     """
     save_run(out, run, beside=beside)
     started = time.perf_counter()
-    explanations = explainer.explain(run.activations, run.concepts, run.split, usable=usable)
+    often = _often_active(run)
+    explanations = explainer.explain(often, run.concepts, run.split, usable=usable)
     if link:
-        explanations = fit_links(explanations, run.activations, run.concepts, run.split)
+        explanations = fit_links(explanations, often, run.concepts, run.split)
     seconds = time.perf_counter() - started
     save_explanations(out, explanations)
     return explanations, seconds
@@ -180,6 +189,29 @@ def choose_run(run: Run, explainer: Explainer, usable: Usable | None = None) -> 
     choice = choose_sharpness(run.activations, run.concepts, run.split, explainer, usable=usable)
     sharp = run.concepts.with_sharpness(choice.sharpness)
     return replace(run, concepts=sharp, settings={**run.settings, "sharpness": choice.sharpness}), choice
+
+
+def _often_active(run: Run) -> ActivationMatrix:
+    """Return the units that are explained: of an autoencoder's latents those active on enough images."""
+    if not str(run.settings.get("units", "")).startswith("sae:"):
+        return run.activations
+    n_active = (run.activations.values > 0).sum(0).tolist()
+    often = [neuron for neuron, n in zip(run.activations.neurons, n_active, strict=True) if n >= RARE_BELOW]
+    if not often:
+        raise ValueError(
+            f"None of the {run.activations.n_neurons} latents of layer '{run.activations.layer}' is active on "
+            f"{RARE_BELOW} {run.rows_are}. Use more images, or an autoencoder that was trained on this layer."
+        )
+    return run.activations if len(often) == run.activations.n_neurons else run.activations.select(often)
+
+
+def _tell_rare(explanations: Explanations, run: Run) -> list[str]:
+    explained = set(explanations.neurons)
+    rare = [neuron for neuron in run.activations.neurons if neuron not in explained]
+    if not rare:
+        return []
+    told = f"{len(rare)} of {run.activations.n_neurons} latents are active on fewer than {RARE_BELOW} {run.rows_are}"
+    return [f"  {told}, and not explained: {listing(rare)}"]
 
 
 def tell_explanations(explanations: Explanations, run: Run) -> str:
@@ -196,6 +228,7 @@ def tell_explanations(explanations: Explanations, run: Run) -> str:
         f"activation below {DEAD_BELOW} on all {recorded.n_images:,} {run.rows_are}",
         f"  {run.concepts.n_concepts - len(dropped)} of {run.concepts.n_concepts} concepts used"
         + (f"; {len(dropped)} dropped, all of them in dropped.csv" if dropped else ""),
+        *_tell_rare(explanations, run),
     ]
     n_linked = sum(item.link is not None for item in explanations)
     linked = [f"  {n_linked} of {explained} explanations are better with a monotone link"] if n_linked else []

@@ -60,4 +60,5 @@ def give_images(results: Sequence[Result], images: Any) -> list[Result]:
 
 def _identity(result: Result) -> tuple[Any, ...]:
     settings = result.settings
-    return result.activations.layer, settings.get("model"), settings.get("pool"), settings.get("token")
+    units = settings.get("units", "channels"), settings.get("pool"), settings.get("token")
+    return result.activations.layer, settings.get("model"), *units

@@ -26,5 +26,7 @@ from linexp.score.simulability import read_simulability as read_simulability
 from linexp.score.simulability import simulability as simulability
 from linexp.score.spearman import SpearmanScorer as SpearmanScorer
 from linexp.score.threshold import TOP_SHARE as TOP_SHARE
+from linexp.score.units import UnitMeasures as UnitMeasures
+from linexp.score.units import measure_units as measure_units
 from linexp.score.unseen import check_unseen as check_unseen
 from linexp.score.unseen import count_seen as count_seen

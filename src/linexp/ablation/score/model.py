@@ -115,7 +115,8 @@ def cut_model(
     _check_recorded(recorded, pooled, val[: len(examples)])
     tail = find_linear_tail(behind, stored, units)
     # A token is one position; feature maps and sequences have several, which are pooled.
-    several = units.has_pattern and stored.layer_output.numel() > pooled.numel()
+    n_vectors = stored.layer_output.numel() // stored.layer_output.shape[units.axis(stored.layer_output.ndim)]
+    several = units.has_pattern and n_vectors > len(examples)
     has_pattern = tail is None and several
     return Cut(inputs, behind, device, units, tail, pooled.shape[1], classes, (val, test), has_pattern)
 
