@@ -72,7 +72,7 @@ def main() -> None:
     masks = le.LabelMaps(asked.folder, NAMES, ignore=11)
     store = None if asked.store is None else le.Store(asked.store)
     recorded = le.record_layers(
-        le.load_model("efficientnet_lite0"), asked.layers, images, pool="grid", store=le.Store()
+        le.load_model("efficientnet_lite0"), asked.layers, images, pool="grid", store=store
     )
     means = le.record_layers(le.load_model("efficientnet_lite0"), asked.layers, images, store=store)
     for layer, cells in recorded.items():

@@ -28,6 +28,8 @@ PAGES = (
     "docs/formulas.md",
     "docs/methods.md",
     "docs/comparing.md",
+    "docs/regions.md",
+    "docs/units.md",
 )
 SCORING = (ROOT / "docs" / "scoring.md").read_text(encoding="utf-8")
 WORDS = (ROOT / "docs" / "text-concepts.md").read_text(encoding="utf-8")
