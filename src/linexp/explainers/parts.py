@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-import torch
 from torch import Tensor
 
 from linexp.matrix import ActivationMatrix, Regions
@@ -38,8 +37,7 @@ def drawn_by_image(
         return draw
 
     def drawn(train: Tensor, val: Tensor, repeat: int) -> tuple[Tensor, Tensor]:
-        images = (torch.unique(regions.image_of(rows)) for rows in (train, val))
-        fitted, chosen = draw(*images, repeat)
+        fitted, chosen = draw(regions.image_of(train).unique(), regions.image_of(val).unique(), repeat)
         return regions.rows_of(fitted), regions.rows_of(chosen)
 
     return drawn
