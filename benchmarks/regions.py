@@ -71,9 +71,7 @@ def main() -> None:
     images, split = le.ImageFiles(files), le.Split(*map(list, parts.values()))
     masks = le.LabelMaps(asked.folder, NAMES, ignore=11)
     store = None if asked.store is None else le.Store(asked.store)
-    recorded = le.record_layers(
-        le.load_model("efficientnet_lite0"), asked.layers, images, pool="grid", store=store
-    )
+    recorded = le.record_layers(le.load_model("efficientnet_lite0"), asked.layers, images, pool="grid", store=store)
     means = le.record_layers(le.load_model("efficientnet_lite0"), asked.layers, images, store=store)
     for layer, cells in recorded.items():
         chosen = cells.select(cells.neurons[: asked.neurons])
