@@ -307,7 +307,7 @@ def test_the_demo_has_the_defaults_of_the_command(linexp: Run, monkeypatch: pyte
 def test_impact_has_the_defaults_of_the_function(linexp: Run):
     options = inspect.signature(cli.impact).parameters
     defaults = inspect.signature(le.impact_layers).parameters
-    shared = set(options) & set(defaults) - {"model", "images", "store", "device"}
+    shared = set(options) & set(defaults) - {"model", "images", "store", "device", "units"}
     assert shared >= {
         "n_images",
         "seed",
