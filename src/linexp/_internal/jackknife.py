@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
-from contextlib import contextmanager
-from contextvars import ContextVar
+from collections.abc import Callable, Sequence
+from typing import TypeAlias
 
 import torch
 from jaxtyping import Float, Int
@@ -12,36 +11,22 @@ from torch import Tensor
 
 _N_GROUPS = 20
 
-
-# The image of each row, where rows are regions: scorers know rows alone.
-_IMAGES: ContextVar[Tensor | None] = ContextVar("images", default=None)
-
-
-@contextmanager
-def leaving_out_images(images: Int[Tensor, " rows"] | None) -> Generator[None, None, None]:
-    """Leave out whole images, given that of each row, for the time of the context: their regions are not independent.
-
-    ``None``: each row is an image.
-    """
-    token = _IMAGES.set(images)
-    try:
-        yield
-    finally:
-        _IMAGES.reset(token)
+Groups: TypeAlias = Sequence[slice] | Sequence[Int[Tensor, " rows"]]
+"""Rows that are left out together; each is in one group."""
 
 
-def groups(n_rows: int) -> list[slice] | list[Tensor]:
+def groups(n_rows: int, images: Int[Tensor, " rows"] | None = None, n_groups: int = _N_GROUPS) -> Groups:
     """Return the parts that are left out in turn.
 
-    They are taken with a stride, so that rows sorted by class are spread over all of them.
+    They are taken with a stride, so that rows sorted by class are spread over all of them. ``images`` is the image of
+    each row, where rows are regions: those of an image are not independent of each other, and are left out together.
     """
-    images = _IMAGES.get()
-    if images is not None:
-        numbers = images.unique(return_inverse=True)[1]
-        n_groups = min(_N_GROUPS, int(numbers.max()) + 1)
-        return [torch.nonzero(numbers % n_groups == start)[:, 0] for start in range(n_groups)]
-    n_groups = min(_N_GROUPS, n_rows)
-    return [slice(start, None, n_groups) for start in range(n_groups)]
+    if images is None:
+        n_groups = min(n_groups, n_rows)
+        return [slice(start, None, n_groups) for start in range(n_groups)]
+    numbers = images.unique(return_inverse=True)[1]
+    n_groups = min(n_groups, int(numbers.max()) + 1)
+    return [torch.nonzero(numbers % n_groups == start)[:, 0] for start in range(n_groups)]
 
 
 def add_rows(values: Float[Tensor, "rows ..."]) -> Tensor:
@@ -76,9 +61,10 @@ def estimate_by_sums(
     second: Float[Tensor, "rows neurons"],
     sums: Callable[[Tensor, Tensor], Float[Tensor, "sums neurons"]],
     formula: Callable[[Float[Tensor, "sums neurons"]], Float[Tensor, " neurons"]],
+    left_out: Groups,
 ) -> tuple[Float[Tensor, " neurons"], Float[Tensor, " neurons"]]:
     """Return what a formula makes of sums over the rows of two matrices, and its standard errors."""
-    parts = torch.stack([sums(first[rows], second[rows]) for rows in groups(len(first))])
+    parts = torch.stack([sums(first[rows], second[rows]) for rows in left_out])
     # Added up anew for each, not subtracted from the total: what is zero must come out as zero.
     left = [formula(add_rows(torch.cat([parts[:place], parts[place + 1 :]]))) for place in range(len(parts))]
     return formula(add_rows(parts)), jackknife_error(torch.stack(left))

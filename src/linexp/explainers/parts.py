@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 
 from torch import Tensor
 
+from linexp._internal.jackknife import groups
 from linexp.matrix import ActivationMatrix, Regions
 from linexp.solve import Shortlist, ShortlistMoments, accumulate_groups, accumulate_shortlist
 
@@ -25,8 +26,8 @@ def moments_of_groups(
     regions = activations.regions
     if regions is None:
         return accumulate_groups(blocks(rows), n_groups, shortlist)
-    image = regions.image_of(rows).unique(return_inverse=True)[1]
-    return [accumulate_shortlist(blocks(rows[image % n_groups == group]), shortlist) for group in range(n_groups)]
+    parts = groups(len(rows), regions.image_of(rows), n_groups)
+    return [accumulate_shortlist(blocks(rows[part]), shortlist) for part in parts]
 
 
 def drawn_by_image(

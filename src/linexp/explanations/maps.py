@@ -10,8 +10,9 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from linexp._internal.checks import check_same_images, check_within
-from linexp.explanations.columns import Columns
 from linexp.explanations.formula import Concept, Formula, names_in
+from linexp.explanations.layer import Explanations
+from linexp.explanations.simulate import simulate
 from linexp.figures import Panel, draw_maps, look_through
 from linexp.images import as_images
 from linexp.matrix import ActivationMatrix, ConceptMatrix, PixelConceptMatrix, Regions
@@ -82,9 +83,7 @@ def plot_map(
     panels = [_panel("neuron", values, regions, row, float(values[kept].quantile(quantile)))]
     if concepts is not None:
         check_same_images(recorded.images, concepts.images, recorded.n_images, concepts.n_images)
-        weights = torch.tensor([term.weight for term in explanation.terms], dtype=torch.float64)
-        said = Columns(concepts, explanation.concepts).block().double() @ weights + explanation.bias
-        said = said if explanation.link is None else explanation.link(said)
+        said = simulate(Explanations((explanation,)), concepts).values[:, 0].double()
         panels.append(_panel("predicted", said, regions, row, float(said[kept].quantile(quantile))))
     if isinstance(concepts, PixelConceptMatrix) and explanation.terms:
         first = explanation.concepts[:_N_MASKS]

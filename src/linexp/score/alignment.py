@@ -11,7 +11,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from linexp._internal.checks import DifferentImagesError, check_same_images
-from linexp._internal.jackknife import leaving_out_images
+from linexp._internal.jackknife import Groups, groups
 from linexp.matrix import ActivationMatrix
 from linexp.score.base import Scores
 
@@ -33,8 +33,8 @@ class ActivationScorer(ABC):
         return self.name
 
     @abstractmethod
-    def _measure(self, simulated: Block, recorded: Block) -> tuple[Tensor, Tensor]:
-        """Return scores and their errors [neurons]; none of the activations is constant."""
+    def _measure(self, simulated: Block, recorded: Block, left_out: Groups) -> tuple[Tensor, Tensor]:
+        """Return scores and their errors [neurons] from rows left out in turn; none of the activations is constant."""
 
     def _chance(self, recorded: Block) -> Float[Tensor, " neurons"]:
         """Return what a guess that tells no row from another scores; none of the activations is constant."""
@@ -75,18 +75,20 @@ class ActivationScorer(ABC):
         size = max(1, min(_NEURONS_PER_BLOCK, _NUMBERS_PER_BLOCK // len(chosen)))
         blocks = [slice(start, start + size) for start in range(0, simulated.n_neurons, size)]
         images = None if recorded.regions is None else recorded.regions.image_of(chosen)
-        with leaving_out_images(images):
-            pieces = [self._score(simulated.values[chosen, block], recorded.values[chosen, block]) for block in blocks]
+        left_out = groups(len(chosen), images)
+        pieces = [
+            self._score(simulated.values[chosen, block], recorded.values[chosen, block], left_out) for block in blocks
+        ]
         values, errors, silent = (torch.cat(side) for side in zip(*pieces, strict=True))
         return Scores(values, simulated.neurons, self.metric, len(chosen), errors, silent=silent)
 
-    def _score(self, simulated: Block, recorded: Block) -> tuple[Tensor, Tensor, Tensor]:
+    def _score(self, simulated: Block, recorded: Block, left_out: Groups) -> tuple[Tensor, Tensor, Tensor]:
         """Return scores, their errors and which neurons are silent."""
         says_nothing, is_defined = is_constant(simulated), ~is_constant(recorded)
         varies, silent = is_defined & ~says_nothing, is_defined & says_nothing
         found = torch.full((2, len(varies)), torch.nan, dtype=torch.float64)
         if bool(varies.any()):
-            found[:, varies] = torch.stack(self._measure(simulated[:, varies], recorded[:, varies]))
+            found[:, varies] = torch.stack(self._measure(simulated[:, varies], recorded[:, varies], left_out))
         if bool(silent.any()):
             found[0, silent] = self._chance(recorded[:, silent])
         return found[0], found[1], silent

@@ -8,6 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from linexp._internal.jackknife import Groups
 from linexp.score.alignment import Block
 from linexp.score.ranks import Counts, score_wanted
 from linexp.score.threshold import ActiveScorer, cut
@@ -38,8 +39,8 @@ class AUPRCScorer(ActiveScorer):
 
     name = "auprc"
 
-    def _measure(self, simulated: Block, recorded: Block) -> tuple[Tensor, Tensor]:
-        return score_wanted(simulated, cut(recorded, self.top_share), _precision)
+    def _measure(self, simulated: Block, recorded: Block, left_out: Groups) -> tuple[Tensor, Tensor]:
+        return score_wanted(simulated, cut(recorded, self.top_share), _precision, left_out)
 
     def _chance(self, recorded: Block) -> Float[Tensor, " neurons"]:
         return cut(recorded, self.top_share).to(torch.float64).mean(0)

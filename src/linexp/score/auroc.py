@@ -8,6 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from linexp._internal.jackknife import Groups
 from linexp.score.alignment import Block
 from linexp.score.ranks import Counts, score_wanted
 from linexp.score.threshold import ActiveScorer, cut
@@ -33,8 +34,8 @@ class AUROCScorer(ActiveScorer):
 
     name = "auroc"
 
-    def _measure(self, simulated: Block, recorded: Block) -> tuple[Tensor, Tensor]:
-        return score_wanted(simulated, cut(recorded, self.top_share), _share_below)
+    def _measure(self, simulated: Block, recorded: Block, left_out: Groups) -> tuple[Tensor, Tensor]:
+        return score_wanted(simulated, cut(recorded, self.top_share), _share_below, left_out)
 
     def _chance(self, recorded: Block) -> Float[Tensor, " neurons"]:
         return torch.full((recorded.shape[1],), 0.5, dtype=torch.float64)

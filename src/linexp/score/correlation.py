@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from linexp._internal.jackknife import add_rows, groups, jackknife_error
+from linexp._internal.jackknife import Groups, add_rows, jackknife_error
 from linexp.score.alignment import ActivationScorer, Block
 
 
@@ -25,9 +25,9 @@ class CorrelationScorer(ActivationScorer):
 
     name = "correlation"
 
-    def _measure(self, simulated: Block, recorded: Block) -> tuple[Tensor, Tensor]:
+    def _measure(self, simulated: Block, recorded: Block, left_out: Groups) -> tuple[Tensor, Tensor]:
         simulated, recorded = _centre_and_scale(simulated), _centre_and_scale(recorded)
-        return _correlate(_sums(simulated, recorded), len(simulated)), _jackknife(simulated, recorded)
+        return _correlate(_sums(simulated, recorded), len(simulated)), _jackknife(simulated, recorded, left_out)
 
 
 def correlate_columns(one: Float[Tensor, "rows columns"], other: Float[Tensor, "rows columns"]) -> Tensor:
@@ -54,12 +54,12 @@ def _correlate(sums: Float[Tensor, "5 neurons"], n_rows: int) -> Float[Tensor, "
     return (along / size).clamp(-1, 1)
 
 
-def _jackknife(simulated: Tensor, recorded: Tensor) -> Float[Tensor, " neurons"]:
+def _jackknife(simulated: Tensor, recorded: Tensor, left_out: Groups) -> Float[Tensor, " neurons"]:
     """Return the standard errors of the correlations.
 
     Where one side does not vary without some part, the error is not known.
     """
-    parts = [(simulated[part], recorded[part]) for part in groups(len(simulated))]
+    parts = [(simulated[part], recorded[part]) for part in left_out]
     sums = [_sums(one, other) for one, other in parts]
     total = add_rows(torch.stack(sums))
     left: list[Tensor] = []

@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from linexp._internal.jackknife import add_rows, estimate_by_sums
+from linexp._internal.jackknife import Groups, add_rows, estimate_by_sums
 from linexp.score.alignment import ActivationScorer, Block
 
 
@@ -28,8 +28,8 @@ class CosineScorer(ActivationScorer):
 
     name = "cosine"
 
-    def _measure(self, simulated: Block, recorded: Block) -> tuple[Tensor, Tensor]:
-        return estimate_by_sums(_scale(simulated), _scale(recorded), _sums, _cosine)
+    def _measure(self, simulated: Block, recorded: Block, left_out: Groups) -> tuple[Tensor, Tensor]:
+        return estimate_by_sums(_scale(simulated), _scale(recorded), _sums, _cosine, left_out)
 
 
 def _scale(side: Tensor) -> Tensor:

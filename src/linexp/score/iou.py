@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from jaxtyping import Float
 from torch import Tensor
 
-from linexp._internal.jackknife import estimate_by_sums
+from linexp._internal.jackknife import Groups, estimate_by_sums
 from linexp.score.alignment import Block
 from linexp.score.threshold import ActiveScorer, count_active, cut
 
@@ -31,8 +31,10 @@ class IoUScorer(ActiveScorer):
 
     name = "iou"
 
-    def _measure(self, simulated: Block, recorded: Block) -> tuple[Tensor, Tensor]:
-        return estimate_by_sums(cut(simulated, self.top_share), cut(recorded, self.top_share), count_active, _iou)
+    def _measure(self, simulated: Block, recorded: Block, left_out: Groups) -> tuple[Tensor, Tensor]:
+        return estimate_by_sums(
+            cut(simulated, self.top_share), cut(recorded, self.top_share), count_active, _iou, left_out
+        )
 
 
 def _iou(counts: Float[Tensor, "2 neurons"]) -> Float[Tensor, " neurons"]:

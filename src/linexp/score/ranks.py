@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from linexp._internal.jackknife import groups, jackknife_error
+from linexp._internal.jackknife import Groups, jackknife_error
 
 # Of 64 bits, so that two counts fit into a number.
 _HALF = 32
@@ -67,6 +67,7 @@ def score_wanted(
     simulated: Float[Tensor, "rows neurons"],
     chosen: Bool[Tensor, "rows neurons"],
     value: Callable[[Counts], Float[Tensor, " wanted"]],
+    left_out: Groups,
 ) -> tuple[Tensor, Tensor]:
     """Return the mean over the chosen images of a value that each of them gets, and its standard error."""
     ranked = order(simulated)
@@ -86,7 +87,7 @@ def score_wanted(
         sums.index_add_(1, neuron[counted], torch.stack([values, torch.ones_like(values)])[:, counted])
         return sums[0] / sums[1]
 
-    return with_errors(among, len(simulated))
+    return with_errors(among, len(simulated), left_out)
 
 
 def _wanted(codes: Tensor) -> Tensor:
@@ -97,11 +98,11 @@ def _others(codes: Tensor) -> Tensor:
     return (codes & ((1 << _HALF) - 1)).to(torch.float64) - _wanted(codes)
 
 
-def with_errors(among: Callable[[Tensor], Tensor], n_rows: int) -> tuple[Tensor, Tensor]:
+def with_errors(among: Callable[[Tensor], Tensor], n_rows: int, left_out: Groups) -> tuple[Tensor, Tensor]:
     """Return the scores among all rows, and their standard errors from those among all but a part."""
     everything = torch.ones(n_rows, dtype=torch.bool)
     left: list[Tensor] = []
-    for part in groups(n_rows):
+    for part in left_out:
         kept = everything.clone()
         kept[part] = False
         left.append(among(kept))

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from jaxtyping import Bool
 from torch import Tensor
 
-from linexp._internal.jackknife import add_rows
+from linexp._internal.jackknife import Groups, add_rows
 from linexp.score.alignment import ActivationScorer, Block
 from linexp.score.ranks import order, with_errors
 
@@ -32,7 +32,7 @@ class SpearmanScorer(ActivationScorer):
 
     name = "spearman"
 
-    def _measure(self, simulated: Block, recorded: Block) -> tuple[Tensor, Tensor]:
+    def _measure(self, simulated: Block, recorded: Block, left_out: Groups) -> tuple[Tensor, Tensor]:
         one, other = order(simulated), order(recorded)
 
         def among(kept: Bool[Tensor, " rows"]) -> Tensor:
@@ -42,4 +42,4 @@ class SpearmanScorer(ActivationScorer):
             size = add_rows(first.square()).sqrt() * add_rows(second.square()).sqrt()
             return (add_rows(first * second) / size).clamp(-1, 1)
 
-        return with_errors(among, len(simulated))
+        return with_errors(among, len(simulated), left_out)

@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from linexp._internal.jackknife import add_rows, estimate_by_sums
+from linexp._internal.jackknife import add_rows, estimate_by_sums, groups
 from linexp.ablation.losses import Losses
 from linexp.ablation.score.scaling import Scaling
 from linexp.score import is_constant
@@ -36,7 +36,7 @@ class Side:
         of_mean, of_norm, of_chosen, of_level = changes[[0, 1, 1, 0] if chosen is norm else [0, 1, 2, 3]]
 
         def score(changes: Tensor) -> tuple[Tensor, Tensor]:
-            return estimate_by_sums(changes.abs(), of_mean.abs(), _sums, _score)
+            return estimate_by_sums(changes.abs(), of_mean.abs(), _sums, _score, groups(len(changes)))
 
         found = dict(zip(("values", "errors"), score(of_chosen), strict=True))
         found |= {"norm": score(of_norm)[0], "constant": score(of_level)[0]}
