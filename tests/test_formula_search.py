@@ -25,7 +25,7 @@ from linexp.solve import (
     mann_whitney,
     overlap_within,
     pack_columns,
-    rows_above,
+    ranges_above,
     rows_within,
     search_auroc,
     search_iou,
@@ -35,6 +35,10 @@ from tests.reference import formulas as literal
 
 NAMES = {AND: "and", AND_NOT: "and not", OR: "or", OR_NOT: "or not"}
 N_IMAGES, N_CONCEPTS, N_NEURONS = 40, 6, 4
+
+
+def rows_above(values: torch.Tensor, cuts: np.ndarray) -> np.ndarray:
+    return rows_within(values, ranges_above(cuts), strict=True)[:, 0]
 
 
 def problem(seed: int, n_images: int = N_IMAGES, n_concepts: int = N_CONCEPTS) -> tuple[torch.Tensor, torch.Tensor]:

@@ -17,7 +17,7 @@ from linexp.explainers.said import Problem, check_labels
 from linexp.explainers.usable import Usable
 from linexp.explanations import Concept, Explanations, Measure
 from linexp.matrix import ActivationMatrix, ConceptMatrix, Split
-from linexp.solve import AND, AND_NOT, OR, BeamSearch, cluster_lines, coverage, highest_cuts, search_iou
+from linexp.solve import AND, AND_NOT, OR, BeamSearch, cluster_lines, coverage, highest_cuts, ranges_above, search_iou
 
 # Ranges whose images are held at a time, as bits of a byte each.
 _STRIP = 512
@@ -202,8 +202,7 @@ class ClusteredExplainer:
         """Return neuron, ends, formula and IoU of every range there is."""
         values, labels = problem.activations.block(problem.split.train), problem.labels
         if self.n_ranges == 1:
-            cuts = highest_cuts(values, self.quantile)
-            ends = np.stack([cuts, np.full(len(cuts), np.inf)], 1)[:, None]
+            ends = ranges_above(highest_cuts(values, self.quantile))
         else:
             ends = cluster_lines(values, self.n_ranges, drop_zeros=True)
         search = BeamSearch(self.max_length, self.beam, 2 * self.beam, (OR, AND, AND_NOT))

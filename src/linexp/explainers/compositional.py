@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from linexp._internal.checks import check_whole, check_within
 from linexp.explainers.overlap import check_quantile, measure_overlap
-from linexp.explainers.said import Problem, check_labels
+from linexp.explainers.said import Problem, check_labels, said_of
 from linexp.explainers.usable import Usable
 from linexp.explanations import Concept, Explanations, Measure
 from linexp.matrix import ActivationMatrix, ConceptMatrix, Split
@@ -120,7 +120,7 @@ class CompositionalExplainer:
         ValueError
             The explanations are of another layer or of neurons that were not recorded, or ``concepts`` lacks one.
         """
-        return measure_overlap(explanations, activations, concepts, split, self.quantile, self.present_from)
+        return measure_overlap(*said_of(explanations, activations), concepts, split, self.quantile, self.present_from)
 
     @property
     def _search(self) -> BeamSearch:

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from linexp._internal.checks import check_within
 from linexp.explainers.labels import holds
-from linexp.explainers.overlap import above, check_quantile, overlaps, pixel_overlaps
+from linexp.explainers.overlap import check_quantile, measure_overlap
 from linexp.explainers.rows import Pixels, has_pixels
 from linexp.explainers.said import Problem, check_labels, said_of
 from linexp.explainers.usable import Usable
@@ -134,14 +134,9 @@ class DissectionExplainer:
             The explanations are of another layer or of neurons that were not recorded, or ``concepts`` lacks one.
         """
         said, recorded = said_of(explanations, activations)
-        if has_pixels(activations, concepts):
-            field_of = self._field_of([str(one) for one in said])
-            fields = self._packed_fields(recorded, concepts, split.test)[field_of.numpy()]
-            return tuple(pixel_overlaps(said, recorded, concepts, split, self.quantile, fields))
-        active = above(recorded.block(split.test), highest_cuts(recorded.block(split.train), self.quantile))
-        fields = self._fields(concepts, split.test)
-        active &= fields[:, self._field_of([str(one) for one in said])]
-        return tuple(overlaps(said, active, concepts, split.test, self.present_from))
+        field_of = self._field_of([str(one) for one in said]).numpy()
+        fields = self._packed_fields(recorded, concepts, split.test)[field_of]
+        return measure_overlap(said, recorded, concepts, split, self.quantile, self.present_from, fields)
 
     def detectors(self, explanations: Explanations) -> Explanations:
         """Return the explanations whose IoU is at least ``threshold``; their ``concepts`` are the unique detectors."""

@@ -57,6 +57,12 @@ class Labels:
         return found.name if found is not None and found.operator == "name" else found
 
 
+def varying(columns: Words, n_rows: int) -> list[bool]:
+    """Tell which packed columns are 1 in some rows and 0 in some."""
+    counts = joint_counts(columns, all_rows(n_rows)[None])[:, 0]
+    return ((counts > 0) & (counts < n_rows)).tolist()
+
+
 def read_labels(concepts: ConceptMatrix, usable: Usable, present_from: float) -> Labels:
     """Read the usable concepts on the training images, block by block; those left with one class take no part.
 
@@ -83,8 +89,7 @@ def read_labels(concepts: ConceptMatrix, usable: Usable, present_from: float) ->
     kept = concepts if len(names) == concepts.n_concepts else concepts.only(names)
     columns = pack_columns(_present(kept, usable.train, present_from))
     n_rows = len(usable.train)
-    counts = joint_counts(columns, all_rows(n_rows)[None])[:, 0]
-    varies = ((counts > 0) & (counts < n_rows)).tolist()
+    varies = varying(columns, n_rows)
     if not any(varies):
         raise ValueError(
             f"Each of the {len(names)} concepts is present in all {n_rows} training images or in none, present being "

@@ -12,10 +12,10 @@ from jaxtyping import Float
 from numpy.typing import NDArray
 from torch import Tensor
 
-from linexp.explainers.labels import Labels
+from linexp.explainers.labels import Labels, holds, varying
 from linexp.explanations import Concept, Formula
 from linexp.matrix import IGNORED, ActivationMatrix, ConceptMatrix, PixelConceptMatrix, Regions
-from linexp.solve import Words, all_rows, joint_counts, number_known, pack_columns, pixels_within, rows_within
+from linexp.solve import Words, all_rows, number_known, pack_columns, pixels_within, rows_within
 
 # Neurons whose pixels are held at a time: a bit for each pixel of each image.
 _STRIP = 64
@@ -41,6 +41,22 @@ def strips_of(
     for start in range(0, activations.n_neurons, _STRIP):
         maps = pixels.as_maps(values[:, start : start + _STRIP])
         yield pixels_within(maps, ranges[start : start + _STRIP], pixels.numbers, strict=strict)
+
+
+def words_of(
+    said: Sequence[Concept | None],
+    activations: ActivationMatrix,
+    concepts: ConceptMatrix,
+    rows: Tensor,
+    present_from: float,
+) -> dict[Concept, Words]:
+    """Return the rows, those that ``strips_of`` means, in which each of what is said holds, packed."""
+    wanted = list(dict.fromkeys(one for one in said if one is not None))
+    if has_pixels(activations, concepts):
+        pixels = Pixels.of(activations, concepts, rows)
+        return {one: pixels.holds(one) for one in wanted}
+    packed = pack_columns([holds(wanted, concepts, rows, present_from)]) if wanted else []
+    return dict(zip(wanted, packed, strict=True))
 
 
 @dataclass(frozen=True, eq=False)
@@ -134,8 +150,7 @@ class Pixels:
     def labels(self, names: Sequence[str]) -> Labels:
         """Return the concepts that some known pixels show and some do not."""
         columns = np.stack([self.column(name) for name in names])
-        counts = joint_counts(columns, all_rows(self.n_rows)[None])[:, 0]
-        varies = ((counts > 0) & (counts < self.n_rows)).tolist()
+        varies = varying(columns, self.n_rows)
         if not any(varies):
             raise ValueError(
                 f"Each of the {len(names)} concepts is shown by all {self.n_rows} known pixels of the training images "

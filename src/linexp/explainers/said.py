@@ -16,7 +16,7 @@ from linexp.explainers.rows import Pixels, has_pixels, strips_of
 from linexp.explainers.usable import Usable
 from linexp.explanations import Concept, Explanations
 from linexp.matrix import ActivationMatrix, ConceptMatrix, Split
-from linexp.solve import Words
+from linexp.solve import Words, ranges_above
 
 
 def check_labels(settings: Any) -> None:
@@ -51,8 +51,7 @@ class Problem(Matrices):
 
     def above(self, cuts: NDArray[np.float64]) -> Iterator[Words]:
         """Yield the training rows in which each neuron is above its cut, packed [neurons, words]."""
-        ranges = np.stack([cuts, np.full(len(cuts), np.inf)], 1)[:, None]
-        return (words[:, 0] for words in self.strips(ranges, strict=True))
+        return (words[:, 0] for words in self.strips(ranges_above(cuts), strict=True))
 
 
 def said_of(explanations: Explanations, activations: ActivationMatrix) -> tuple[list[Concept | None], ActivationMatrix]:

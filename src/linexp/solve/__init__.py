@@ -1,7 +1,7 @@
 """Matrices only: moments and the elastic net on them, searches for few terms and for formulas. No image, no word."""
 
 from linexp.solve.active import highest_cuts as highest_cuts
-from linexp.solve.active import rows_above as rows_above
+from linexp.solve.active import ranges_above as ranges_above
 from linexp.solve.active import rows_within as rows_within
 from linexp.solve.beam import AND as AND
 from linexp.solve.beam import AND_NOT as AND_NOT

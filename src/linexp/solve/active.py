@@ -26,9 +26,9 @@ def highest_cuts(values: Float[Tensor, "rows neurons"], quantile: float) -> Arra
     return np.concatenate([np.empty(0), *strips])
 
 
-def rows_above(values: Float[Tensor, "rows neurons"], cuts: Array) -> Words:
-    """Return the rows in which each neuron is above its cut, packed [neurons, words]."""
-    return rows_within(values, np.stack([cuts, np.full(len(cuts), np.inf)], 1)[:, None], strict=True)[:, 0]
+def ranges_above(cuts: Array) -> Array:
+    """Return one range for each neuron, with ends that lie outside it: from its cut on [neurons, 1, 2]."""
+    return np.stack([cuts, np.full(len(cuts), np.inf)], 1)[:, None]
 
 
 def rows_within(values: Float[Tensor, "rows neurons"], ranges: Array, *, strict: bool = False) -> Words:
