@@ -230,3 +230,21 @@ def test_a_split_that_divides_an_image_is_refused(linexp: Run, world: Path) -> N
     result = le.read_result(world / "out")
     with pytest.raises(ValueError, match="Regions of one image are in different parts"):
         le.Result(result.activations, result.concepts, le.Split.random(480), result.explanations)
+
+
+def test_masks_that_moved_within_their_cells_are_other_masks(linexp: Run, world: Path) -> None:
+    """Shares stay, pixels do not: a comparison takes nothing from before."""
+    network = ("--model", "mymodels:build", "--images", "pictures", "--no-store", "--layer", "maps")
+    asked = ("compare", *network, "--regions", "grid", *MASKS, "--methods", "random,dissection", "--out", "both")
+    few = ("--set", "random.min_activity=0", "--no-report")
+    counts: list[int] = []
+    for _ in range(3):
+        done = linexp(*asked, *few)
+        assert done.code == 0, done.err
+        counts.append(done.out.count("taken from before"))
+        if len(counts) == 2:
+            for path in (world / "masks").rglob("*.png"):
+                with Image.open(path) as mask:
+                    cells = np.asarray(mask).reshape(4, 4, 4, 4)
+                Image.fromarray(cells[:, ::-1, :, ::-1].reshape(16, 16)).save(path)
+    assert counts == [0, 2, 0]

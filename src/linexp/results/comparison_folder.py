@@ -13,13 +13,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
 from linexp._internal.checks import StoreMismatchError
 from linexp._internal.files import write_atomically
 from linexp._internal.version import __version__
 from linexp.explanations import Explanations
-from linexp.matrix import ConceptMatrix, EmbeddedConceptMatrix
+from linexp.matrix import ConceptMatrix, EmbeddedConceptMatrix, PixelConceptMatrix
 from linexp.results.folder import load_explanations, load_run
 from linexp.results.looking import METHODS, peek
 from linexp.results.run import Run
@@ -106,7 +107,11 @@ def _same_concepts(one: ConceptMatrix, other: ConceptMatrix) -> bool:
         return False
     if isinstance(one, EmbeddedConceptMatrix) and isinstance(other, EmbeddedConceptMatrix):
         sides = ((one.image_embeddings, other.image_embeddings), (one.text_embeddings, other.text_embeddings))
-        return (one.a, one.b) == (other.a, other.b) and all(torch.equal(*pair) for pair in sides)
+        same = (one.a, one.b, one.sharpness) == (other.a, other.b, other.sharpness)
+        return same and all(torch.equal(*pair) for pair in sides)
+    if isinstance(one, PixelConceptMatrix) and isinstance(other, PixelConceptMatrix):
+        told = one.categories == other.categories and np.array_equal(one.maps, other.maps)
+        return told and torch.equal(one.values, other.values)
     return torch.equal(one.values, other.values)
 
 
