@@ -90,7 +90,7 @@ def compare(
         keeping=keeping,
     )
     opened = asked.open(list(explainers.values()), out)
-    comparing.check_rows(regional=opened.asked.units.open().is_regional)
+    comparing.check_rows(regional=opened.units.is_regional)
     check_comparison(out)
     _tell_needs(explainers, opened)
     encoder = comparing.load(running)

@@ -12,6 +12,7 @@ from linexp.cli.options import option, told
 
 if TYPE_CHECKING:
     from linexp.concepts import Masks, PixelConcepts
+    from linexp.forward.units import Unit
     from linexp.images import Images
 
 _IGNORED = 255
@@ -52,26 +53,29 @@ class Placed:
         if self.regions is not None and not self.regions.startswith("grid"):
             raise ValueError(f"--regions is '{self.regions}'. Write grid, or grid:7 for 7 x 7 cells.")
 
-    def units_of(self, units: Units, concepts: str) -> Units:
+    def units_of(self, units: Units) -> Units:
         """Return what of a layer's output is a neuron: in each region, where these were asked for.
 
         Raises
         ------
         ValueError
-            Another way of pooling was asked for, too, or the concepts are of whole images.
+            Another way of pooling was asked for, too.
         """
         if self.regions is not None:
             if units.pool not in ("mean", self.regions):
                 raise ValueError(
                     f"--regions {self.regions} and --pool {units.pool} contradict each other. Leave one out."
                 )
-            units = dataclasses.replace(units, pool=self.regions)
-        if units.open().is_regional and concepts in ("labels", "text"):
+            return dataclasses.replace(units, pool=self.regions)
+        return units
+
+    def check_place(self, units: Unit, concepts: str) -> None:
+        """Raise ``ValueError`` if there are regions, and the concepts are of whole images."""
+        if units.is_regional and concepts in ("labels", "text"):
             raise ValueError(
                 f"--concepts {concepts} says what is in a whole image, not where. With regions use --concepts pixels, "
                 "colours or segmenter:NAME."
             )
-        return units
 
     def open_masks(self, concepts: str, images: Images, device: str) -> PixelConcepts:
         """Open the masks, and say what is wrong with them as far as no mask need be read for it."""

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from linexp.cli.groups import Keeping, Labelled, Network, Running, Units
     from linexp.concepts import ConceptSource
     from linexp.explainers import Explainer, Given, Usable
+    from linexp.forward.units import Unit
     from linexp.images import ImageFolder, Images
     from linexp.matrix import Split
     from linexp.models import VisionModel
@@ -54,7 +55,9 @@ class Recording:
 
         kept = self.keeping.folder()
         self.concepts.check()
-        units = self.concepts.units_of(self.units, self.concepts.concepts)
+        units = self.concepts.units_of(self.units)
+        opened = units.open()
+        self.concepts.check_place(opened, self.concepts.concepts)
         check_at_least("seed", self.seed, 0)
         self.running.check()
         check_at_least("workers", self.workers or 0, 0)
@@ -70,7 +73,7 @@ class Recording:
             prepared = prepare_unread(folder, source, placed[0], parts, self.seed)
         check_writable_folder(out)
         asked = dataclasses.replace(self, running=running, units=units)
-        return Opened(asked, placed, out, folder, source, prepared, parts, kept, store)
+        return Opened(asked, opened, placed, out, folder, source, prepared, parts, kept, store)
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,6 +81,7 @@ class Opened:
     """Pictures and concepts that are open; of labels also what they say."""
 
     asked: Recording
+    units: Unit
     explainers: tuple[Explainer, ...]
     out: Path
     folder: ImageFolder
@@ -112,7 +116,7 @@ class Opened:
         find_layers(model.module, asked.layers)
         outs = choose_folders(self.out, asked.layers)
         images = only_readable(self.folder, workers=asked.workers, leave_out=asked.skip_broken, store=self.kept)
-        taken = look_at_layers(model, asked.layers, images, asked.units.open())
+        taken = look_at_layers(model, asked.layers, images, self.units)
         reuse_large_buffers()
         tell_model(model, asked.network.model)
         tell_device(running.device)
@@ -124,15 +128,15 @@ class Opened:
             source = asked.concepts.open(
                 asked.labelled, self.folder, running, lambda name: running.fit(name, images, drawn, self.store)
             )
-        units, how = asked.units.open(), (images, source, self.explainers[0], parts, asked.seed)
-        if units.is_regional:
-            of = prepare_regions(*how, find_regions(model, asked.layers, images, units))
+        how = images, source, self.explainers[0], parts, asked.seed
+        if self.units.is_regional:
+            of = prepare_regions(*how, find_regions(model, asked.layers, images, self.units))
         else:
             if prepared is None or images is not self.folder:
                 prepared = prepare(*how, self.store)
             of = dict.fromkeys(asked.layers, prepared)
         settings = self._settings(source, len(images))
-        runs = record_runs(model, taken, images, of, settings, self.explainers[0], self.store)
+        runs = record_runs(model, taken, images, self.units, of, settings, self.explainers[0], self.store)
         return Recorded(self.explainers, runs, outs, {name: one.usable for name, one in of.items()}, images, model)
 
     def _settings(self, source: ConceptSource, n_images: int) -> dict[str, Any]:

@@ -26,7 +26,7 @@ from linexp.explainers import (
 from linexp.explanations import Explanations, tell_dropped
 from linexp.forward import record_layers, remarked
 from linexp.forward.engines import with_precision
-from linexp.forward.units import Directions, SparseAutoencoder, units_of
+from linexp.forward.units import Directions, SparseAutoencoder, Unit
 from linexp.images import Images, ImageSubset, contents_of
 from linexp.matrix import DEAD_BELOW, ActivationMatrix, ConceptMatrix, EmbeddedConceptMatrix, Regions, Split
 from linexp.models import VisionModel, describe_preprocess
@@ -37,7 +37,6 @@ from linexp.store import Store, UnknownContentError, content_of, with_store
 
 RARE_BELOW = 20
 """Latents that are active on fewer images are rare: a correlation over so few is chance."""
-_POOLING = ("pool", "channels", "token", "output")
 
 
 class _Unread(ImageSubset):
@@ -120,6 +119,7 @@ def record_runs(
     model: VisionModel,
     layers: Mapping[str, str | None],
     images: Images,
+    units: Unit,
     prepared: Mapping[str, Prepared],
     settings: Mapping[str, Any],
     explainer: Explainer,
@@ -127,10 +127,10 @@ def record_runs(
 ) -> dict[str, Run]:
     """Record layers in one pass, each with everything needed to explain it.
 
-    ``layers`` has the tensor that is taken of each; see ``look_at_layers``. ``prepared`` is what each needs. What
-    recording needs is read from ``settings``, and all of these are kept with the result, as are the explainer's.
+    ``layers`` has the tensor that is taken of each; see ``look_at_layers``. ``units`` is what ``settings`` say of
+    units, opened; ``prepared`` is what each layer needs. What else recording needs is read from ``settings``, and all
+    of these are kept with the result, as are the explainer's.
     """
-    units = units_of(settings.get("units", "channels"), *(settings[name] for name in _POOLING))
     how: dict[str, Any] = {"units": units, "batch_size": settings["batch_size"], "workers": settings["workers"]}
     how["engine"] = with_precision(settings["engine"], settings["precision"])
     contents = tuple(content.hex() for content in contents_of(images))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Protocol, TypeAlias
 
 import numpy as np
@@ -43,6 +44,11 @@ class Masks(Protocol):
             It cannot be read.
         """
         ...
+
+
+def stem_of(images: Images, row: int) -> str:
+    """Return the name of an image's file without folder and ending, by which masks are found."""
+    return Path(images.name(row)).stem
 
 
 def stack(pieces: Iterable[tuple[int, NDArray[np.bool_]]], size: tuple[int, int]) -> list[Layer]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from linexp.concepts.pixels.base import Layer, stack
+from linexp.concepts.pixels.base import Layer, stack, stem_of
 from linexp.concepts.pixels.label_maps import open_map
 from linexp.images import Images, size_of
 
@@ -59,16 +59,16 @@ class BinaryMasks:
     def check(self, images: Images) -> None:
         """Raise ``ValueError`` if no image has a mask: then the names do not match."""
         stems = {stem for files in self._files.values() for stem in files}
-        if not any(Path(images.name(row)).stem in stems for row in range(len(images))):
+        if not any(stem_of(images, row) in stems for row in range(len(images))):
             raise ValueError(
-                f"No mask in '{self.folder}' has the name of an image, such as '{Path(images.name(0)).stem}.png'. "
+                f"No mask in '{self.folder}' has the name of an image, such as '{stem_of(images, 0)}.png'. "
                 "Name masks like their images."
             )
 
     def layers(self, images: Images, row: int) -> list[Layer]:
         """Return the layers of a picture; see ``Masks.layers``."""
         width, height = size_of(images, row)
-        stem = Path(images.name(row)).stem
+        stem = stem_of(images, row)
         masks = ((number, files[stem]) for number, files in enumerate(self._files.values()) if stem in files)
         opened = ((number, open_map(path, (width, height), images.name(row)) > 0) for number, path in masks)
         return stack(opened, (height, width))

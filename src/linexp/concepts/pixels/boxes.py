@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from linexp.concepts.pixels.base import Layer, stack
+from linexp.concepts.pixels.base import Layer, stack, stem_of
 from linexp.images import Images, size_of
 
 
@@ -61,6 +61,10 @@ class Boxes:
     def _names(self) -> tuple[str, ...]:
         return tuple(sorted({name for boxes in self._boxes.values() for name, _ in boxes}))
 
+    @cached_property
+    def _numbers(self) -> dict[str, int]:
+        return {name: number for number, name in enumerate(self._names)}
+
     @property
     def categories(self) -> Mapping[str, Sequence[str]]:
         """None are known."""
@@ -69,15 +73,15 @@ class Boxes:
     def check(self, images: Images) -> None:
         """Raise ``ValueError`` if an image has no line: that an object is nowhere must be said."""
         for row in range(len(images)):
-            if Path(images.name(row)).stem not in self._boxes:
+            if stem_of(images, row) not in self._boxes:
                 raise ValueError(f"'{self.path}' has no box for the image '{images.name(row)}'. Give it one.")
 
     def layers(self, images: Images, row: int) -> list[Layer]:
         """Return the layers of a picture; see ``Masks.layers``."""
         width, height = size_of(images, row)
-        place = {name: number for number, name in enumerate(self.names)}
         pieces = (
-            (place[name], _inside(box, width, height)) for name, box in self._boxes.get(Path(images.name(row)).stem, [])
+            (self._numbers[name], _inside(box, width, height))
+            for name, box in self._boxes.get(stem_of(images, row), [])
         )
         return stack(pieces, (height, width))
 

@@ -60,6 +60,15 @@ class BrodenMasks:
     def _names(self) -> tuple[str, ...]:
         return tuple(dict.fromkeys(name for name, _ in self._labels.values()))
 
+    @cached_property
+    def _numbers(self) -> Layer:
+        """The number of the concept of each number in label maps."""
+        place = {name: number for number, name in enumerate(self._names)}
+        table = np.full(max(self._labels) + 1, NONE, np.int16)
+        for number, (name, _) in self._labels.items():
+            table[number] = place[name]
+        return table
+
     @property
     def categories(self) -> Mapping[str, Sequence[str]]:
         """Category → its labels."""
@@ -93,18 +102,14 @@ class BrodenMasks:
     def layers(self, images: Images, row: int) -> list[Layer]:
         """Return a layer for each label map; see ``Masks.layers``."""
         line, (width, height) = self._index[Path(images.name(row)).name], size_of(images, row)
-        place = {name: number for number, name in enumerate(self.names)}
-        table = np.full(max(self._labels) + 1, NONE, np.int16)
-        for number, (name, _) in self._labels.items():
-            table[number] = place[name]
         layers: list[Layer] = []
         for entry in (part for category in _CATEGORIES for part in (line.get(category) or "").split(";") if part):
             if entry.isdigit():
-                layers.append(np.full((height, width), table[int(entry)], np.int16))
+                layers.append(np.full((height, width), self._numbers[int(entry)], np.int16))
                 continue
             with Image.open(self.folder / "images" / entry) as picture:
                 pixels = np.asarray(picture.convert("RGB")).astype(np.int64)
-            layers.append(table[pixels[..., 0] + 256 * pixels[..., 1]])
+            layers.append(self._numbers[pixels[..., 0] + 256 * pixels[..., 1]])
         return layers
 
     def _read(self, name: str, columns: Sequence[str]) -> list[dict[str, str]]:

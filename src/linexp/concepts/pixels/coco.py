@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from linexp._internal.checks import closest
-from linexp.concepts.pixels.base import Layer, stack
+from linexp.concepts.pixels.base import Layer, stack, stem_of
 from linexp.images import Images, size_of
 from linexp.models import needs
 
@@ -58,6 +58,12 @@ class CocoMasks:
     def _called(self) -> dict[int, str]:
         return {one["id"]: one["name"] for one in self._told["categories"]}
 
+    @cached_property
+    def _numbers(self) -> dict[int, int]:
+        """The number of the concept of each category's id."""
+        place = {name: number for number, name in enumerate(self._names)}
+        return {one: place[name] for one, name in self._called.items()}
+
     @property
     def names(self) -> tuple[str, ...]:
         """The concepts."""
@@ -92,7 +98,7 @@ class CocoMasks:
         """Raise ``ValueError`` if an image is not in the file, ``ImportError`` without pycocotools."""
         _codes()
         for row in range(len(images)):
-            stem = Path(images.name(row)).stem
+            stem = stem_of(images, row)
             if stem not in self._by_file:
                 raise ValueError(
                     f"'{self.path}' has no image '{stem}'.{closest(stem, list(self._by_file)[:10_000])} "
@@ -102,10 +108,9 @@ class CocoMasks:
     def layers(self, images: Images, row: int) -> list[Layer]:
         """Return the layers of a picture; see ``Masks.layers``."""
         width, height = size_of(images, row)
-        place = {name: number for number, name in enumerate(self.names)}
         pieces = [
-            (place[self._called[number]], mask)
-            for one in self._by_file[Path(images.name(row)).stem]
+            (self._numbers[number], mask)
+            for one in self._by_file[stem_of(images, row)]
             for number, mask in self._masks(one, height, width)
         ]
         for _, mask in pieces:

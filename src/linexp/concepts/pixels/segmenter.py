@@ -46,6 +46,12 @@ class SegmenterConcepts:
         segment, names = _open(self.segmenter, self.device)
         return segment, tuple(names)
 
+    @cached_property
+    def _numbers(self) -> Layer:
+        """The number of the concept of each class; classes of one name are one concept."""
+        place = {name: number for number, name in enumerate(self.names)}
+        return np.array([place[name] for name in self._opened[1]], np.int16)
+
     @property
     def names(self) -> tuple[str, ...]:
         """The classes, each once."""
@@ -74,8 +80,7 @@ class SegmenterConcepts:
                 f"The segmenter says {int(found.min())} to {int(found.max())} of '{images.name(row)}' and has "
                 f"{len(names)} names. Let it return places among its names."
             )
-        place = {name: number for number, name in enumerate(self.names)}
-        return [np.array([place[name] for name in names], np.int16)[found]]
+        return [self._numbers[found]]
 
 
 def _open(segmenter: str | tuple[Segment, Sequence[str]], device: str) -> tuple[Segment, Sequence[str]]:
