@@ -62,6 +62,7 @@ def test_regions_are_explained_by_masks_kept_and_judged(linexp: Run, world: Path
     scored = linexp("score", "out")
     assert scored.code == 0, scored.err
     assert "regions: 4 x 4 of each image" in scored.out
+    assert re.search(r"\(\d neurons(, \d undefined)?, 96 regions", scored.out)
     # What is in the file is what a plain computation gives.
     columns = le.read_result(world / "out").columns
     assert [column.title for column in columns] == ["correlation"]

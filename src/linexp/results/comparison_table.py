@@ -115,7 +115,7 @@ def _title(results: Sequence[Result]) -> str:
     beside = f"; differences to {first.method} paired by neuron" if len(results) > 1 else ""
     return (
         f"{layer}mean scores ± standard errors over {len(scores.neurons):,} neurons ({_n_dead(first):,} dead, "
-        f"{_tell_unscored(first.scores)}) on {scores.n_images:,} test images{judge}{beside}"
+        f"{_tell_unscored(first.scores)}) on {scores.n_images:,} test {scores.rows_are}{judge}{beside}"
     )
 
 

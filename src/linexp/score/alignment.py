@@ -80,7 +80,8 @@ class ActivationScorer(ABC):
             self._score(simulated.values[chosen, block], recorded.values[chosen, block], left_out) for block in blocks
         ]
         values, errors, silent = (torch.cat(side) for side in zip(*pieces, strict=True))
-        return Scores(values, simulated.neurons, self.metric, len(chosen), errors, silent=silent)
+        rows_are = "images" if images is None else "regions"
+        return Scores(values, simulated.neurons, self.metric, len(chosen), errors, silent=silent, rows_are=rows_are)
 
     def _score(self, simulated: Block, recorded: Block, left_out: Groups) -> tuple[Tensor, Tensor, Tensor]:
         """Return scores, their errors and which neurons are silent."""

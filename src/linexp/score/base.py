@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol, TypeAlias
 
@@ -74,6 +74,8 @@ class Scores:
         guess that tells no image from another: 0; chance for AUPRC (the share of active images) and AUROC (0.5); in
         ablation what a constant does.
         ``None``: not known.
+    rows_are
+        What text calls that which was scored on: "images", or "regions" of them.
     """
 
     values: Float[Tensor, " neurons"]
@@ -83,6 +85,7 @@ class Scores:
     errors: Float[Tensor, " neurons"] | None = None
     origin: Origin | None = None
     silent: Bool[Tensor, " neurons"] | None = None
+    rows_are: str = field(default="images", kw_only=True)
 
     @property
     def defined(self) -> Float[Tensor, " defined"]:
@@ -146,7 +149,7 @@ class Scores:
                 f"{self.mean_explained:.4f} ± {self.sem_explained:.4f} over the {len(self._explained)} explained"
             )
             beside = f"; {self.n_silent} silent count as {mean_of(self.values[self.silent]):.4g}, {explained}"
-        counts = f"{scored} neurons{undefined}, {self.n_images} images{beside}"
+        counts = f"{scored} neurons{undefined}, {self.n_images} {self.rows_are}{beside}"
         return f"{self.metric} {self.mean:.4f} ± {self.sem:.4f} ({counts})"
 
     def only(self, neurons: Sequence[int]) -> Scores:
